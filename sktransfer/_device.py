@@ -1,0 +1,34 @@
+"""Which device a fit or a prediction runs on; resolved each time, never stored."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from sktransfer._validation import InvalidParameterError
+
+
+def resolve_device(device: str | torch.device) -> torch.device:
+    """``"auto"`` is CUDA where there is one, else the CPU; the variable SKTRANSFER_DEVICE overrides it.
+
+    Raises
+    ------
+    InvalidParameterError
+        If `device` is not a device.
+    RuntimeError
+        If CUDA is asked for and is not here.
+    """
+    if device == "auto":
+        device = os.environ.get("SKTRANSFER_DEVICE", "cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+    except RuntimeError:
+        resolved = None
+    if resolved is None or resolved.type not in ("cpu", "cuda"):
+        raise InvalidParameterError(
+            f"The 'device' parameter must be 'auto', 'cpu', 'cuda' or 'cuda:<number>'. Got {device!r} instead."
+        )
+    if resolved.type == "cuda" and not torch.cuda.is_available():
+        raise RuntimeError(f"device={str(device)!r} was asked for, but there is no CUDA here; use device='auto'.")
+    return resolved

@@ -1,0 +1,285 @@
+"""The only door to skorch.
+
+::
+
+    strategy --> phases of equal frozen depth --> features of the frozen blocks, computed once a phase
+                                                        |
+                                                        v
+                          skorch net: epochs, batches by slicing, optimizer groups, callbacks, history
+
+A skorch net is composed for one fit and thrown away; it is never exposed and never stored.
+"""
+
+from __future__ import annotations
+
+import dis
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import torch
+from skorch import NeuralNet
+from torch import nn
+
+from sktransfer._random import private_dropout
+from sktransfer.module import TransferModule, in_chunks
+from sktransfer.strategy import Strategy
+
+
+@dataclass
+class Rows:
+    """What a fit trains on: inputs, encoded labels and weights, all tensors on one device."""
+
+    X: torch.Tensor
+    y: torch.Tensor
+    weight: torch.Tensor
+
+
+@dataclass
+class Plan:
+    """How a fit trains; everything that is not data or network.
+
+    Parameters
+    ----------
+    loss : callable
+        ``loss(outputs, y)`` of shape (n_samples,), before weighting.
+    source : dict of str to tensor
+        Weights that came from the source, by parameter name.
+    on_epoch : callable
+        Called after each epoch with its number and mean loss; returns True to stop.
+    """
+
+    strategy: Strategy
+    max_epochs: int
+    lr: float
+    batch_size: int
+    seed: int
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    source: dict[str, torch.Tensor]
+    callbacks: list[Any] | None = None
+    verbose: int = 0
+    on_epoch: Callable[[int, float], bool] = lambda epoch, loss: False
+    stopped: bool = False
+
+
+class _StopTraining(Exception):
+    """A callback asked to stop early."""
+
+
+class _Batches:
+    """Batches as slices of tensors, permuted once an epoch by a private generator.
+
+    Rows are cut into batches of nearly equal size, so that no batch is ever a single row, which BatchNorm could
+    not normalise.
+    """
+
+    def __init__(self, rows: Rows, batch_size: int, generator: torch.Generator):
+        self.rows, self.generator = rows, generator
+        n_rows = len(rows.X)
+        self.n_batches = max(1, min(math.ceil(n_rows / batch_size), n_rows // 2))
+        self.bounds = [n_rows * i // self.n_batches for i in range(self.n_batches + 1)]
+
+    def __len__(self) -> int:
+        return self.n_batches
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]]:
+        rows = self.rows
+        order = torch.randperm(len(rows.X), generator=self.generator).to(rows.X.device)
+        for start, stop in zip(self.bounds, self.bounds[1:], strict=False):
+            index = order[start:stop]
+            yield rows.X[index], (rows.y[index], rows.weight[index])
+
+
+class TransferNet(NeuralNet):
+    """The skorch net of one fit: slices instead of a DataLoader, parameter groups by depth, weighted loss.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to do.
+    rows : Rows
+        The training rows as the first block takes them.
+    """
+
+    def __init__(self, module: TransferModule, *args: Any, plan: Plan, rows: Rows, **kwargs: Any):
+        self.plan = plan
+        self.rows = rows
+        super().__init__(module, nn.Identity, *args, **kwargs)
+
+    # skorch asks these questions of itself; all training data is in `rows`, so X and y of its methods are unused
+
+    def check_data(self, X: Any, y: Any = None) -> None:
+        """Rows were checked before they came here."""
+
+    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, None]:
+        """No hidden validation split."""
+        return self.rows_of_phase_, None
+
+    def get_iterator(self, dataset: Rows, training: bool = False) -> _Batches:
+        """Batches by slicing."""
+        return _Batches(dataset, self.plan.batch_size, self.generator_)
+
+    def initialize_optimizer(self, triggered_directly: bool | None = None) -> TransferNet:
+        """One group of parameters for each depth, at the rate that the strategy answers."""
+        groups = [
+            {"params": list(parameters.values()), "lr": self.plan.lr * self.plan.strategy.rate(depth)}
+            for depth, parameters in self.module_.groups()
+        ]
+        groups = [group for group in groups if group["params"] and group["lr"] > 0]
+        fused = all(p.dtype == torch.float32 for group in groups for p in group["params"])
+        self.optimizer_ = torch.optim.Adam(groups, lr=self.plan.lr, fused=fused)
+        self.base_rates_ = [group["lr"] for group in groups]
+        return self
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        """Tell the callbacks; a KeyboardInterrupt that a callback raises itself means "stop early".
+
+        skorch's own callbacks stop training that way. A Ctrl-C arrives between two instructions and not at a
+        ``raise`` statement, which is how the two are told apart: it must not look like a finished fit.
+        """
+        try:
+            super().notify(method_name, **cb_kwargs)
+        except KeyboardInterrupt as interrupt:
+            if _was_raised_by_code(interrupt):
+                raise _StopTraining from interrupt
+            raise
+
+    def infer(self, x: torch.Tensor, **fit_params: Any) -> torch.Tensor:
+        """Outputs from what the frozen blocks returned."""
+        return self.module_(x, start=self.start_)
+
+    def get_loss(self, y_pred: torch.Tensor, y_true: Any, X: Any = None, training: bool = False) -> torch.Tensor:
+        """Weighted mean loss plus the strategy's pull."""
+        y, weight = y_true
+        total = weight.sum().clamp_min(torch.finfo(weight.dtype).tiny)
+        loss = (self.plan.loss(y_pred, y) * weight).sum() / total
+        return loss + self.plan.strategy.penalty(self.learning_, self.plan.source)
+
+    def train_step(self, batch: Any, **fit_params: Any) -> dict[str, torch.Tensor]:
+        """One step of the optimizer; training mode is set once an epoch, not once a batch."""
+        Xi, yi = batch
+        self.optimizer_.zero_grad(set_to_none=True)
+        outputs = self.infer(Xi)
+        loss = self.get_loss(outputs, yi, X=Xi, training=True)
+        loss.backward()
+        if self.callbacks_:
+            self.notify("on_grad_computed", named_parameters=list(self.module_.named_parameters()), X=Xi, y=yi)
+        self.optimizer_.step()
+        return {"loss": loss.detach(), "y_pred": outputs}
+
+    def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
+        """One pass over the rows; the loss is read once, at its end."""
+        if iterator is None:
+            return
+        self.module_.train()
+        total, weights = 0.0, 0.0
+        for number, batch in enumerate(iterator):
+            self._set_rate((self.epoch_ + number / len(iterator)) / self.plan.max_epochs)
+            if self.callbacks_:
+                self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch)
+            weight = batch[1][1].sum()
+            total, weights = total + step["loss"] * weight, weights + weight
+            if self.callbacks_:
+                self.history.record_batch(f"{prefix}_loss", float(step["loss"]))
+                self.history.record_batch(f"{prefix}_batch_size", len(batch[0]))
+                self.notify("on_batch_end", batch=batch, training=training, **step)
+        mean = float(total) / max(float(weights), 1e-300)
+        if not math.isfinite(mean):
+            raise ValueError(
+                f"The loss is not finite in epoch {self.epoch_ + 1}: training diverged with lr={self.plan.lr:g}. "
+                "Lower lr, or check the scale of X."
+            )
+        self.history.record(f"{prefix}_loss", mean)
+        self.history.record("frozen_blocks", self.module_.n_frozen)
+        self._report(mean)
+
+    def _set_rate(self, progress: float) -> None:
+        """Cosine decay from the first step to the last."""
+        factor = 0.5 * (1.0 + math.cos(math.pi * progress))
+        for group, base in zip(self.optimizer_.param_groups, self.base_rates_, strict=True):
+            group["lr"] = base * factor
+
+    def _report(self, loss: float) -> None:
+        self.epoch_ += 1
+        if self.plan.verbose:
+            frozen = f", {self.module_.n_frozen} blocks frozen" if self.module_.n_frozen else ""
+            # the one print of the package: verbose=1 asks for it
+            print(f"epoch {self.epoch_}/{self.plan.max_epochs}: loss {loss:.4f}{frozen}", flush=True)  # noqa: T201
+        if self.plan.on_epoch(self.epoch_ - 1, loss):
+            raise _StopTraining
+
+
+def train(module: TransferModule, rows: Rows, plan: Plan) -> list[dict[str, Any]]:
+    """Train `module` in place and return one record an epoch.
+
+    Frozen blocks are run once for each run of epochs with the same frozen depth, in inference mode, and what is
+    above them trains on the result.
+
+    Raises
+    ------
+    ValueError
+        If the loss or a weight stops being finite.
+    KeyboardInterrupt
+        On Ctrl-C.
+    """
+    generator = torch.Generator(device=rows.X.device).manual_seed(plan.seed)
+    net = TransferNet(
+        module,
+        plan=plan,
+        rows=rows,
+        device=str(rows.X.device),
+        train_split=None,
+        verbose=0,
+        callbacks=plan.callbacks or "disable",
+    )
+    with private_dropout(module, generator):
+        net.initialize()
+        # batches are drawn on the CPU, so that CPU and CUDA see the same ones
+        net.generator_ = torch.Generator().manual_seed(plan.seed)
+        net.epoch_ = 0
+        try:
+            net.notify("on_train_begin", X=rows.X, y=rows.y)
+            _run_phases(net, plan, len(module.blocks))
+        except _StopTraining:
+            plan.stopped = True  # asked for by a callback; the epochs so far count
+        net.notify("on_train_end", X=rows.X, y=rows.y)
+    module.eval()
+    if not all(bool(torch.isfinite(p).all()) for p in module.state_dict().values()):
+        raise ValueError(f"Training diverged with lr={plan.lr:g}: a weight is not finite. Lower lr.")
+    return [{k: v for k, v in epoch.items() if k != "batches"} for epoch in net.history]
+
+
+def _run_phases(net: TransferNet, plan: Plan, n_blocks: int) -> None:
+    depths = (plan.strategy.n_frozen(epoch, n_blocks) for epoch in range(plan.max_epochs))
+    for n_frozen, epochs in groupby(depths):
+        net.module_.freeze(n_frozen)
+        net.start_ = n_frozen
+        net.learning_ = {
+            name: p for _, group in net.module_.groups() for name, p in group.items() if p.requires_grad
+        }
+        X = prefix_features(net.module_, net.rows.X, n_frozen)
+        net.rows_of_phase_ = Rows(X, net.rows.y, net.rows.weight)
+        net.fit_loop(None, epochs=len(list(epochs)))
+
+
+def prefix_features(module: TransferModule, X: torch.Tensor, n_frozen: int) -> torch.Tensor:
+    """What the first `n_frozen` blocks return for `X`, in inference mode and in chunks."""
+    if n_frozen == 0:
+        return X
+    module.eval()
+    with torch.no_grad():
+        return torch.cat([module.features(X[rows], stop=n_frozen) for rows in in_chunks(len(X))])
+
+
+def _was_raised_by_code(interrupt: KeyboardInterrupt) -> bool:
+    """Whether the exception comes from a ``raise`` statement rather than from a signal."""
+    trace = interrupt.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return False
+    opcode = trace.tb_frame.f_code.co_code[trace.tb_lasti]
+    return dis.opname[opcode] == "RAISE_VARARGS"

@@ -1,0 +1,64 @@
+"""Training rows in canonical form, so that a fit depends on the weighted set of rows and on nothing else.
+
+Exact copies of a row (same columns, same label) become one row with the sum of their weights, rows of weight zero
+are dropped, and the rest is put in an order that does not depend on the order in which it came. Therefore a weight
+of three equals the row three times, to the last bit, and shuffling the rows changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class TrainingRows(NamedTuple):
+    """Rows, labels and weights of one fit; ``y`` is codes of shape (n,) or values of shape (n, n_outputs)."""
+
+    X: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+
+
+def canonical(X: np.ndarray, y: np.ndarray, weight: np.ndarray) -> TrainingRows:
+    """Merge exact copies, drop weightless rows, sort.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, ...), float32
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+    weight : ndarray of shape (n_samples,), float64, at least 0
+
+    Returns
+    -------
+    TrainingRows
+    """
+    keep = weight > 0
+    if not keep.all():
+        X, y, weight = X[keep], y[keep], weight[keep]
+    key = _row_hash(X.reshape(len(X), -1)) ^ (_row_hash(y.reshape(len(y), -1).astype(np.float64)) << np.uint64(1))
+    order = np.argsort(key, kind="stable")
+    X, y, weight, key = X[order], y[order], weight[order], key[order]
+    same = np.zeros(len(X), dtype=bool)
+    candidates = np.flatnonzero(key[1:] == key[:-1]) + 1
+    if len(candidates) == 0:
+        return TrainingRows(X, y, weight)
+    # equal hashes are only candidates: the cells decide
+    flat = X.reshape(len(X), -1)
+    equal = (flat[candidates] == flat[candidates - 1]).all(axis=1)
+    equal &= (y[candidates] == y[candidates - 1]).reshape(len(candidates), -1).all(axis=1)
+    same[candidates[equal]] = True
+    starts = np.flatnonzero(~same)
+    return TrainingRows(X[starts], y[starts], np.add.reduceat(weight, starts))
+
+
+def _row_hash(rows: np.ndarray) -> np.ndarray:
+    """A 64-bit hash of each row's bits; -0.0 and 0.0 are one value."""
+    bits = (rows + 0.0).view(np.uint32 if rows.dtype.itemsize == 4 else np.uint64).astype(np.uint64, copy=False)
+    multipliers = np.random.default_rng(0).integers(1, 2**63, size=bits.shape[1], dtype=np.uint64) | np.uint64(1)
+    # a column at a time: no temporary as large as the rows
+    key = np.zeros(len(rows), dtype=np.uint64)
+    for column, multiplier in zip(bits.T, multipliers, strict=True):
+        mixed = column * multiplier
+        key += mixed ^ (mixed >> np.uint64(29))
+    return key

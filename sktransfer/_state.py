@@ -1,0 +1,89 @@
+"""Arrays that go to disk: named, immutable, and checked when they come back.
+
+One `Weights` object is written once however many owners it has, because pickle remembers objects (joblib does
+not remember arrays). That is why a fitted estimator that kept its backbone frozen stores it once.
+"""
+
+import hashlib
+import platform
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from sktransfer.exceptions import ModelFileError
+
+_ALLOWED_DTYPES = {"float32", "float64", "int64"}
+
+
+class Weights(Mapping[str, np.ndarray]):
+    """Read-only mapping of names to C-contiguous arrays with a SHA-256 over names, shapes and bytes.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ndarray
+        Taken as they are, without a copy where they are contiguous.
+    """
+
+    def __init__(self, arrays: Mapping[str, np.ndarray]):
+        self._arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    @property
+    def sha256(self) -> str:
+        """Digest of names, types, shapes and bytes."""
+        digest = hashlib.sha256()
+        for name in sorted(self._arrays):
+            array = self._arrays[name]
+            digest.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
+            digest.update(array.tobytes())
+        return digest.hexdigest()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        return sum(array.nbytes for array in self._arrays.values())
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"arrays": dict(self._arrays), "sha256": self.sha256}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        arrays = state.get("arrays")
+        if not isinstance(arrays, dict) or not all(isinstance(a, np.ndarray) for a in arrays.values()):
+            raise ModelFileError("The model file holds no named arrays where its weights should be.")
+        foreign = {str(a.dtype) for a in arrays.values()} - _ALLOWED_DTYPES
+        if foreign:
+            raise ModelFileError(f"The model file holds arrays of type {sorted(foreign)}; weights are floating point.")
+        # joblib may hand out read-only memory maps; torch wants memory of its own
+        self._arrays = {name: np.array(a, order="C") if not a.flags.writeable else a for name, a in arrays.items()}
+        if self.sha256 != state.get("sha256"):
+            raise ModelFileError("The weights in the model file do not match their checksum: the file is damaged.")
+
+
+def running_versions() -> dict[str, str]:
+    """Versions of the packages whose change can change numbers."""
+    import sklearn
+    import torch
+
+    import sktransfer
+
+    return {
+        "sktransfer": sktransfer.__version__,
+        "scikit-learn": sklearn.__version__,
+        "torch": torch.__version__.split("+")[0],
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def minor_versions(versions: Mapping[str, str]) -> dict[str, str]:
+    """``1.9.1`` -> ``1.9``: patch releases do not change numbers and are not worth a warning."""
+    return {package: ".".join(version.split(".")[:2]) for package, version in versions.items()}

@@ -1,0 +1,139 @@
+"""How labels become outputs and back: the only place where classification and regression differ in training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils.class_weight import compute_class_weight
+
+from sktransfer._rows import TrainingRows
+from sktransfer._solver import Solution, solve_ridge, solve_softmax
+from sktransfer.backbone import Source
+from sktransfer.head import imprinted_rows
+
+
+class Classification:
+    """Outputs are logits, one a class; the loss is cross-entropy.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,)
+    class_weight : dict, "balanced" or None
+    """
+
+    def __init__(self, classes: np.ndarray, class_weight: Any):
+        self.classes, self.class_weight = classes, class_weight
+        self.n_outputs = len(classes)
+
+    def weigh(self, rows: TrainingRows) -> TrainingRows:
+        """Row weights times class weights; "balanced" counts weighted rows."""
+        if self.class_weight is None:
+            return rows
+        if isinstance(self.class_weight, str):
+            counts = np.bincount(rows.y, weights=rows.weight, minlength=self.n_outputs)
+            factors = counts.sum() / (self.n_outputs * counts)
+        else:
+            unknown = sorted(str(c) for c in self.class_weight if c not in set(self.classes.tolist()))
+            if unknown:
+                raise ValueError(f"class_weight names the classes {unknown}; y holds {self.classes.tolist()}.")
+            factors = compute_class_weight(self.class_weight, classes=self.classes, y=self.classes[rows.y])
+        return rows._replace(weight=rows.weight * factors[rows.y])
+
+    @staticmethod
+    def loss(outputs: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+        """Cross-entropy of each row, shape (n_samples,)."""
+        return torch.nn.functional.cross_entropy(outputs, codes, reduction="none")
+
+    def begin(
+        self, init: str, source: Source | None, features: np.ndarray, rows: TrainingRows
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the head that the source or the class means give, on standardised features.
+
+        Rows of classes that the source knew are its rows, by class name. A new class is imprinted: its row points
+        along its class mean, as long as the source's rows on average, and its bias makes the row fair to an
+        average one.
+        """
+        W, b = np.zeros((self.n_outputs, features.shape[1])), np.zeros(self.n_outputs)
+        known = np.zeros(self.n_outputs, dtype=bool)
+        if init in ("auto", "source") and source is not None and source.weight is not None:
+            where = {_plain(name): row for row, name in enumerate(source.classes if source.classes is not None else ())}
+            for code, name in enumerate(self.classes):
+                row = where.get(_plain(name))
+                if row is not None:
+                    W[code], b[code], known[code] = source.weight[row], source.bias[row], True
+        if init == "source" and not known.all():
+            raise ValueError(
+                f"LinearHead(init='source'): the source does not know the classes {self.classes[~known].tolist()}; "
+                "use init='auto' to imprint them."
+            )
+        if not known.all():
+            length = np.linalg.norm(W[known], axis=1).mean() if known.any() else 1.0
+            imprinted = imprinted_rows(features, rows.y, rows.weight, self.n_outputs)[~known]
+            W[~known] = length * imprinted
+            b[~known] = b[known].mean() if known.any() else 0.0
+        return W, b
+
+    def solve(
+        self, features: np.ndarray, rows: TrainingRows, W0: np.ndarray, b0: np.ndarray, pull: float | str
+    ) -> Solution:
+        """The head that minimises weighted cross-entropy plus pull."""
+        return solve_softmax(features, rows.y, rows.weight, W0, b0, pull)
+
+    def source_head(self, W: np.ndarray, b: np.ndarray) -> dict[str, Any]:
+        """What the next fit needs to know of this head."""
+        return {"weight": W, "bias": b, "classes": self.classes}
+
+
+class Regression:
+    """Outputs are standardised values; the loss is squared error.
+
+    Parameters
+    ----------
+    center, scale : ndarray of shape (n_outputs,)
+        Weighted mean and standard deviation of the labels.
+    """
+
+    def __init__(self, center: np.ndarray, scale: np.ndarray):
+        self.center, self.scale = center, scale
+        self.n_outputs = len(center)
+
+    def weigh(self, rows: TrainingRows) -> TrainingRows:
+        """Rows as they are."""
+        return rows
+
+    @staticmethod
+    def loss(outputs: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        """Squared error of each row, mean over outputs, shape (n_samples,)."""
+        return (outputs - values).square().mean(dim=1)
+
+    def begin(
+        self, init: str, source: Source | None, features: np.ndarray, rows: TrainingRows
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The source's rows in this fit's units if it has as many outputs, else zero: the mean of the labels."""
+        W, b = np.zeros((self.n_outputs, features.shape[1])), np.zeros(self.n_outputs)
+        known = source is not None and source.weight is not None and source.classes is None
+        if init in ("auto", "source") and known and len(source.weight) == self.n_outputs:
+            W, b = source.weight / self.scale[:, None], (source.bias - self.center) / self.scale
+        elif init == "source":
+            raise ValueError(
+                f"LinearHead(init='source'): the backbone has no regression head with {self.n_outputs} outputs; "
+                "use init='auto'."
+            )
+        return W, b
+
+    def solve(
+        self, features: np.ndarray, rows: TrainingRows, W0: np.ndarray, b0: np.ndarray, pull: float | str
+    ) -> Solution:
+        """The head that minimises weighted squared error plus pull."""
+        return solve_ridge(features, rows.y, rows.weight, W0, b0, pull)
+
+    def source_head(self, W: np.ndarray, b: np.ndarray) -> dict[str, Any]:
+        """The head in the units of the labels."""
+        return {"weight": W * self.scale[:, None], "bias": b * self.scale + self.center, "classes": None}
+
+
+def _plain(name: Any) -> Any:
+    """``np.int64(3)`` and ``3`` are one class, ``"3"`` is another."""
+    return name.item() if isinstance(name, np.generic) else name

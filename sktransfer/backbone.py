@@ -1,0 +1,375 @@
+"""Backbone: a pretrained network up to its features, and what one must know to use it.
+
+::
+
+    X -> [block 1] -> [block 2] -> ... -> features -> [source head] -> source classes
+          names, inputs and units, scaling, feature statistics, provenance
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from torch import nn
+
+from sktransfer import mlp  # noqa: F401  (registers the network "mlp")
+from sktransfer._state import Weights
+from sktransfer.exceptions import ModelFileError
+from sktransfer.networks import build_empty, build_network, describe_network
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """What a backbone takes.
+
+    Parameters
+    ----------
+    n : int or None
+        Number of columns; None: any number.
+    names, units : tuple of str or None
+        Column names and units, in order.
+    scaling : str or None
+        How the rows were scaled before they reached the network, in words.
+    minimum, maximum : ndarray of shape (n,) or None
+        Range of each (scaled) column in the source rows.
+    """
+
+    n: int | None = None
+    names: tuple[str, ...] | None = None
+    units: tuple[str, ...] | None = None
+    scaling: str | None = None
+    minimum: np.ndarray | None = None
+    maximum: np.ndarray | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """What a backbone remembers of its source task.
+
+    Parameters
+    ----------
+    feature_mean, feature_scale : ndarray of shape (n_features_out,)
+        Statistics of the features over the source rows.
+    weight, bias : ndarray of shape (n_outputs, n_features_out) and (n_outputs,), or None
+        The source head, acting on features standardised by these statistics.
+    classes : ndarray of shape (n_outputs,) or None
+        Classes of the source head, in the order of its rows; None for a regression.
+    """
+
+    feature_mean: np.ndarray
+    feature_scale: np.ndarray
+    weight: np.ndarray | None = None
+    bias: np.ndarray | None = None
+    classes: np.ndarray | None = None
+
+
+class Backbone:
+    """A pretrained network up to its features: immutable, shared by clones, never trained in place.
+
+    The features are what the blocks, applied in their order, return. Layers of `network` outside the blocks, such
+    as an old head, are left out. Estimators copy the blocks before they train anything.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Copied, so later changes of the caller's object have no effect.
+    blocks : sequence of str, optional
+        Names of submodules in order from the input; dots reach into nested modules. Default: all children.
+    name : str, default="backbone"
+        Used in messages.
+    inputs : Inputs, optional
+        Names, units, scaling and number of columns; the number is read off the first linear layer if not given.
+    source : Source, optional
+        Source classes, source head and feature statistics.
+    provenance : dict, optional
+        Anything JSON can hold: data set, task, sampling rate in Hz, date, licence.
+
+    Raises
+    ------
+    ValueError
+        If a block's name matches nothing, or the blocks in order do not reproduce ``network(x)`` although no layer
+        with weights was left out.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from sktransfer import Backbone
+    >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))   # the last layer is the old head
+    >>> Backbone(net, blocks=["0", "1"])
+    Backbone('backbone', 2 blocks, 4 columns -> 8 features)
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        blocks: Sequence[str] | None = None,
+        *,
+        name: str = "backbone",
+        inputs: Inputs | None = None,
+        source: Source | None = None,
+        provenance: Mapping[str, Any] | None = None,
+    ):
+        if not isinstance(network, nn.Module):
+            raise TypeError(f"Backbone takes a torch nn.Module, got {type(network).__name__}.")
+        names = tuple(blocks) if blocks is not None else tuple(key for key, _ in network.named_children())
+        modules = _find_blocks(network, names)
+        modules = [module.eval().requires_grad_(False) for module in copy.deepcopy(modules)]
+        modules = [module.to("cpu") for module in modules]
+        inputs = inputs or Inputs()
+        if inputs.n is None:
+            inputs = dataclasses.replace(inputs, n=_first_width(modules))
+        self._set(describe_network(network), names, modules, None, name, inputs, source, dict(provenance or {}))
+        if blocks is None and type(network) is not nn.Sequential:
+            _compare_with_forward(self, network)
+
+    def _set(self, description, names, modules, weights, name, inputs, source, provenance) -> None:
+        self._description = description
+        self._block_names = names
+        self._modules = modules
+        self._weights = weights or [_weights_of(module) for module in modules]
+        self.name = name
+        self.inputs = inputs
+        self.source = source
+        self.provenance = provenance
+        self.n_features_out = len(source.feature_mean) if source is not None else _probe_width(modules, inputs.n)
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """Block names, counted from the input."""
+        return self._block_names
+
+    @property
+    def n_features_in(self) -> int | None:
+        """Number of columns; None if any number fits."""
+        return self.inputs.n
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all weights and buffers."""
+        return sum(weights.nbytes for weights in self._weights)
+
+    def copy_blocks(self) -> list[nn.Module]:
+        """Fresh copies of the blocks, in order, that may be trained."""
+        return copy.deepcopy(self._modules)
+
+    def modules_on(self, device: torch.device) -> list[nn.Module]:
+        """The blocks for prediction on `device`: the backbone's own on the CPU, copies elsewhere."""
+        if device.type == "cpu":
+            return self._modules
+        return [module.to(device) for module in self.copy_blocks()]
+
+    def describe(self, **changes: Any) -> Backbone:
+        """The same weights with another `name`, `inputs`, `source` or `provenance`."""
+        unknown = set(changes) - {"name", "inputs", "source", "provenance"}
+        if unknown:
+            raise TypeError(f"Backbone.describe got {sorted(unknown)}; it changes name, inputs, source and provenance.")
+        other = object.__new__(Backbone)
+        fields = {key: changes.get(key, getattr(self, key)) for key in ("name", "inputs", "source", "provenance")}
+        other._set(self._description, self._block_names, self._modules, self._weights, **fields)
+        return other
+
+    def retrained(self, modules: Sequence[nn.Module], n_frozen: int, **fields: Any) -> Backbone:
+        """This backbone with other weights above the first `n_frozen` blocks, which are shared with it."""
+        other = object.__new__(Backbone)
+        upper = [copy.deepcopy(m).eval().requires_grad_(False).to("cpu") for m in modules[n_frozen:]]
+        weights = [*self._weights[:n_frozen], *(_weights_of(m) for m in upper)]
+        other._set(self._description, self._block_names, [*self._modules[:n_frozen], *upper], weights, **fields)
+        return other
+
+    def __repr__(self) -> str:
+        width = "any number of" if self.n_features_in is None else self.n_features_in
+        known = "" if self.source is None or self.source.classes is None else f", {len(self.source.classes)} classes"
+        return (
+            f"Backbone({self.name!r}, {len(self.blocks)} blocks, {width} columns -> "
+            f"{self.n_features_out} features{known})"
+        )
+
+    # shared, not copied: a grid search over a thousand candidates holds the weights once
+    def __sklearn_clone__(self) -> Backbone:
+        return self
+
+    def __copy__(self) -> Backbone:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Backbone:
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._description is None:
+            raise TypeError(
+                f"Backbone {self.name!r} wraps a network that cannot be named in a file. Register its class with "
+                "register_network, or use an nn.Sequential of standard layers."
+            )
+        return {
+            "network": self._description,
+            "blocks": list(self._block_names),
+            "weights": self._weights,
+            "name": self.name,
+            "inputs": _fields(self.inputs),
+            "source": None if self.source is None else _fields(self.source),
+            "provenance": self.provenance,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        names = tuple(state["blocks"])
+        modules = build_blocks(state["network"], names, state["weights"])
+        inputs = Inputs(**{**state["inputs"], **{k: _tuple(state["inputs"][k]) for k in ("names", "units")}})
+        source = None if state["source"] is None else Source(**state["source"])
+        self._set(
+            state["network"], names, modules, list(state["weights"]), state["name"], inputs, source, state["provenance"]
+        )
+
+
+def build_blocks(
+    description: dict[str, Any], names: Sequence[str], weights: Sequence[Mapping[str, np.ndarray]]
+) -> list[nn.Module]:
+    """Blocks with the given weights; shapes are compared before memory is taken for them.
+
+    Raises
+    ------
+    ModelFileError
+        If the network is unknown or its shapes are not those of the weights.
+    """
+    try:
+        modules = _find_blocks(build_empty(description), names)
+    except (ValueError, TypeError, KeyError, RuntimeError) as error:
+        raise ModelFileError(f"The file describes a network that cannot be built: {error}") from error
+    for name, module, arrays in zip(names, modules, weights, strict=True):
+        expected = {key: tuple(value.shape) for key, value in module.state_dict().items()}
+        found = {key: value.shape for key, value in arrays.items()}
+        if expected != found:
+            wrong = sorted(key for key in expected.keys() | found.keys() if expected.get(key) != found.get(key))
+            raise ModelFileError(f"The weights of block {name!r} do not fit the network described: {wrong[:5]} differ.")
+        tensors = {key: torch.from_numpy(np.asarray(value)) for key, value in arrays.items()}
+        module.load_state_dict(tensors, assign=True)
+        module.eval().requires_grad_(False)
+    return modules
+
+
+class FromScratch(BaseEstimator):
+    """An untrained network in place of a backbone: the honest "no transfer" baseline, or the start of pretraining.
+
+    Parameters
+    ----------
+    network : str, default="mlp"
+        Name of a registered network.
+    arguments : dict, optional
+        Its arguments without ``n_features_in``, which is taken from the rows.
+    blocks : list of str, optional
+        Names of its blocks; default: all children.
+
+    Examples
+    --------
+    >>> from sktransfer import FromScratch
+    >>> FromScratch(arguments={"hidden_layer_sizes": (64, 64)}).build(n_features_in=5)
+    Backbone('from scratch', 2 blocks, 5 columns -> 64 features)
+    """
+
+    def __init__(self, network="mlp", arguments=None, blocks=None):
+        self.network = network
+        self.arguments = arguments
+        self.blocks = blocks
+
+    @classmethod
+    def like(cls, backbone: Backbone) -> FromScratch:
+        """The network of `backbone` without its weights."""
+        if backbone._description is None:
+            raise TypeError(f"FromScratch.like: the network of {backbone.name!r} is not registered; use register_network.")
+        name, arguments = backbone._description["name"], dict(backbone._description["arguments"])
+        arguments.pop("n_features_in", None)
+        return cls(network=name, arguments=arguments, blocks=list(backbone.blocks))
+
+    def build(self, n_features_in: int) -> Backbone:
+        """The network with the weights that its constructor draws from torch's generator."""
+        arguments = dict(self.arguments or {})
+        if self.network != "sequential":
+            arguments["n_features_in"] = n_features_in
+        network = build_network({"name": self.network, "arguments": arguments})
+        return Backbone(network, self.blocks, name="from scratch", inputs=Inputs(n=n_features_in))
+
+
+def compare_width(who: str, backbone: Backbone, n_columns: int, names: Sequence[str] | None) -> None:
+    """Raise a ValueError that names the difference if the rows do not have the backbone's columns."""
+    known = backbone.inputs.names
+    if backbone.n_features_in in (None, n_columns):
+        if names is not None and known is not None and sorted(names) == sorted(known) and list(names) != list(known):
+            raise ValueError(
+                f"{who} got the columns of backbone {backbone.name!r} in another order. "
+                "Select them by name: X[list(backbone.inputs.names)]."
+            )
+        return
+    detail = ""
+    if known is not None and names is not None:
+        missing, extra = [n for n in known if n not in names], [n for n in names if n not in known]
+        detail = f" Missing: {missing[:8]}; unknown: {extra[:8]}."
+    raise ValueError(
+        f"{who} got X with {n_columns} features, but its backbone {backbone.name!r} was pretrained on "
+        f"{backbone.n_features_in}.{detail} Select the same columns, or pass a backbone trained on these."
+    )
+
+
+def _find_blocks(network: nn.Module, names: Sequence[str]) -> list[nn.Module]:
+    if not names:
+        raise ValueError("Backbone got no blocks; name at least one submodule.")
+    known = [key for key, _ in network.named_modules() if key]
+    for name in names:
+        if name not in known:
+            raise ValueError(f"Backbone: block {name!r} matches no submodule of the network; it has {known}.")
+    if len(set(names)) < len(names):
+        raise ValueError(f"Backbone got the blocks {list(names)}; each name may occur once.")
+    return [network.get_submodule(name) for name in names]
+
+
+def _first_width(modules: Sequence[nn.Module]) -> int | None:
+    """Columns that the network takes if its first layer tells, else None."""
+    layers = (layer for module in modules for layer in module.modules() if not list(layer.children()))
+    first = next(layers, None)
+    return first.in_features if isinstance(first, nn.Linear) else None
+
+
+def _probe_width(modules: Sequence[nn.Module], n_features_in: int | None) -> int:
+    x = torch.zeros(1, n_features_in or 8)
+    with torch.inference_mode():
+        for module in modules:
+            x = module(x)
+    if x.ndim != 2:
+        raise ValueError(f"Backbone: the blocks return shape {tuple(x.shape)}, not (n_samples, n_features_out).")
+    return int(x.shape[1])
+
+
+def _compare_with_forward(backbone: Backbone, network: nn.Module) -> None:
+    """Blocks in order must be the network, or its ``forward`` does more than its children show."""
+    x = torch.linspace(-1, 1, 4 * (backbone.n_features_in or 8)).reshape(4, -1)
+    was_training, network = network.training, network.eval()
+    expected = x
+    with torch.inference_mode():
+        for module in backbone._modules:
+            expected = module(expected)
+        try:
+            found = network(x.to(next(network.parameters(), x).device)).to("cpu")
+        finally:
+            network.train(was_training)
+    if found.shape != expected.shape or not torch.allclose(found, expected, atol=1e-5):
+        raise ValueError(
+            "Backbone: the network's children, applied in order, do not reproduce its forward(). Name the blocks "
+            "with blocks=[...] so that each takes the output of the one before."
+        )
+
+
+def _weights_of(module: nn.Module) -> Weights:
+    return Weights({key: value.detach().numpy() for key, value in module.state_dict().items()})
+
+
+def _fields(record: Inputs | Source) -> dict[str, Any]:
+    """Fields with tuples as lists, so that JSON and skops keep them."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in vars(record).items()}
+
+
+def _tuple(value: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if value is None else tuple(value)

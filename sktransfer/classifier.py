@@ -1,0 +1,209 @@
+"""TransferClassifier: a pretrained fault network as a scikit-learn classifier."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.base import ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+
+from sktransfer import _validation
+from sktransfer._callbacks import with_callbacks
+from sktransfer._fitting import TransferEstimator
+from sktransfer._range import warn_of_range
+from sktransfer._tasks import Classification
+
+
+class TransferClassifier(ClassifierMixin, TransferEstimator):
+    """Classify rows with a pretrained backbone and a new head.
+
+    Parameters
+    ----------
+    backbone : Backbone, FromScratch, str, path or None, default=None
+        The pretrained network; a file name or shipped name is loaded by :func:`sktransfer.load_backbone`.
+        None or :class:`sktransfer.FromScratch`: an untrained network, the "no transfer" baseline and the way to
+        pretrain.
+    head : LinearHead, MLPHead or None, default=None
+        The new network on top; None: ``LinearHead()``.
+    strategy : Strategy or None, default=None
+        What may change: ``LinearProbing()``, ``FineTuning(n_frozen_blocks=2)``, ``ProbeThenTune()``, ... and
+        combinations with ``&``. None: probing if there is a backbone, full training if there is none.
+    max_epochs : int or "auto", default="auto"
+        Passes over the rows where something is trained by gradient; ``"auto"``: about a thousand steps, between 20
+        and 200 epochs. A head that is solved exactly needs none.
+    lr : float, default=0.001
+        Learning rate of the head at the first step; it decays to zero by a cosine. Blocks learn at this rate times
+        what the strategy answers.
+    batch_size : int, default=256
+        Rows a step, at least 2 being used because of BatchNorm.
+    class_weight : dict, "balanced" or None, default=None
+        Factor on the weight of each class's rows; ``"balanced"`` makes all classes weigh the same.
+    callbacks : list of skorch callbacks or None, default=None
+        Called while something trains by epochs. There is no validation split unless you make one.
+    device : str, default="auto"
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"``, or ``"auto"``: CUDA where there is one. Resolved at ``fit`` and at
+        ``predict``, never stored.
+    n_jobs : int or None, default=None
+        Torch threads inside ``fit`` and ``predict``; None: 1, which is fastest for small networks on busy machines;
+        -1: as many as torch has.
+    verbose : int, default=0
+        1 prints one line an epoch.
+    random_state : int, RandomState, Generator or None, default=None
+        Drives initial weights, batch order and dropout, by generators of its own.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Classes in the order of the columns of ``predict_proba``.
+    backbone_ : Backbone
+        The backbone after this fit, with the head as its source head: what the next fit can begin with.
+    history_ : list of dict
+        One record an epoch with ``train_loss`` and ``frozen_blocks``; before them, if the head was solved, one with
+        ``pull`` (strength of the pull to the source head) and ``n_iter``.
+    n_iter_ : int
+        Epochs trained, or iterations of the solver if the head alone was solved.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names, if `X` was a frame.
+    n_outputs_ : int
+        Number of classes.
+    device_ : str
+        Where the network is now.
+
+    See Also
+    --------
+    TransferRegressor : The same for remaining life and soft sensors.
+    FeatureExtractor : The frozen backbone as a transformer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktransfer import TransferClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> X_source, X_target = rng.normal(size=(400, 4)), rng.normal(size=(8, 4))
+    >>> label = lambda X: np.where(X[:, 0] * X[:, 1] > 0, "normal", "leak")
+    >>> source = TransferClassifier(random_state=0).fit(X_source, label(X_source))
+    >>> target = TransferClassifier(source.backbone_).fit(X_target, label(X_target))
+    >>> bool(target.score(X_source, label(X_source)) > 0.9)
+    True
+    """
+
+    _parameter_constraints = {**TransferEstimator._parameter_constraints, "class_weight": [dict, str, None]}
+
+    def __init__(
+        self,
+        backbone=None,
+        *,
+        head=None,
+        strategy=None,
+        max_epochs="auto",
+        lr=0.001,
+        batch_size=256,
+        class_weight=None,
+        callbacks=None,
+        device="auto",
+        n_jobs=None,
+        verbose=0,
+        random_state=None,
+    ):
+        self.backbone = backbone
+        self.head = head
+        self.strategy = strategy
+        self.max_epochs = max_epochs
+        self.lr = lr
+        self.batch_size = batch_size
+        self.class_weight = class_weight
+        self.callbacks = callbacks
+        self.device = device
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.random_state = random_state
+
+    @with_callbacks
+    def fit(self, X, y, sample_weight=None):
+        """Fit the head, and what the strategy lets change, to labelled rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows, scaled as the backbone's source rows were.
+        y : array-like of shape (n_samples,)
+            Class of each row: text, numbers or booleans.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weight of each row; a weight of two counts as two rows.
+
+        Returns
+        -------
+        self : TransferClassifier
+
+        Raises
+        ------
+        ValueError
+            If the rows, labels or parameters cannot be used, or training diverges.
+        """
+        return self._fit(X, y, sample_weight)
+
+    def predict_proba(self, X):
+        """Probability of each class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Rows sum to one. Rows far outside everything seen in training are mixed with equal shares, so that they
+            are never reported as certain; a warning tells how many.
+        """
+        outputs, trust = self._outputs(X)
+        probabilities = softmax(outputs, axis=1)
+        far = trust < 1
+        if far.any():
+            warn_of_range(type(self).__name__, far)
+            weight = trust[far, None]
+            probabilities[far] = weight * probabilities[far] + (1 - weight) / probabilities.shape[1]
+        return probabilities
+
+    def predict_log_proba(self, X):
+        """Logarithm of :meth:`predict_proba`, of the same shape."""
+        return np.log(np.maximum(self.predict_proba(X), np.finfo(np.float64).tiny))
+
+    def predict(self, X):
+        """Most probable class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
+
+    def _check_y(self, y: Any, weight: np.ndarray, n_rows: int) -> tuple[np.ndarray, Classification]:
+        who = type(self).__name__
+        y = _validation.check_labels(who, y, n_rows)
+        check_classification_targets(y)
+        classes = np.unique(y[weight > 0])
+        if len(classes) < 2:
+            raise ValueError(
+                f"{who} needs rows of at least two classes, so at least 2 rows. y holds {len(classes)} class"
+                f"{'' if len(classes) == 1 else 'es'}: {classes.tolist()}."
+            )
+        counts = np.array([(y == c).sum() for c in classes])
+        _validation.warn_of_single_rows(who, classes, counts)
+        if isinstance(self.class_weight, str) and self.class_weight != "balanced":
+            raise _validation.InvalidParameterError(
+                f"The 'class_weight' parameter of {who} must be a dict, 'balanced' or None. Got {self.class_weight!r} "
+                "instead."
+            )
+        self.classes_ = classes
+        # rows of weight zero may carry other labels; they are dropped before training
+        codes = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
+        return codes.astype(np.int64), Classification(classes, self.class_weight)

@@ -1,0 +1,159 @@
+"""FeatureExtractor: the frozen backbone as a scikit-learn transformer.
+
+::
+
+    X -> [block 1] -> [block 2] -> ... -> features -> any scikit-learn estimator
+"""
+
+from __future__ import annotations
+
+import os
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from sktransfer import _validation
+from sktransfer._device import resolve_device
+from sktransfer._random import build_seeded, draw_seed
+from sktransfer._threads import torch_threads
+from sktransfer._validation import Interval, Options
+from sktransfer.backbone import Backbone, FromScratch, compare_width
+from sktransfer.module import TransferModule
+from sktransfer.persistence import load_backbone
+
+
+class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Turn rows into the features of a frozen backbone.
+
+    Parameters
+    ----------
+    backbone : Backbone, FromScratch, str, path or None, default=None
+        The pretrained network. None: an untrained one, the "no transfer" baseline (random features).
+    block : str or None, default=None
+        Name of the block whose output is returned; None: the last one.
+    standardize : bool, default=True
+        Whether features of the last block are standardised by the source's statistics, where the backbone has them.
+        Linear models on top converge faster and score better then.
+    device : str, default="auto"
+        As in :class:`sktransfer.TransferClassifier`.
+    n_jobs : int or None, default=None
+        Torch threads; None: 1; -1: as many as torch has.
+    random_state : int, RandomState, Generator or None, default=None
+        Drives the weights of an untrained network.
+
+    Attributes
+    ----------
+    backbone_ : Backbone
+        The backbone in use.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names, if `X` was a frame.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktransfer import FeatureExtractor
+    >>> X = np.random.default_rng(0).normal(size=(5, 3))
+    >>> FeatureExtractor(random_state=0).fit_transform(X).shape
+    (5, 256)
+    """
+
+    _parameter_constraints: dict[str, Any] = {
+        "backbone": [Backbone, FromScratch, str, os.PathLike, None],
+        "block": [str, None],
+        "standardize": ["boolean"],
+        "device": [str, torch.device],
+        "n_jobs": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1}), None],
+        "random_state": ["random_state", np.random.Generator],
+    }
+
+    def __init__(
+        self, backbone=None, *, block=None, standardize=True, device="auto", n_jobs=None, random_state=None
+    ):
+        self.backbone = backbone
+        self.block = block
+        self.standardize = standardize
+        self.device = device
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        """Check the columns; nothing is learned from the rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows, scaled as the backbone's source rows were.
+        y : ignored
+
+        Returns
+        -------
+        self : FeatureExtractor
+
+        Raises
+        ------
+        ValueError
+            If the columns do not fit the backbone, or it has no such block.
+        """
+        self._validate_params()
+        X = _validation.check_rows(self, X, reset=True)
+        backbone = self.backbone
+        if isinstance(backbone, str | os.PathLike):
+            backbone = load_backbone(backbone)
+        if not isinstance(backbone, Backbone):
+            recipe = FromScratch() if backbone is None else backbone
+            backbone = build_seeded(lambda: recipe.build(X.shape[1]), draw_seed(self.random_state))
+        compare_width(type(self).__name__, backbone, X.shape[1], getattr(self, "feature_names_in_", None))
+        if self.block is not None and self.block not in backbone.blocks:
+            raise ValueError(f"FeatureExtractor: backbone {backbone.name!r} has no block {self.block!r}; "
+                             f"it has {list(backbone.blocks)}.")
+        self.backbone_ = backbone
+        self._n_features_out = self._run(_validation.to_float32("FeatureExtractor", X[:1], self._names())).shape[1]
+        return self
+
+    def transform(self, X):
+        """Features of rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features_out), float32
+
+        Raises
+        ------
+        ValueError
+            If a feature is not finite.
+        """
+        check_is_fitted(self)
+        X = _validation.check_rows(self, X, reset=False)
+        features = self._run(_validation.to_float32("FeatureExtractor", X, self._names()))
+        if not np.isfinite(features).all():
+            raise ValueError("FeatureExtractor: the backbone returned features that are not finite for these rows.")
+        return features
+
+    def _names(self) -> list[str]:
+        return _validation.column_names(self, self.n_features_in_)
+
+    def _run(self, X: np.ndarray) -> np.ndarray:
+        backbone, device = self.backbone_, resolve_device(self.device)
+        stop = len(backbone.blocks) if self.block is None else backbone.blocks.index(self.block) + 1
+        module = TransferModule(backbone.modules_on(device), torch.nn.Identity(), backbone.blocks).eval()
+        with torch_threads(self.n_jobs):
+            features = module.run_features(X, stop=stop)
+        source = backbone.source
+        if self.standardize and stop == len(backbone.blocks) and source is not None:
+            features = (features - source.feature_mean) / source.feature_scale
+        return np.asarray(features.reshape(len(X), -1), dtype=np.float32)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags

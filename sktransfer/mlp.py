@@ -1,0 +1,70 @@
+"""The network for rows of a table."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from sktransfer.networks import register_network
+
+
+@register_network("mlp")
+class MLP(nn.Module):
+    """Blocks of Linear, BatchNorm, ReLU and Dropout.
+
+    **Shape**
+
+    - Input: ``(n_samples, n_features_in)``
+    - Output: ``(n_samples, hidden_layer_sizes[-1])``
+
+    Parameters
+    ----------
+    n_features_in : int
+        Number of columns.
+    hidden_layer_sizes : sequence of int, default=(256, 256, 256)
+        Width of each block; the last one is the number of features.
+    dropout : float, default=0.0
+        Share of a block's outputs set to zero in training, in [0, 1).
+    batch_norm : bool, default=True
+        Whether each block normalises by batch statistics after its linear layer.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sktransfer import MLP
+    >>> net = MLP(3, hidden_layer_sizes=(8, 4))
+    >>> net.block_names
+    ['block1', 'block2']
+    >>> net(torch.randn(2, 3)).shape
+    torch.Size([2, 4])
+    """
+
+    def __init__(
+        self,
+        n_features_in: int,
+        hidden_layer_sizes: Sequence[int] = (256, 256, 256),
+        dropout: float = 0.0,
+        batch_norm: bool = True,
+    ):
+        super().__init__()
+        if not hidden_layer_sizes:
+            raise ValueError("MLP needs at least one hidden layer; got hidden_layer_sizes=().")
+        width = n_features_in
+        for depth, size in enumerate(hidden_layer_sizes, start=1):
+            layers: list[nn.Module] = [nn.Linear(width, size)]
+            if batch_norm:
+                layers.append(nn.BatchNorm1d(size))
+            layers += [nn.ReLU(), nn.Dropout(dropout)]
+            self.add_module(f"block{depth}", nn.Sequential(*layers))
+            width = size
+
+    @property
+    def block_names(self) -> list[str]:
+        """Names of the blocks, counted from the input."""
+        return [name for name, _ in self.named_children()]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Features of `x`."""
+        for block in self.children():
+            x = block(x)
+        return x

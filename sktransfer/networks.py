@@ -1,0 +1,172 @@
+"""Networks that a file may name: nothing else is ever built from a file.
+
+A saved backbone stores the name of its network and the arguments it was made with, never code. A plain
+``nn.Sequential`` of the layers in `_LAYERS` needs no registration: it is stored as the list of its layers.
+"""
+
+import functools
+import inspect
+import json
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any
+
+import torch
+from torch import nn
+
+_NETWORKS: dict[str, type[nn.Module]] = {}
+_LARGEST_ARGUMENT = 2**20  # refuse headers that ask for absurd sizes before anything is allocated
+_DEEPEST_NETWORK = 1024
+
+# Layers a stored nn.Sequential may hold, and the attributes that are also their constructor arguments.
+_LAYERS: dict[str, tuple[str, ...]] = {
+    "Linear": ("in_features", "out_features", "bias"),
+    "Conv1d": ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "bias"),
+    "BatchNorm1d": ("num_features", "eps", "momentum", "affine", "track_running_stats"),
+    "LayerNorm": ("normalized_shape", "eps", "elementwise_affine"),
+    "Dropout": ("p",),
+    "Flatten": ("start_dim", "end_dim"),
+    "MaxPool1d": ("kernel_size", "stride", "padding", "dilation"),
+    "AvgPool1d": ("kernel_size", "stride", "padding"),
+    "AdaptiveAvgPool1d": ("output_size",),
+    "AdaptiveMaxPool1d": ("output_size",),
+    "LeakyReLU": ("negative_slope",),
+    "ELU": ("alpha",),
+    "ReLU": (),
+    "GELU": (),
+    "SiLU": (),
+    "Tanh": (),
+    "Sigmoid": (),
+    "Softplus": (),
+    "Identity": (),
+}
+
+
+def register_network(name: str) -> Callable[[type[nn.Module]], type[nn.Module]]:
+    """Class decorator that lets a saved backbone name this network.
+
+    The class must be constructible from arguments that JSON can hold (numbers, text, lists), and its blocks must
+    be attributes that take the output of the block before.
+
+    Parameters
+    ----------
+    name : str
+        What files will call the network. Registering the same class again is allowed, another class is not.
+
+    Raises
+    ------
+    ValueError
+        If `name` already belongs to another class.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from sktransfer import Backbone, register_network
+    >>> @register_network("pump-net")
+    ... class PumpNet(nn.Module):
+    ...     def __init__(self, n_features_in, width=16):
+    ...         super().__init__()
+    ...         self.lower = nn.Sequential(nn.Linear(n_features_in, width), nn.ReLU())
+    ...         self.upper = nn.Sequential(nn.Linear(width, width), nn.ReLU())
+    >>> Backbone(PumpNet(4), blocks=["lower", "upper"]).n_features_out
+    16
+    """
+
+    def register(cls: type[nn.Module]) -> type[nn.Module]:
+        known = _NETWORKS.get(name)
+        if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise ValueError(f"register_network: the name {name!r} already belongs to {known.__qualname__}.")
+        init = cls.__init__
+        signature = inspect.signature(init)
+
+        @functools.wraps(init)
+        def recording_init(self: nn.Module, *args: Any, **kwargs: Any) -> None:
+            bound = signature.bind(self, *args, **kwargs)
+            init(self, *args, **kwargs)
+            arguments = dict(bound.arguments)
+            arguments.pop(next(iter(arguments)))
+            # a subclass records its own arguments after its parent did, so the outermost class wins
+            self.__dict__["_network_arguments"] = arguments
+
+        cls.__init__ = recording_init  # type: ignore[method-assign]
+        _NETWORKS[name] = cls
+        return cls
+
+    return register
+
+
+def describe_network(network: nn.Module) -> dict[str, Any] | None:
+    """Name and arguments from which `build_network` makes this network again; None if it cannot be named."""
+    for name, cls in _NETWORKS.items():
+        if type(network) is cls:
+            arguments = json.loads(json.dumps(network.__dict__["_network_arguments"]))
+            return {"name": name, "arguments": arguments}
+    if type(network) is nn.Sequential:
+        layers = [_describe_layer(key, child) for key, child in network.named_children()]
+        if all(layer is not None for layer in layers):
+            return json.loads(json.dumps({"name": "sequential", "arguments": {"layers": layers}}))
+    return None
+
+
+def _describe_layer(key: str, layer: nn.Module) -> list[Any] | None:
+    """``[key, layer name, arguments]``, or None for a layer that is not in the table."""
+    kind = type(layer).__name__
+    if type(layer) is nn.Sequential:
+        inner = [_describe_layer(k, child) for k, child in layer.named_children()]
+        return None if any(item is None for item in inner) else [key, "Sequential", {"layers": inner}]
+    if kind not in _LAYERS or type(layer) is not getattr(nn, kind):
+        return None
+    arguments = {name: getattr(layer, name) for name in _LAYERS[kind]}
+    if "bias" in arguments:
+        arguments["bias"] = layer.bias is not None
+    return [key, kind, arguments]
+
+
+def build_network(description: dict[str, Any]) -> nn.Module:
+    """Make the network that `description` names, with the weights that its constructor draws.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown or an argument is out of bounds. Nothing is built before these checks.
+    """
+    name, arguments = description["name"], description["arguments"]
+    if name != "sequential" and name not in _NETWORKS:
+        near = get_close_matches(name, _NETWORKS, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(
+            f"Unknown network {name!r}.{hint} Known are {sorted([*_NETWORKS, 'sequential'])}; import the module "
+            "that registers it with register_network first."
+        )
+    _check_bounds(arguments)
+    if name == "sequential":
+        return _build_sequential(arguments["layers"])
+    return _NETWORKS[name](**arguments)
+
+
+def _build_sequential(layers: list[list[Any]]) -> nn.Sequential:
+    network = nn.Sequential()
+    for key, kind, arguments in layers:
+        if kind == "Sequential":
+            network.add_module(key, _build_sequential(arguments["layers"]))
+        elif kind in _LAYERS:
+            network.add_module(key, getattr(nn, kind)(**arguments))
+        else:
+            raise ValueError(f"Unknown layer {kind!r}; a stored nn.Sequential may hold {sorted(_LAYERS)}.")
+    return network
+
+
+def _check_bounds(value: Any, depth: int = 0) -> None:
+    if isinstance(value, dict | list | tuple):
+        if len(value) > _DEEPEST_NETWORK or depth > 16:
+            raise ValueError(f"A network with {len(value)} parts at nesting {depth} is refused as too large.")
+        for item in value.values() if isinstance(value, dict) else value:
+            _check_bounds(item, depth + 1)
+    elif isinstance(value, int | float) and not abs(value) <= _LARGEST_ARGUMENT:
+        raise ValueError(f"A network argument of {value!r} is refused: the largest allowed is {_LARGEST_ARGUMENT}.")
+
+
+def build_empty(description: dict[str, Any]) -> nn.Module:
+    """`build_network` without memory for the weights, to compare shapes before anything is allocated."""
+    with torch.device("meta"):
+        return build_network(description)

@@ -1,0 +1,57 @@
+"""Probe, then tune (LP-FT).
+
+::
+
+    1. X -> [blocks: frozen]                       -> features -> [head: solved]
+    2. X -> [blocks 1 .. n: frozen] -> [blocks n+1 ..: learn slowly] -> [head: learns slowly, from there] -> loss
+"""
+
+from sktransfer.probing import check_pull
+from sktransfer.strategy import Strategy, count_frozen
+
+
+class ProbeThenTune(Strategy):
+    """First solve the head on the frozen backbone, then fine-tune all of it at a small rate.
+
+    A random head distorts the features in the first steps of fine-tuning; a solved head does not. Recommended from
+    about ten labels a class on.
+
+    Parameters
+    ----------
+    tune_rate : float, default=0.1
+        Learning rate of the second step, relative to the estimator's ``lr``.
+    n_frozen_blocks : int or "all", default=0
+        Blocks that stay frozen in the second step too; see :class:`sktransfer.FineTuning`.
+    pull : "auto" or float, default="auto"
+        Pull of the first step; see :class:`sktransfer.LinearProbing`.
+
+    References
+    ----------
+    Kumar, Raghunathan, Jones, Ma and Liang (2022). Fine-tuning can distort pretrained features and underperform
+    out-of-distribution. International Conference on Learning Representations. arXiv:2202.10054.
+
+    Examples
+    --------
+    >>> from sktransfer import ProbeThenTune
+    >>> ProbeThenTune(tune_rate=0.1).rate(depth=2)
+    0.1
+    """
+
+    def __init__(self, tune_rate=0.1, n_frozen_blocks=0, pull="auto"):
+        self.tune_rate = tune_rate
+        self.n_frozen_blocks = n_frozen_blocks
+        self.pull = pull
+
+    def n_frozen(self, epoch: int, n_blocks: int) -> int:
+        """The same number in every epoch of the second step."""
+        return count_frozen(self.n_frozen_blocks, n_blocks)
+
+    def rate(self, depth: int) -> float:
+        """`tune_rate` at every depth."""
+        if not self.tune_rate > 0:
+            raise ValueError(f"ProbeThenTune got tune_rate={self.tune_rate!r}; it must be above 0.")
+        return float(self.tune_rate)
+
+    def probe(self) -> float | str:
+        """The strength of the pull in the first step."""
+        return check_pull(type(self).__name__, self.pull)

@@ -1,0 +1,121 @@
+"""What may change during ``fit``: the questions that every strategy answers.
+
+A strategy knows nothing of training loops. It answers questions, each with a neutral answer, and `_net.py`
+acts on them::
+
+    question                                              neutral   combined by
+    n_frozen(epoch, n_blocks)  blocks that stay frozen       0      maximum
+    rate(depth)                speed relative to the head    1      product
+    penalty(weights, source)   pulled back to the source     0      sum
+    probe()                    head solved before epoch 0   None    first that is not None
+
+Because the neutral answers are the identities of these combinations, strategies combine with ``&`` without
+special cases, and the neutral strategy itself is full fine-tuning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from sklearn.base import BaseEstimator
+
+
+class Strategy(BaseEstimator):
+    """The neutral strategy: everything learns at the same rate from the first epoch on.
+
+    Subclass it and override the answers that differ; ``FineTuning`` and ``L2SP`` are short examples.
+
+    Examples
+    --------
+    >>> from sktransfer import LayerDecay, L2SP
+    >>> both = LayerDecay(0.5) & L2SP(0.01)
+    >>> both.rate(2)
+    0.25
+    """
+
+    def n_frozen(self, epoch: int, n_blocks: int) -> int:
+        """How many blocks, counted from the input, stay frozen in `epoch` (0 is the first)."""
+        return 0
+
+    def rate(self, depth: int) -> float:
+        """Learning rate relative to the estimator's ``lr`` at `depth` (0 is the head, 1 the block below it)."""
+        return 1.0
+
+    def penalty(
+        self, weights: Mapping[str, torch.Tensor], source: Mapping[str, torch.Tensor]
+    ) -> torch.Tensor | float:
+        """What is added to the loss for distance from the source.
+
+        Parameters
+        ----------
+        weights : mapping of str to tensor
+            The parameters that learn now. Names begin with the block's name or with ``head``.
+        source : mapping of str to tensor
+            The values that these parameters began with, for those that came from the source.
+        """
+        return 0.0
+
+    def probe(self) -> float | str | None:
+        """Strength of the pull to the source head while the head alone is solved first; None: it is not.
+
+        ``"auto"`` chooses the strength from the labelled rows; see :class:`sktransfer.LinearProbing`.
+        """
+        return None
+
+    def __and__(self, other: Strategy) -> Strategy:
+        return Combined(self, other)
+
+
+class Combined(Strategy):
+    """Two strategies at once; made by ``first & second``.
+
+    Parameters
+    ----------
+    first, second : Strategy
+        Their answers combine by maximum (frozen blocks), product (rates), sum (pull) and the first that is not None (probe).
+    """
+
+    def __init__(self, first: Strategy, second: Strategy):
+        self.first = first
+        self.second = second
+
+    def n_frozen(self, epoch: int, n_blocks: int) -> int:
+        """Maximum of both answers."""
+        return max(self.first.n_frozen(epoch, n_blocks), self.second.n_frozen(epoch, n_blocks))
+
+    def rate(self, depth: int) -> float:
+        """Product of both answers."""
+        return self.first.rate(depth) * self.second.rate(depth)
+
+    def penalty(self, weights: Mapping[str, torch.Tensor], source: Mapping[str, torch.Tensor]) -> Any:
+        """Sum of both answers."""
+        return self.first.penalty(weights, source) + self.second.penalty(weights, source)
+
+    def probe(self) -> float | str | None:
+        """The first of both answers that is not None."""
+        first = self.first.probe()
+        return self.second.probe() if first is None else first
+
+
+def count_frozen(n_frozen_blocks: int | str, n_blocks: int) -> int:
+    """Turn ``n_frozen_blocks`` into a number of blocks counted from the input.
+
+    Negative numbers count from the end, as in ``layers[:-2]``; ``"all"`` is all of them.
+
+    Raises
+    ------
+    ValueError
+        If there are not that many blocks.
+    """
+    if n_frozen_blocks == "all":
+        return n_blocks
+    number = int(n_frozen_blocks)
+    count = number if number >= 0 else n_blocks + number
+    if not 0 <= count <= n_blocks:
+        raise ValueError(
+            f"n_frozen_blocks={n_frozen_blocks!r} does not fit a backbone of {n_blocks} blocks; "
+            f"use a number from {-n_blocks} to {n_blocks}, or 'all'."
+        )
+    return count
