@@ -1,4 +1,4 @@
-"""Reuse a pretrained fault network on another machine, inside scikit-learn.
+r"""Reuse a pretrained fault network on another machine, inside scikit-learn.
 
 ::
 
@@ -7,7 +7,7 @@
                                                            load_backbone(path | shipped name)
                                                                               v
     target recordings --> BaselineScaler --> TransferClassifier(backbone, strategy=...) --> predict --> joblib
-                                         \\-> FeatureExtractor(backbone).transform --> any scikit-learn estimator
+                                         \-> FeatureExtractor(backbone).transform --> any scikit-learn estimator
 
 The loop closes: what one fit leaves behind (``backbone_``) is what the next begins with.
 ``backbone=None`` is the honest "no transfer" baseline.
@@ -25,9 +25,9 @@ _HOMES = {
     "TransferRegressor": "regressor",
     "FeatureExtractor": "extractor",
     "Backbone": "backbone",
-    "Inputs": "backbone",
-    "Source": "backbone",
-    "FromScratch": "backbone",
+    "Inputs": "card",
+    "Source": "card",
+    "FromScratch": "from_scratch",
     "load_backbone": "persistence",
     "save_backbone": "persistence",
     "LinearHead": "head",
@@ -47,7 +47,7 @@ _HOMES = {
     "OutOfRangeWarning": "exceptions",
 }
 
-__all__ = ["__version__", *_HOMES]  # noqa: PLE0604
+__all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:

@@ -12,7 +12,7 @@ except ImportError:  # scikit-learn < 1.9 has no callbacks; verbose=1 shows prog
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Stands in where scikit-learn has no callbacks."""
 
-    def with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:  # type: ignore[no-redef]
+    def with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
         """Return `method` as it is."""
         return method
 

@@ -13,9 +13,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import warnings
-from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
@@ -26,6 +26,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from sktransfer import _validation
+from sktransfer._assembly import Assembly, average, begin_head, solve_head, source_of, source_weights
 from sktransfer._callbacks import CallbackSupportMixin, FitTask
 from sktransfer._device import resolve_device
 from sktransfer._persisted import ArrayState, share_blocks
@@ -35,30 +36,14 @@ from sktransfer._rows import TrainingRows, canonical
 from sktransfer._tasks import Classification, Regression
 from sktransfer._threads import torch_threads
 from sktransfer._validation import Interval, Options
-from sktransfer.backbone import Backbone, FromScratch, Inputs, Source, compare_width
+from sktransfer.backbone import Backbone, compare_width
+from sktransfer.card import Inputs
+from sktransfer.from_scratch import FromScratch
 from sktransfer.head import LinearHead, MLPHead
 from sktransfer.module import TransferModule, in_chunks
 from sktransfer.persistence import load_backbone
 from sktransfer.probing import LinearProbing
 from sktransfer.strategy import Strategy
-
-
-@dataclass
-class Assembly:
-    """What a fit begins with, parameters resolved."""
-
-    backbone: Backbone
-    strategy: Strategy
-    head: Any
-    module: TransferModule
-    scratch: bool
-    seed: int
-    features: np.ndarray | None = None  # standardised, where the head begins from them
-
-    @property
-    def n_blocks(self) -> int:
-        """Number of blocks."""
-        return len(self.module.blocks)
 
 
 class TransferEstimator(ArrayState, CallbackSupportMixin, BaseEstimator):
@@ -70,7 +55,7 @@ class TransferEstimator(ArrayState, CallbackSupportMixin, BaseEstimator):
         "strategy": [Strategy, None],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), Options(str, {"auto"})],
         "lr": [Interval(Real, 0, None, closed="neither")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), Options(str, {"auto"})],
         "callbacks": [list, tuple, None],
         "device": [str, torch.device],
         "n_jobs": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1}), None],
@@ -121,9 +106,10 @@ class TransferEstimator(ArrayState, CallbackSupportMixin, BaseEstimator):
         strategy = self.strategy if self.strategy is not None else (Strategy() if scratch else LinearProbing())
         head = self.head if self.head is not None else LinearHead()
         network = build_seeded(lambda: head.build(backbone.n_features_out, task.n_outputs), seed)
-        module = TransferModule(backbone.copy_blocks(), network, backbone.blocks).to(resolve_device(self.device)).eval()
+        module = TransferModule(backbone.copy_blocks(), network, backbone.blocks, keep_statistics=not scratch)
+        module = module.to(resolve_device(self.device)).eval()
         assembly = Assembly(backbone, strategy, head, module, scratch, seed)
-        _begin_head(assembly, rows, task)
+        begin_head(assembly, rows, task)
         return assembly
 
     # ---- train
@@ -133,13 +119,16 @@ class TransferEstimator(ArrayState, CallbackSupportMixin, BaseEstimator):
         only_head = _always_frozen(strategy, n_epochs, assembly.n_blocks)
         pull, history, phases = strategy.probe(), [], [strategy]
         if pull is not None and isinstance(assembly.head, LinearHead):
-            history = [_solve_head(assembly, rows, task, pull)]
+            history = [solve_head(assembly, rows, task, pull)]
             phases = [] if only_head else [strategy]
         elif pull is not None and not only_head:
             phases = [LinearProbing(), strategy]  # a head that cannot be solved first trains on frozen blocks
         progress = FitTask(self, rows.X, rows.y, n_epochs * len(phases))
+        before = copy.deepcopy(assembly.module.state_dict()) if strategy.share() < 1 else {}
         for phase in phases:
             history += self._train_epochs(assembly, rows, task, phase, n_epochs, progress)
+        if phases and before:
+            average(assembly.module, before, strategy.share())
         progress.end()
         _warn_if_worse(type(self).__name__, history, self.lr)
         return history
@@ -157,22 +146,30 @@ class TransferEstimator(ArrayState, CallbackSupportMixin, BaseEstimator):
             strategy=strategy,
             max_epochs=n_epochs,
             lr=float(self.lr),
-            batch_size=int(self.batch_size),
+            batch_size=self._batch_size(len(rows.X)),
+            stop_loss=1e-3 if self.max_epochs == "auto" else 0.0,
             seed=assembly.seed,
             loss=task.loss,
-            source={} if assembly.scratch else _source_weights(assembly),
+            decay=assembly.scratch,
+            source={} if assembly.scratch else source_weights(assembly),
             callbacks=None if self.callbacks is None else list(self.callbacks),
             verbose=int(self.verbose),
             on_epoch=progress.epoch,
         )
         return _net.train(assembly.module, _net.Rows(*tensors), plan)
 
+    def _batch_size(self, n_rows: int) -> int:
+        """``batch_size``, or the largest power of two with at least 14 batches, between 32 and 256."""
+        if self.batch_size != "auto":
+            return int(self.batch_size)
+        return int(np.clip(2 ** int(np.log2(max(n_rows / 14, 1))), 32, 256))
+
     def _n_epochs(self, n_rows: int) -> int:
-        """``max_epochs``, or enough of them for about a thousand steps, between 20 and 200."""
+        """``max_epochs``, or enough of them for about a thousand steps, between 10 and 500."""
         if self.max_epochs != "auto":
             return int(self.max_epochs)
-        steps = max(1, -(-n_rows // int(self.batch_size)))
-        return int(np.clip(-(-1000 // steps), 20, 200))
+        steps = max(1, -(-n_rows // self._batch_size(n_rows)))
+        return int(np.clip(-(-1000 // steps), 10, 500))
 
     # ---- remember
 
@@ -187,7 +184,7 @@ class TransferEstimator(ArrayState, CallbackSupportMixin, BaseEstimator):
             min(frozen, default=assembly.n_blocks),
             name="fitted",
             inputs=self._inputs(assembly.backbone.inputs, rows.X),
-            source=_source_of(assembly, rows, task),
+            source=source_of(assembly, rows, task),
             provenance={"fitted_from": assembly.backbone.name, "n_samples": len(rows.X)},
         )
         blocks = self.backbone_._modules if self.device_ == "cpu" else list(module.blocks)
@@ -236,115 +233,6 @@ class TransferEstimator(ArrayState, CallbackSupportMixin, BaseEstimator):
 
 def _always_frozen(strategy: Strategy, n_epochs: int, n_blocks: int) -> bool:
     return all(strategy.n_frozen(epoch, n_blocks) == n_blocks for epoch in range(n_epochs))
-
-
-def feature_statistics(features: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted mean and standard deviation of each feature.
-
-    Features that hardly move on these rows get a tenth of the median deviation, or they would explode on a
-    target where they do move.
-    """
-    mean = np.average(features, axis=0, weights=weight)
-    scale = np.sqrt(np.average((features - mean) ** 2, axis=0, weights=weight))
-    moving = scale[scale > 1e-8]
-    return mean, np.maximum(scale, 0.1 * (np.median(moving) if len(moving) else 10.0))
-
-
-def _begin_head(assembly: Assembly, rows: TrainingRows, task: Any) -> None:
-    """Set the head's standardisation and, for a linear head, the rows it begins with."""
-    head, source = assembly.head, assembly.backbone.source
-    normalize = head.normalize
-    if normalize == "auto":
-        normalize = "none" if assembly.scratch else ("source" if source is not None else "target")
-    if normalize not in ("source", "target", "none"):
-        raise _validation.InvalidParameterError(
-            f"The 'normalize' parameter of {type(head).__name__} must be 'auto', 'source', 'target' or 'none'. "
-            f"Got {normalize!r} instead."
-        )
-    if normalize == "source" and source is None:
-        raise ValueError(
-            f"{type(head).__name__}(normalize='source'): backbone {assembly.backbone.name!r} carries no feature "
-            "statistics; use normalize='auto'."
-        )
-    init = _check_init(head)
-    needs_features = normalize == "target" or not (assembly.scratch or init == "random")
-    needs_features |= assembly.strategy.probe() is not None and isinstance(head, LinearHead)
-    features = assembly.module.run_features(rows.X).astype(np.float64) if needs_features else None
-    mean, scale = 0.0, 1.0
-    if normalize == "source":
-        mean, scale = source.feature_mean, source.feature_scale
-    elif normalize == "target":
-        mean, scale = feature_statistics(features, rows.weight)
-    _assign(assembly.module.head.standardize.mean, mean)
-    _assign(assembly.module.head.standardize.scale, scale)
-    if features is not None:
-        assembly.features = (features - mean) / scale
-    if init != "random" and not (assembly.scratch and init == "auto"):
-        source = None if source is None else _restate(source, mean, scale)
-        W, b = task.begin(init, source, assembly.features, rows)
-        _assign(assembly.module.head.output.weight, W)
-        _assign(assembly.module.head.output.bias, b)
-
-
-def _check_init(head: Any) -> str:
-    init = getattr(head, "init", "random")
-    if init not in ("auto", "source", "imprint", "random"):
-        raise _validation.InvalidParameterError(
-            f"The 'init' parameter of LinearHead must be 'auto', 'source', 'imprint' or 'random'. Got {init!r} instead."
-        )
-    return init
-
-
-def _restate(source: Source, mean: np.ndarray, scale: np.ndarray) -> Source:
-    """The source head on features standardised by other statistics: the same logits."""
-    if source.weight is None:
-        return source
-    raw = source.weight / source.feature_scale
-    bias = source.bias - raw @ source.feature_mean + raw @ np.broadcast_to(mean, source.feature_mean.shape)
-    return Source(source.feature_mean, source.feature_scale, raw * scale, bias, source.classes)
-
-
-def _assign(tensor: torch.Tensor, values: Any) -> None:
-    with torch.no_grad():
-        tensor.copy_(torch.as_tensor(values, dtype=tensor.dtype))
-
-
-def _solve_head(assembly: Assembly, rows: TrainingRows, task: Any, pull: float | str) -> dict[str, Any]:
-    output = assembly.module.head.output
-    W0, b0 = output.weight.detach().cpu().double().numpy(), output.bias.detach().cpu().double().numpy()
-    if _check_init(assembly.head) == "random" or assembly.scratch:
-        W0, b0 = np.zeros_like(W0), np.zeros_like(b0)  # nothing to be pulled to but zero
-    solution = task.solve(assembly.features, rows, W0, b0, pull)
-    _assign(output.weight, solution.weight)
-    _assign(output.bias, solution.bias)
-    return {"pull": solution.pull, "n_iter": solution.n_iter}
-
-
-def _source_weights(assembly: Assembly) -> dict[str, torch.Tensor]:
-    """Where the weights began that came from the source; a random head did not."""
-    from_source = isinstance(assembly.head, LinearHead) and assembly.head.init != "random"
-    return {
-        name: value.detach().clone()
-        for depth, group in assembly.module.groups()
-        if depth > 0 or from_source
-        for name, value in group.items()
-    }
-
-
-def _source_of(assembly: Assembly, rows: TrainingRows, task: Any) -> Source:
-    """What the next fit may know of this one: feature statistics and, of a linear head, its rows."""
-    head = assembly.module.head
-    mean, scale = head.standardize.mean.cpu().double().numpy(), head.standardize.scale.cpu().double().numpy()
-    statistics = (mean, scale)
-    if assembly.scratch or not mean.any():
-        features = assembly.module.run_features(rows.X).astype(np.float64)
-        statistics = feature_statistics(features, rows.weight)
-    if not isinstance(assembly.head, LinearHead):
-        return Source(*statistics)
-    W, b = head.output.weight.cpu().double().numpy(), head.output.bias.cpu().double().numpy()
-    known = Source(mean, scale, **task.source_head(W, b))
-    moved = _restate(known, *statistics)
-    return Source(*statistics, moved.weight, moved.bias, known.classes)
 
 
 def _warn_if_worse(who: str, history: list[dict[str, Any]], lr: float) -> None:

@@ -27,10 +27,12 @@ from sktransfer._random import private_dropout
 from sktransfer.module import TransferModule, in_chunks
 from sktransfer.strategy import Strategy
 
+_WEIGHT_DECAY = 0.01  # decoupled, a step: lr * decay * weight
+
 
 @dataclass
 class Rows:
-    """What a fit trains on: inputs, encoded labels and weights, all tensors on one device."""
+    """What a fit trains on: inputs, encoded labels, and weights of mean 1, all tensors on one device."""
 
     X: torch.Tensor
     y: torch.Tensor
@@ -47,6 +49,10 @@ class Plan:
         ``loss(outputs, y)`` of shape (n_samples,), before weighting.
     source : dict of str to tensor
         Weights that came from the source, by parameter name.
+    decay : bool
+        Whether matrices decay; a pretrained network's do not, they would drift away from the source.
+    stop_loss : float
+        Training ends when an epoch's mean loss is below it: nothing is left to learn.
     on_epoch : callable
         Called after each epoch with its number and mean loss; returns True to stop.
     """
@@ -61,6 +67,8 @@ class Plan:
     callbacks: list[Any] | None = None
     verbose: int = 0
     on_epoch: Callable[[int, float], bool] = lambda epoch, loss: False
+    stop_loss: float = 0.0
+    decay: bool = True
     stopped: bool = False
 
 
@@ -123,13 +131,17 @@ class TransferNet(NeuralNet):
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> TransferNet:
         """One group of parameters for each depth, at the rate that the strategy answers."""
-        groups = [
-            {"params": list(parameters.values()), "lr": self.plan.lr * self.plan.strategy.rate(depth)}
-            for depth, parameters in self.module_.groups()
-        ]
-        groups = [group for group in groups if group["params"] and group["lr"] > 0]
-        fused = all(p.dtype == torch.float32 for group in groups for p in group["params"])
-        self.optimizer_ = torch.optim.Adam(groups, lr=self.plan.lr, fused=fused)
+        groups: list[dict[str, Any]] = []
+        for depth, parameters in self.module_.groups():
+            lr = self.plan.lr * self.plan.strategy.rate(depth)
+            # decay shrinks matrices; biases and normalisation have nothing to gain from it
+            for decay, part in (
+                (_WEIGHT_DECAY, [p for p in parameters.values() if p.ndim > 1]),
+                (0.0, [p for p in parameters.values() if p.ndim <= 1]),
+            ):
+                if part:
+                    groups.append({"params": part, "lr": lr, "weight_decay": decay if self.plan.decay else 0.0})
+        self.optimizer_ = torch.optim.AdamW(groups, lr=self.plan.lr, fused=True)
         self.base_rates_ = [group["lr"] for group in groups]
         return self
 
@@ -151,10 +163,12 @@ class TransferNet(NeuralNet):
         return self.module_(x, start=self.start_)
 
     def get_loss(self, y_pred: torch.Tensor, y_true: Any, X: Any = None, training: bool = False) -> torch.Tensor:
-        """Weighted mean loss plus the strategy's pull."""
+        """Mean of the weighted losses plus the strategy's pull.
+
+        Weights are 1 on average over all rows, not over each batch: a batch of light rows must stay light.
+        """
         y, weight = y_true
-        total = weight.sum().clamp_min(torch.finfo(weight.dtype).tiny)
-        loss = (self.plan.loss(y_pred, y) * weight).sum() / total
+        loss = torch.dot(self.plan.loss(y_pred, y), weight) / len(weight)
         return loss + self.plan.strategy.penalty(self.learning_, self.plan.source)
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, torch.Tensor]:
@@ -174,19 +188,18 @@ class TransferNet(NeuralNet):
         if iterator is None:
             return
         self.module_.train()
-        total, weights = 0.0, 0.0
+        total, n_rows = torch.zeros((), device=self.rows.X.device), 0
         for number, batch in enumerate(iterator):
             self._set_rate((self.epoch_ + number / len(iterator)) / self.plan.max_epochs)
             if self.callbacks_:
                 self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch)
-            weight = batch[1][1].sum()
-            total, weights = total + step["loss"] * weight, weights + weight
+            total, n_rows = total + step["loss"] * len(batch[0]), n_rows + len(batch[0])
             if self.callbacks_:
                 self.history.record_batch(f"{prefix}_loss", float(step["loss"]))
                 self.history.record_batch(f"{prefix}_batch_size", len(batch[0]))
                 self.notify("on_batch_end", batch=batch, training=training, **step)
-        mean = float(total) / max(float(weights), 1e-300)
+        mean = float(total) / n_rows
         if not math.isfinite(mean):
             raise ValueError(
                 f"The loss is not finite in epoch {self.epoch_ + 1}: training diverged with lr={self.plan.lr:g}. "
@@ -208,7 +221,7 @@ class TransferNet(NeuralNet):
             frozen = f", {self.module_.n_frozen} blocks frozen" if self.module_.n_frozen else ""
             # the one print of the package: verbose=1 asks for it
             print(f"epoch {self.epoch_}/{self.plan.max_epochs}: loss {loss:.4f}{frozen}", flush=True)  # noqa: T201
-        if self.plan.on_epoch(self.epoch_ - 1, loss):
+        if self.plan.on_epoch(self.epoch_ - 1, loss) or loss < self.plan.stop_loss:
             raise _StopTraining
 
 
@@ -257,9 +270,7 @@ def _run_phases(net: TransferNet, plan: Plan, n_blocks: int) -> None:
     for n_frozen, epochs in groupby(depths):
         net.module_.freeze(n_frozen)
         net.start_ = n_frozen
-        net.learning_ = {
-            name: p for _, group in net.module_.groups() for name, p in group.items() if p.requires_grad
-        }
+        net.learning_ = {name: p for _, group in net.module_.groups() for name, p in group.items() if p.requires_grad}
         X = prefix_features(net.module_, net.rows.X, n_frozen)
         net.rows_of_phase_ = Rows(X, net.rows.y, net.rows.weight)
         net.fit_loop(None, epochs=len(list(epochs)))

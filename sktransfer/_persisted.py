@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from sktransfer._state import Weights, minor_versions, running_versions
+from sktransfer.backbone import Backbone
 from sktransfer.exceptions import ModelFileError, ModelVersionWarning
 from sktransfer.head import LinearHead
 from sktransfer.module import TransferModule
@@ -25,6 +26,10 @@ _TRANSIENT = ("module_", "device_", "_skl_callbacks", "_backbone", "_task", "_pa
 
 class ArrayState:
     """Mixin for estimators that hold a fitted `TransferModule` in ``module_``."""
+
+    head: Any
+    backbone_: Backbone
+    n_outputs_: int
 
     def __getstate__(self) -> dict[str, Any]:
         state = {key: value for key, value in self.__dict__.items() if key not in _TRANSIENT}

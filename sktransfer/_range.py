@@ -6,11 +6,12 @@ import warnings
 
 import numpy as np
 
-from sktransfer.backbone import Inputs
+from sktransfer.card import Inputs
 from sktransfer.exceptions import OutOfRangeWarning
 
-# A row may leave the seen range of a column by this many half-ranges before its confidence is lowered.
-_TOLERANCE = 3.0
+# A row may lie this many half-ranges from the middle of a column's seen range before its confidence is lowered: half
+# a range beyond either edge. Where columns are logarithms of healthy deviations, that is a large factor already.
+_TOLERANCE = 2.0
 
 
 def confidence_weights(X: np.ndarray, inputs: Inputs) -> np.ndarray:

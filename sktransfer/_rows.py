@@ -55,10 +55,10 @@ def canonical(X: np.ndarray, y: np.ndarray, weight: np.ndarray) -> TrainingRows:
 def _row_hash(rows: np.ndarray) -> np.ndarray:
     """A 64-bit hash of each row's bits; -0.0 and 0.0 are one value."""
     bits = (rows + 0.0).view(np.uint32 if rows.dtype.itemsize == 4 else np.uint64).astype(np.uint64, copy=False)
-    multipliers = np.random.default_rng(0).integers(1, 2**63, size=bits.shape[1], dtype=np.uint64) | np.uint64(1)
+    multipliers = (np.random.default_rng(0).integers(1, 2**63, size=bits.shape[1]) | 1).astype(np.uint64)
     # a column at a time: no temporary as large as the rows
     key = np.zeros(len(rows), dtype=np.uint64)
-    for column, multiplier in zip(bits.T, multipliers, strict=True):
-        mixed = column * multiplier
+    for column, multiplier in zip(bits.T, multipliers.tolist(), strict=True):
+        mixed = column * np.uint64(multiplier)
         key += mixed ^ (mixed >> np.uint64(29))
     return key

@@ -46,23 +46,20 @@ class Classification:
         """Cross-entropy of each row, shape (n_samples,)."""
         return torch.nn.functional.cross_entropy(outputs, codes, reduction="none")
 
+    def prior(self, rows: TrainingRows) -> np.ndarray:
+        """Bias of a head that knows nothing but how common the classes are, shape (n_classes,)."""
+        share = np.bincount(rows.y, weights=rows.weight, minlength=self.n_outputs) / rows.weight.sum()
+        return np.log(np.maximum(share, 1e-9))
+
     def begin(
         self, init: str, source: Source | None, features: np.ndarray, rows: TrainingRows
     ) -> tuple[np.ndarray, np.ndarray]:
         """Rows of the head that the source or the class means give, on standardised features.
 
         Rows of classes that the source knew are its rows, by class name. A new class is imprinted: its row points
-        along its class mean, as long as the source's rows on average, and its bias makes the row fair to an
-        average one.
+        along its class mean, as long as the source's rows on average, with their average bias.
         """
-        W, b = np.zeros((self.n_outputs, features.shape[1])), np.zeros(self.n_outputs)
-        known = np.zeros(self.n_outputs, dtype=bool)
-        if init in ("auto", "source") and source is not None and source.weight is not None:
-            where = {_plain(name): row for row, name in enumerate(source.classes if source.classes is not None else ())}
-            for code, name in enumerate(self.classes):
-                row = where.get(_plain(name))
-                if row is not None:
-                    W[code], b[code], known[code] = source.weight[row], source.bias[row], True
+        W, b, known = self._source_rows(init, source, features.shape[1])
         if init == "source" and not known.all():
             raise ValueError(
                 f"LinearHead(init='source'): the source does not know the classes {self.classes[~known].tolist()}; "
@@ -70,16 +67,34 @@ class Classification:
             )
         if not known.all():
             length = np.linalg.norm(W[known], axis=1).mean() if known.any() else 1.0
-            imprinted = imprinted_rows(features, rows.y, rows.weight, self.n_outputs)[~known]
-            W[~known] = length * imprinted
+            imprinted = imprinted_rows(features, rows.y, rows.weight, self.n_outputs)
+            W[~known] = length * imprinted[~known]
             b[~known] = b[known].mean() if known.any() else 0.0
         return W, b
 
     def solve(
-        self, features: np.ndarray, rows: TrainingRows, W0: np.ndarray, b0: np.ndarray, pull: float | str
+        self, init: str, source: Source | None, features: np.ndarray, rows: TrainingRows, pull: float | str
     ) -> Solution:
-        """The head that minimises weighted cross-entropy plus pull."""
-        return solve_softmax(features, rows.y, rows.weight, W0, b0, pull)
+        """The head that minimises weighted cross-entropy plus pull.
+
+        Rows of new classes are pulled to the mean of the known rows, which says nothing of the class: what is said
+        comes from the labels. An imprinted row as the centre scored lower (see Decisions in CONTRIBUTING).
+        """
+        W, b, known = self._source_rows(init, source, features.shape[1])
+        if known.any():
+            W[~known], b[~known] = W[known].mean(axis=0), b[known].mean()
+        return solve_softmax(features, rows.y, rows.weight, W, b, pull)
+
+    def _source_rows(self, init: str, source: Source | None, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Source rows by class name, zero elsewhere, and which rows those are."""
+        W, b, known = np.zeros((self.n_outputs, width)), np.zeros(self.n_outputs), np.zeros(self.n_outputs, dtype=bool)
+        if init in ("auto", "source") and source is not None and source.weight is not None and source.bias is not None:
+            where = {_plain(name): row for row, name in enumerate(source.classes if source.classes is not None else ())}
+            for code, name in enumerate(self.classes):
+                row = where.get(_plain(name))
+                if row is not None:
+                    W[code], b[code], known[code] = source.weight[row], source.bias[row], True
+        return W, b, known
 
     def source_head(self, W: np.ndarray, b: np.ndarray) -> dict[str, Any]:
         """What the next fit needs to know of this head."""
@@ -108,14 +123,18 @@ class Regression:
         """Squared error of each row, mean over outputs, shape (n_samples,)."""
         return (outputs - values).square().mean(dim=1)
 
+    def prior(self, rows: TrainingRows) -> np.ndarray:
+        """The mean of the standardised labels: zero."""
+        return np.zeros(self.n_outputs)
+
     def begin(
         self, init: str, source: Source | None, features: np.ndarray, rows: TrainingRows
     ) -> tuple[np.ndarray, np.ndarray]:
         """The source's rows in this fit's units if it has as many outputs, else zero: the mean of the labels."""
         W, b = np.zeros((self.n_outputs, features.shape[1])), np.zeros(self.n_outputs)
-        known = source is not None and source.weight is not None and source.classes is None
-        if init in ("auto", "source") and known and len(source.weight) == self.n_outputs:
-            W, b = source.weight / self.scale[:, None], (source.bias - self.center) / self.scale
+        weight = None if source is None or source.classes is not None else source.weight
+        if init in ("auto", "source") and source is not None and weight is not None and len(weight) == self.n_outputs:
+            W, b = weight / self.scale[:, None], (np.asarray(source.bias) - self.center) / self.scale
         elif init == "source":
             raise ValueError(
                 f"LinearHead(init='source'): the backbone has no regression head with {self.n_outputs} outputs; "
@@ -124,10 +143,11 @@ class Regression:
         return W, b
 
     def solve(
-        self, features: np.ndarray, rows: TrainingRows, W0: np.ndarray, b0: np.ndarray, pull: float | str
+        self, init: str, source: Source | None, features: np.ndarray, rows: TrainingRows, pull: float | str
     ) -> Solution:
         """The head that minimises weighted squared error plus pull."""
-        return solve_ridge(features, rows.y, rows.weight, W0, b0, pull)
+        W, b = self.begin(init, source, features, rows)
+        return solve_ridge(features, rows.y, rows.weight, W, b, pull)
 
     def source_head(self, W: np.ndarray, b: np.ndarray) -> dict[str, Any]:
         """The head in the units of the labels."""

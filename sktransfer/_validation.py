@@ -4,32 +4,38 @@ Every message says who, what was expected, what came, and how to mend it, and na
 This is also the only door to scikit-learn's table-driven parameter checks.
 """
 
+import datetime
 import numbers
-import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import issparse
 from sklearn.utils._param_validation import Interval, InvalidParameterError, Options, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_array, column_or_1d, validate_data
+from sklearn.utils.validation import check_array, column_or_1d, validate_data
 
-from sktransfer.exceptions import DataQualityWarning
+from sktransfer._quality import warn_of_quality, warn_of_single_rows
 
 __all__ = [
-
     "Interval",
     "InvalidParameterError",
     "Options",
     "StrOptions",
+    "check_labels",
     "check_rows",
+    "check_values",
     "check_weights",
     "column_names",
+    "refuse_larger_than",
     "to_float32",
     "warn_of_quality",
+    "warn_of_single_rows",
 ]
 
 # Squares of larger float32 numbers overflow inside a network, and their products with weights become NaN.
 LARGEST_INPUT = 1e15
+_TIMES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
+_TIME_COLUMN = "{} got X with the time column {!r}. Drop or encode it."
 
 
 def check_rows(estimator: Any, X: Any, *, reset: bool, allow_nan: bool = False, allow_nd: bool = False) -> np.ndarray:
@@ -55,6 +61,10 @@ def check_rows(estimator: Any, X: Any, *, reset: bool, allow_nan: bool = False, 
         that scikit-learn's own checks refuse.
     """
     who = type(estimator).__name__
+    if issparse(X):
+        raise ValueError(f"{who} got sparse X, but a network takes dense rows. Densify them: X.toarray().")
+    if type(X).__module__.startswith("pyarrow"):
+        X = X.to_pandas()
     if not reset:
         _compare_columns(who, estimator, X)
     _refuse_unusable_columns(who, X)
@@ -116,22 +126,24 @@ def _refuse_unusable_columns(who: str, X: Any) -> None:
                 _refuse_unusable_column(who, name, X[name])
         elif hasattr(X, "schema"):
             _refuse_unusable_schema(who, X)
-    elif getattr(X, "dtype", None) == object or (isinstance(X, list | tuple) and _holds_text(X)):
+    elif (kind := getattr(getattr(X, "dtype", None), "kind", "")) in ("M", "m"):
+        raise ValueError(_TIME_COLUMN.format(who, "x0"))
+    elif kind in ("O", "U", "S") or _holds_text(X):
         array = np.asarray(X, dtype=object)
-        if array.ndim == 2:
-            for j in range(array.shape[1]):
-                _refuse_text_cells(who, f"x{j}", array[:, j])
+        for j in range(array.shape[1] if array.ndim == 2 else 0):
+            _refuse_text_cells(who, f"x{j}", array[:, j])
 
 
 def _holds_text(X: Any) -> bool:
-    return any(isinstance(cell, str) for row in X if isinstance(row, list | tuple) for cell in row)
+    rows = X if isinstance(X, list | tuple) else ()
+    return any(isinstance(cell, str | bytes) for row in rows if isinstance(row, list | tuple) for cell in row)
 
 
 def _refuse_unusable_column(who: str, name: Any, column: pd.Series) -> None:
     if pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
         return
     if pd.api.types.is_datetime64_any_dtype(column.dtype) or pd.api.types.is_timedelta64_dtype(column.dtype):
-        raise ValueError(f"{who} got X with the time column {name!r}. Drop or encode it.")
+        raise ValueError(_TIME_COLUMN.format(who, name))
     _refuse_text_cells(who, name, column.to_numpy(dtype=object, na_value=np.nan))
 
 
@@ -142,19 +154,19 @@ def _refuse_unusable_schema(who: str, X: Any) -> None:
         if kind.startswith(("String", "Utf8", "Categorical", "Enum")):
             _refuse_text_cells(who, name, X[name].to_numpy())
         elif kind.startswith(("Date", "Time", "Duration")):
-            raise ValueError(f"{who} got X with the time column {name!r}. Drop or encode it.")
+            raise ValueError(_TIME_COLUMN.format(who, name))
 
 
 def _refuse_text_cells(who: str, name: Any, cells: np.ndarray) -> None:
     for row, cell in enumerate(cells):
-        if isinstance(cell, str):
+        if isinstance(cell, _TIMES):
+            raise ValueError(_TIME_COLUMN.format(who, name))
+        if isinstance(cell, str | bytes):
+            cell = cell if isinstance(cell, str) else cell.decode("latin-1")
             if not _is_number(cell):
                 comma = "," in cell and _is_number(cell.replace(".", "").replace(",", "."))
-                mend = (
-                    "Read the file with decimal=','."
-                    if comma
-                    else "Drop or encode the column, or mark such text as missing (na_values) when reading the file."
-                )
+                mend = "Drop or encode the column, or mark such text as missing (na_values) when reading the file."
+                mend = "Read the file with decimal=','." if comma else mend
                 raise ValueError(
                     f"{who} could not convert string to float: row {row}, column {name!r} holds {cell!r}. {mend}"
                 )
@@ -185,11 +197,10 @@ def _refuse_non_finite(who: str, estimator: Any, array: np.ndarray, allow_nan: b
             continue
         names = column_names(estimator, array.shape[1])
         where = ", ".join(f"{names[j]!r} ({per_column[j]} rows)" for j in np.flatnonzero(per_column)[:5])
-        more = ", ..." if (per_column > 0).sum() > 5 else ""
-        mend = "Drop or fill these rows" + (
-            ', or use BaselineScaler(missing="impute").' if word == "NaN" else "; infinity is never a measurement."
-        )
-        raise ValueError(f"{who}: Input X contains {word} in column {where}{more}. {mend}")
+        where += ", ..." if (per_column > 0).sum() > 5 else ""
+        mend = "Drop or fill these rows" if per_column.max() < len(array) else "Drop the columns without any value"
+        mend += ', or use BaselineScaler(missing="impute").' if word == "NaN" else "; infinity is never a measurement."
+        raise ValueError(f"{who}: Input X contains {word} in column {where}. {mend}")
 
 
 def to_float32(who: str, array: np.ndarray, names: list[str]) -> np.ndarray:
@@ -200,60 +211,46 @@ def to_float32(who: str, array: np.ndarray, names: list[str]) -> np.ndarray:
     ValueError
         If a value is so large that a float32 network would answer NaN.
     """
-    largest = max(float(array.max(initial=0.0)), -float(array.min(initial=0.0)))
-    if largest > LARGEST_INPUT:
-        column = int(np.argmax(np.abs(array).reshape(len(array), array.shape[1], -1).max(axis=(0, 2))))
-        raise ValueError(
-            f"{who} got a value of {largest:.3g} in column {names[column]!r}, too large for a network (largest "
-            f"allowed: {LARGEST_INPUT:.0e}). Put a scaler that clips in front, such as BaselineScaler()."
-        )
+    refuse_larger_than(LARGEST_INPUT, who, array, names, "Put a scaler that clips in front, such as BaselineScaler().")
     return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def refuse_larger_than(limit: float, who: str, array: np.ndarray, names: list[str], mend: str) -> None:
+    """Raise a ValueError that names the column if a value is beyond `limit`; NaN are left out."""
+    largest = max(float(np.fmax.reduce(array, axis=None)), -float(np.fmin.reduce(array, axis=None)))
+    if largest > limit:
+        per_column = np.fmax.reduce(np.abs(array).reshape(len(array), array.shape[1], -1), axis=(0, 2))
+        raise ValueError(
+            f"{who} got a value of {largest:.3g} in column {names[int(np.nanargmax(per_column))]!r}, too large for a "
+            f"measurement (largest allowed: {limit:.0e}). {mend}"
+        )
 
 
 def check_weights(estimator: Any, sample_weight: Any, X: np.ndarray) -> np.ndarray:
     """Weights of shape (n_samples,), float64, non-negative and not all zero; ones if None."""
-    who = type(estimator).__name__
-    weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
-    if (weights < 0).any():
-        raise ValueError(f"{who} got a negative sample_weight in row {int(np.argmax(weights < 0))}; weights start at 0.")
-    if not weights.sum() > 0:
-        raise ValueError(f"{who} got sample_weight that is zero for every row; no row is left to learn from.")
+    who, n_rows = type(estimator).__name__, len(X)
+    try:
+        weights = np.ones(n_rows) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{who} got a sample_weight that is not numbers ({error}). Pass one number a row.") from error
+    if weights.ndim == 0:
+        weights = np.full(n_rows, weights)
+    if weights.shape != (n_rows,):
+        raise ValueError(f"{who} got sample_weight of shape {weights.shape}; expected ({n_rows},), one weight a row.")
+    for what, bad in (("NaN", np.isnan(weights)), ("infinite", np.isinf(weights)), ("negative", weights < 0)):
+        if bad.any():
+            raise ValueError(
+                f"{who} got {what} sample_weight in {int(bad.sum())} rows, the first is row {int(np.argmax(bad))}. "
+                "Weights are numbers from 0; a row of weight 0 is left out."
+            )
+    if not weights.any():
+        raise ValueError(f"{who} got sample_weight that is zero for every row; give some rows a weight above 0.")
     return weights
 
 
-def warn_of_quality(who: str, array: np.ndarray, names: list[str]) -> None:
-    """Warn of columns that look wrong although every cell is a number.
-
-    A sentinel is the smallest or largest value of a column, repeated in 2 to 50 % of the rows (at least 3 rows)
-    and further from all other values than five times their whole range.
-    """
-    if array.ndim != 2 or len(array) < 3:
-        return
-    low, high = array.min(axis=0), array.max(axis=0)
-    if (low == high).all():
-        warnings.warn(f"{who}: every column of X is constant, so there is no information in it.", DataQualityWarning, 3)
-        return
-    for j in np.flatnonzero(low < high):
-        column = array[:, j]
-        for extreme in (low[j], high[j]):
-            repeated = column == extreme
-            share = repeated.mean()
-            if not (repeated.sum() >= 3 and 0.02 <= share <= 0.5):
-                continue
-            rest = column[~repeated]
-            span, gap = np.ptp(rest), np.abs(rest - extreme).min()
-            if span > 0 and gap > 5 * span and len(np.unique(rest)) > 2:
-                warnings.warn(
-                    f"{who}: column {names[j]!r} holds the value {extreme:g} in {share:.0%} of the rows, far from all "
-                    "others. If it marks missing data, read the file with na_values.",
-                    DataQualityWarning,
-                    3,
-                )
-
-
-def is_positive_integer(value: Any) -> bool:
-    """Whether `value` is a whole number of at least 1 (True and False are not numbers here)."""
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= 1
+def _compare_lengths(y: np.ndarray, n_rows: int) -> None:
+    if len(y) != n_rows:
+        raise ValueError(f"Found input variables with inconsistent numbers of samples: [{n_rows}, {len(y)}] (X and y).")
 
 
 def check_labels(who: str, y: Any, n_rows: int) -> np.ndarray:
@@ -264,15 +261,18 @@ def check_labels(who: str, y: Any, n_rows: int) -> np.ndarray:
     ValueError
         For missing labels, with their rows, and for labels of mixed kinds.
     """
+    if hasattr(getattr(y, "dtype", None), "numpy_dtype") and not y.isna().any():
+        y = np.asarray(y.to_numpy(dtype=y.dtype.numpy_dtype))  # pandas' nullable integers stay integers
     y = column_or_1d(y, warn=True)
-    if len(y) != n_rows:
-        raise ValueError(f"Found input variables with inconsistent numbers of samples: [{n_rows}, {len(y)}] (X and y).")
+    _compare_lengths(y, n_rows)
     missing = np.asarray(pd.isna(y), dtype=bool)
-    if missing.any():
-        rows = np.flatnonzero(missing)[:5].tolist()
-        raise ValueError(
-            f"{who}: Input y contains NaN: {int(missing.sum())} labels are missing, in rows {rows}. Drop these rows."
-        )
+    infinite = np.isinf(y) if y.dtype.kind == "f" else np.zeros(n_rows, dtype=bool)
+    for word, bad in (("NaN", missing), ("infinity", infinite)):
+        if bad.any():
+            raise ValueError(
+                f"{who}: Input y contains {word}: {int(bad.sum())} labels are no class, in rows "
+                f"{np.flatnonzero(bad)[:5].tolist()}. Drop these rows."
+            )
     if y.dtype.kind == "O":
         kinds = {str if isinstance(v, str) else bool if isinstance(v, bool | np.bool_) else type(v) for v in y}
         numeric = all(issubclass(kind, numbers.Number | np.generic) for kind in kinds)
@@ -287,8 +287,7 @@ def check_values(who: str, y: Any, n_rows: int) -> np.ndarray:
     y = check_array(y, dtype=np.float64, ensure_2d=False, ensure_all_finite=False, input_name="y", ensure_min_samples=0)
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
-    if len(y) != n_rows:
-        raise ValueError(f"Found input variables with inconsistent numbers of samples: [{n_rows}, {len(y)}] (X and y).")
+    _compare_lengths(y, n_rows)
     bad = ~np.isfinite(y.reshape(n_rows, -1)).all(axis=1)
     if bad.any():
         raise ValueError(
@@ -297,17 +296,3 @@ def check_values(who: str, y: Any, n_rows: int) -> np.ndarray:
     if n_rows < 2:
         raise ValueError(f"{who} needs at least 2 rows to fit, got n_samples = {n_rows}: 1 sample.")
     return y
-
-
-def warn_of_single_rows(who: str, classes: np.ndarray, counts: np.ndarray) -> None:
-    """Warn of classes with one row where others have many: a split may lose them, and their score says little.
-
-    One label for every class is how few-label work looks, and is no cause for a warning.
-    """
-    if counts.max() >= 5 and (counts == 1).any():
-        warnings.warn(
-            f"{who}: the classes {classes[counts == 1].tolist()} have a single row each. They are learned from it "
-            "alone, and stratified splits cannot keep them on both sides.",
-            DataQualityWarning,
-            stacklevel=5,
-        )

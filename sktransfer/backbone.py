@@ -10,63 +10,18 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
 from torch import nn
 
-from sktransfer import mlp  # noqa: F401  (registers the network "mlp")
 from sktransfer._state import Weights
+from sktransfer.card import Inputs, Source
 from sktransfer.exceptions import ModelFileError
-from sktransfer.networks import build_empty, build_network, describe_network
-
-
-@dataclasses.dataclass(frozen=True)
-class Inputs:
-    """What a backbone takes.
-
-    Parameters
-    ----------
-    n : int or None
-        Number of columns; None: any number.
-    names, units : tuple of str or None
-        Column names and units, in order.
-    scaling : str or None
-        How the rows were scaled before they reached the network, in words.
-    minimum, maximum : ndarray of shape (n,) or None
-        Range of each (scaled) column in the source rows.
-    """
-
-    n: int | None = None
-    names: tuple[str, ...] | None = None
-    units: tuple[str, ...] | None = None
-    scaling: str | None = None
-    minimum: np.ndarray | None = None
-    maximum: np.ndarray | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """What a backbone remembers of its source task.
-
-    Parameters
-    ----------
-    feature_mean, feature_scale : ndarray of shape (n_features_out,)
-        Statistics of the features over the source rows.
-    weight, bias : ndarray of shape (n_outputs, n_features_out) and (n_outputs,), or None
-        The source head, acting on features standardised by these statistics.
-    classes : ndarray of shape (n_outputs,) or None
-        Classes of the source head, in the order of its rows; None for a regression.
-    """
-
-    feature_mean: np.ndarray
-    feature_scale: np.ndarray
-    weight: np.ndarray | None = None
-    bias: np.ndarray | None = None
-    classes: np.ndarray | None = None
+from sktransfer.networks import build_empty, describe_network
 
 
 class Backbone:
@@ -137,7 +92,14 @@ class Backbone:
         self.inputs = inputs
         self.source = source
         self.provenance = provenance
-        self.n_features_out = len(source.feature_mean) if source is not None else _probe_width(modules, inputs.n)
+        self.n_features_out = _probe_width(modules, inputs.n)
+        if source is not None:
+            source.check(self.n_features_out)
+
+    @property
+    def network(self) -> dict[str, Any] | None:
+        """Name and arguments of the network; None if it cannot be named in a file."""
+        return self._description
 
     @property
     def blocks(self) -> tuple[str, ...]:
@@ -174,10 +136,10 @@ class Backbone:
         other._set(self._description, self._block_names, self._modules, self._weights, **fields)
         return other
 
-    def retrained(self, modules: Sequence[nn.Module], n_frozen: int, **fields: Any) -> Backbone:
-        """This backbone with other weights above the first `n_frozen` blocks, which are shared with it."""
+    def retrained(self, modules: Iterable[nn.Module], n_frozen: int, **fields: Any) -> Backbone:
+        """The backbone with other weights above the first `n_frozen` blocks, which are shared with it."""
         other = object.__new__(Backbone)
-        upper = [copy.deepcopy(m).eval().requires_grad_(False).to("cpu") for m in modules[n_frozen:]]
+        upper = [copy.deepcopy(m).eval().requires_grad_(False).to("cpu") for m in list(modules)[n_frozen:]]
         weights = [*self._weights[:n_frozen], *(_weights_of(m) for m in upper)]
         other._set(self._description, self._block_names, [*self._modules[:n_frozen], *upper], weights, **fields)
         return other
@@ -221,9 +183,11 @@ class Backbone:
         modules = build_blocks(state["network"], names, state["weights"])
         inputs = Inputs(**{**state["inputs"], **{k: _tuple(state["inputs"][k]) for k in ("names", "units")}})
         source = None if state["source"] is None else Source(**state["source"])
-        self._set(
-            state["network"], names, modules, list(state["weights"]), state["name"], inputs, source, state["provenance"]
-        )
+        weights = list(state["weights"])
+        try:
+            self._set(state["network"], names, modules, weights, state["name"], inputs, source, state["provenance"])
+        except ValueError as error:
+            raise ModelFileError(f"The parts of the backbone in this file do not fit together: {error}") from error
 
 
 def build_blocks(
@@ -252,48 +216,6 @@ def build_blocks(
     return modules
 
 
-class FromScratch(BaseEstimator):
-    """An untrained network in place of a backbone: the honest "no transfer" baseline, or the start of pretraining.
-
-    Parameters
-    ----------
-    network : str, default="mlp"
-        Name of a registered network.
-    arguments : dict, optional
-        Its arguments without ``n_features_in``, which is taken from the rows.
-    blocks : list of str, optional
-        Names of its blocks; default: all children.
-
-    Examples
-    --------
-    >>> from sktransfer import FromScratch
-    >>> FromScratch(arguments={"hidden_layer_sizes": (64, 64)}).build(n_features_in=5)
-    Backbone('from scratch', 2 blocks, 5 columns -> 64 features)
-    """
-
-    def __init__(self, network="mlp", arguments=None, blocks=None):
-        self.network = network
-        self.arguments = arguments
-        self.blocks = blocks
-
-    @classmethod
-    def like(cls, backbone: Backbone) -> FromScratch:
-        """The network of `backbone` without its weights."""
-        if backbone._description is None:
-            raise TypeError(f"FromScratch.like: the network of {backbone.name!r} is not registered; use register_network.")
-        name, arguments = backbone._description["name"], dict(backbone._description["arguments"])
-        arguments.pop("n_features_in", None)
-        return cls(network=name, arguments=arguments, blocks=list(backbone.blocks))
-
-    def build(self, n_features_in: int) -> Backbone:
-        """The network with the weights that its constructor draws from torch's generator."""
-        arguments = dict(self.arguments or {})
-        if self.network != "sequential":
-            arguments["n_features_in"] = n_features_in
-        network = build_network({"name": self.network, "arguments": arguments})
-        return Backbone(network, self.blocks, name="from scratch", inputs=Inputs(n=n_features_in))
-
-
 def compare_width(who: str, backbone: Backbone, n_columns: int, names: Sequence[str] | None) -> None:
     """Raise a ValueError that names the difference if the rows do not have the backbone's columns."""
     known = backbone.inputs.names
@@ -320,7 +242,9 @@ def _find_blocks(network: nn.Module, names: Sequence[str]) -> list[nn.Module]:
     known = [key for key, _ in network.named_modules() if key]
     for name in names:
         if name not in known:
-            raise ValueError(f"Backbone: block {name!r} matches no submodule of the network; it has {known}.")
+            near = get_close_matches(name, known, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"Backbone: block {name!r} matches no submodule of the network.{hint} It has {known}.")
     if len(set(names)) < len(names):
         raise ValueError(f"Backbone got the blocks {list(names)}; each name may occur once.")
     return [network.get_submodule(name) for name in names]
@@ -335,9 +259,14 @@ def _first_width(modules: Sequence[nn.Module]) -> int | None:
 
 def _probe_width(modules: Sequence[nn.Module], n_features_in: int | None) -> int:
     x = torch.zeros(1, n_features_in or 8)
-    with torch.inference_mode():
-        for module in modules:
-            x = module(x)
+    try:
+        with torch.inference_mode():
+            for module in modules:
+                x = module(x)
+    except RuntimeError as error:
+        raise ValueError(
+            f"Backbone: the blocks do not take {x.shape[1]} columns one after the other ({error})."
+        ) from error
     if x.ndim != 2:
         raise ValueError(f"Backbone: the blocks return shape {tuple(x.shape)}, not (n_samples, n_features_out).")
     return int(x.shape[1])

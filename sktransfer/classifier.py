@@ -31,13 +31,15 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         What may change: ``LinearProbing()``, ``FineTuning(n_frozen_blocks=2)``, ``ProbeThenTune()``, ... and
         combinations with ``&``. None: probing if there is a backbone, full training if there is none.
     max_epochs : int or "auto", default="auto"
-        Passes over the rows where something is trained by gradient; ``"auto"``: about a thousand steps, between 20
-        and 200 epochs. A head that is solved exactly needs none.
+        Passes over the rows where something is trained by gradient; ``"auto"``: about a thousand steps, between 10
+        and 500 epochs, ended early when the mean loss of an epoch is below 0.001. A head that is solved exactly
+        needs none.
     lr : float, default=0.001
         Learning rate of the head at the first step; it decays to zero by a cosine. Blocks learn at this rate times
         what the strategy answers.
-    batch_size : int, default=256
-        Rows a step, at least 2 being used because of BatchNorm.
+    batch_size : int or "auto", default="auto"
+        Rows a step, at least 2 being used because of BatchNorm; ``"auto"``: the largest power of two between 32 and
+        256 that gives at least 14 batches.
     class_weight : dict, "balanced" or None, default=None
         Factor on the weight of each class's rows; ``"balanced"`` makes all classes weigh the same.
     callbacks : list of skorch callbacks or None, default=None
@@ -101,7 +103,7 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         strategy=None,
         max_epochs="auto",
         lr=0.001,
-        batch_size=256,
+        batch_size="auto",
         class_weight=None,
         callbacks=None,
         device="auto",

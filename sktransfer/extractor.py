@@ -21,7 +21,8 @@ from sktransfer._device import resolve_device
 from sktransfer._random import build_seeded, draw_seed
 from sktransfer._threads import torch_threads
 from sktransfer._validation import Interval, Options
-from sktransfer.backbone import Backbone, FromScratch, compare_width
+from sktransfer.backbone import Backbone, compare_width
+from sktransfer.from_scratch import FromScratch
 from sktransfer.module import TransferModule
 from sktransfer.persistence import load_backbone
 
@@ -72,9 +73,7 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         "random_state": ["random_state", np.random.Generator],
     }
 
-    def __init__(
-        self, backbone=None, *, block=None, standardize=True, device="auto", n_jobs=None, random_state=None
-    ):
+    def __init__(self, backbone=None, *, block=None, standardize=True, device="auto", n_jobs=None, random_state=None):
         self.backbone = backbone
         self.block = block
         self.standardize = standardize
@@ -110,8 +109,10 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             backbone = build_seeded(lambda: recipe.build(X.shape[1]), draw_seed(self.random_state))
         compare_width(type(self).__name__, backbone, X.shape[1], getattr(self, "feature_names_in_", None))
         if self.block is not None and self.block not in backbone.blocks:
-            raise ValueError(f"FeatureExtractor: backbone {backbone.name!r} has no block {self.block!r}; "
-                             f"it has {list(backbone.blocks)}.")
+            raise ValueError(
+                f"FeatureExtractor: backbone {backbone.name!r} has no block {self.block!r}; "
+                f"it has {list(backbone.blocks)}."
+            )
         self.backbone_ = backbone
         self._n_features_out = self._run(_validation.to_float32("FeatureExtractor", X[:1], self._names())).shape[1]
         return self

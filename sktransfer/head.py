@@ -8,8 +8,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
@@ -37,22 +35,36 @@ class Standardize(nn.Module):
         return (x - self.mean) / self.scale
 
 
+class HeadModule(nn.Module):
+    """Standardisation, hidden layers, one linear layer.
+
+    **Shape**
+
+    - Input: ``(n_samples, n_features)``
+    - Output: ``(n_samples, n_outputs)``
+    """
+
+    def __init__(self, n_features: int, hidden: nn.Module, width: int, n_outputs: int):
+        super().__init__()
+        self.standardize = Standardize(n_features)
+        self.hidden = hidden
+        self.output = nn.Linear(width, n_outputs)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Outputs for `features`."""
+        return self.output(self.hidden(self.standardize(features)))
+
+
 class _Head(BaseEstimator):
-    """What both heads share: normalisation in front, one linear layer at the end."""
+    """What both heads share."""
 
     def _hidden(self, n_features: int) -> tuple[nn.Module, int]:
         return nn.Identity(), n_features
 
-    def build(self, n_features: int, n_outputs: int) -> nn.Module:
+    def build(self, n_features: int, n_outputs: int) -> HeadModule:
         """The head as a torch module with parts ``standardize``, ``hidden`` and ``output``."""
         hidden, width = self._hidden(n_features)
-        return nn.Sequential(
-            OrderedDict(
-                standardize=Standardize(n_features),
-                hidden=hidden,
-                output=nn.Linear(width, n_outputs),
-            )
-        )
+        return HeadModule(n_features, hidden, width, n_outputs)
 
 
 class LinearHead(_Head):
@@ -64,6 +76,7 @@ class LinearHead(_Head):
         Where the rows of the head begin. ``"auto"``: rows of classes that the source knew, by class name, are the
         source head's; new classes are imprinted. ``"source"``: the same, and a class that the source did not know
         is an error. ``"imprint"``: every row is the direction of its class mean. ``"random"``: small random rows.
+        From scratch (no backbone) ``"auto"`` begins at zero rows, with biases that say how common the classes are.
     normalize : {"auto", "source", "target", "none"}, default="auto"
         By whose statistics features are standardised: ``"source"`` by those that the backbone carries, ``"target"``
         by those of the rows in ``fit``, ``"auto"`` by the source's where the backbone has them, else by the target's,

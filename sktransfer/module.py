@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,10 +34,19 @@ class TransferModule(nn.Module):
         From features to outputs.
     names : sequence of str
         Block names, for messages and for the names of parameters.
+    keep_statistics : bool, default=False
+        Whether BatchNorm keeps normalising by the statistics it came with in blocks that learn, too. A few target
+        rows cannot replace what the source measured on many.
     """
 
-    def __init__(self, blocks: Sequence[nn.Module], head: nn.Module, names: Sequence[str]):
+    head: Any
+    blocks: nn.ModuleList
+
+    def __init__(
+        self, blocks: Sequence[nn.Module], head: nn.Module, names: Sequence[str], *, keep_statistics: bool = False
+    ):
         super().__init__()
+        self.keep_statistics = keep_statistics
         self.blocks = nn.ModuleList(blocks)
         self.head = head
         self.names = tuple(names)
@@ -53,6 +63,10 @@ class TransferModule(nn.Module):
     def train(self, mode: bool = True) -> TransferModule:
         """Set training mode, except for the frozen blocks."""
         super().train(mode)
+        if mode and self.keep_statistics:
+            for layer in self.blocks.modules():
+                if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+                    layer.eval()
         for block in self.blocks[: self.n_frozen]:
             block.eval()
         return self

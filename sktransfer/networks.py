@@ -16,7 +16,7 @@ from torch import nn
 
 _NETWORKS: dict[str, type[nn.Module]] = {}
 _LARGEST_ARGUMENT = 2**20  # refuse headers that ask for absurd sizes before anything is allocated
-_DEEPEST_NETWORK = 1024
+_DEEPEST_NETWORK = 256
 
 # Layers a stored nn.Sequential may hold, and the attributes that are also their constructor arguments.
 _LAYERS: dict[str, tuple[str, ...]] = {
@@ -164,6 +164,11 @@ def _check_bounds(value: Any, depth: int = 0) -> None:
             _check_bounds(item, depth + 1)
     elif isinstance(value, int | float) and not abs(value) <= _LARGEST_ARGUMENT:
         raise ValueError(f"A network argument of {value!r} is refused: the largest allowed is {_LARGEST_ARGUMENT}.")
+
+
+def takes_width(name: str) -> bool:
+    """Whether the constructor of this network asks for ``n_features_in``."""
+    return name in _NETWORKS and "n_features_in" in inspect.signature(_NETWORKS[name].__init__).parameters
 
 
 def build_empty(description: dict[str, Any]) -> nn.Module:

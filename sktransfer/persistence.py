@@ -70,8 +70,9 @@ def save_backbone(backbone: Backbone, path: str | os.PathLike[str]) -> Path:
     Backbone('from scratch', 2 blocks, 3 columns -> 4 features)
     """
     if not isinstance(backbone, Backbone):
-        raise TypeError(f"save_backbone takes a Backbone, got {type(backbone).__name__}; a fitted estimator has one "
-                        "in backbone_.")
+        raise TypeError(
+            f"save_backbone takes a Backbone, got {type(backbone).__name__}; a fitted estimator has one in backbone_."
+        )
     state = backbone.__getstate__()
     tensors = {
         f"block/{name}/{key}": array
@@ -92,7 +93,7 @@ def save_backbone(backbone: Backbone, path: str | os.PathLike[str]) -> Path:
             values["classes_dtype"] = np.asarray(classes).dtype.kind
         header[part] = values
     text = json.dumps(header, sort_keys=True)
-    metadata = {"sktransfer": str(PROTOCOL), "backbone": text, "sha256": _digest(text, tensors)}
+    metadata = {"sktransfer": str(PROTOCOL), "backbone": text, "sha256": _digest(str(PROTOCOL), text, tensors)}
     return write_atomically(Path(path), to_bytes(tensors, metadata=metadata))
 
 
@@ -121,7 +122,7 @@ def load_backbone(path: str | os.PathLike[str]) -> Backbone:
     try:
         metadata, tensors = _read(file)
         header = json.loads(metadata["backbone"])
-        if metadata["sha256"] != _digest(metadata["backbone"], tensors):
+        if metadata["sha256"] != _digest(metadata["sktransfer"], metadata["backbone"], tensors):
             raise ModelFileError(f"{file} does not match its checksum: the file is damaged. Copy it again.")
         return _build(header, tensors)
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
@@ -147,7 +148,7 @@ def _read(file: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
         with safe_open(file, framework="numpy") as tensors:
             metadata = tensors.metadata() or {}
             _check_protocol(file, metadata.get("sktransfer"))
-            return metadata, {key: tensors.get_tensor(key) for key in tensors.keys()}  # noqa: SIM118
+            return metadata, {key: tensors.get_tensor(key) for key in tensors.keys()}
     except (SafetensorError, ValueError) as error:
         if isinstance(error, ModelFileError):
             raise
@@ -182,8 +183,8 @@ def _build(header: dict[str, Any], tensors: dict[str, np.ndarray]) -> Backbone:
     return backbone
 
 
-def _digest(header: str, tensors: dict[str, np.ndarray]) -> str:
-    return hashlib.sha256(f"{header}|{Weights(tensors).sha256}".encode()).hexdigest()
+def _digest(protocol: str, header: str, tensors: dict[str, np.ndarray]) -> str:
+    return hashlib.sha256(f"{protocol}|{header}|{Weights(tensors).sha256}".encode()).hexdigest()
 
 
 def write_atomically(path: Path, content: bytes) -> Path:

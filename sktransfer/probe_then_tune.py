@@ -4,6 +4,7 @@
 
     1. X -> [blocks: frozen]                       -> features -> [head: solved]
     2. X -> [blocks 1 .. n: frozen] -> [blocks n+1 ..: learn slowly] -> [head: learns slowly, from there] -> loss
+    3. weights = (1 - share) * weights after 1 + share * weights after 2
 """
 
 from sktransfer.probing import check_pull
@@ -13,13 +14,16 @@ from sktransfer.strategy import Strategy, count_frozen
 class ProbeThenTune(Strategy):
     """First solve the head on the frozen backbone, then fine-tune all of it at a small rate.
 
-    A random head distorts the features in the first steps of fine-tuning; a solved head does not. Recommended from
-    about ten labels a class on.
+    A random head distorts the features in the first steps of fine-tuning; a solved head does not. The result is the
+    average of the network before and after tuning, which keeps more of what the source knew. Recommended from about
+    ten labels a class on.
 
     Parameters
     ----------
-    tune_rate : float, default=0.1
+    tune_rate : float, default=0.3
         Learning rate of the second step, relative to the estimator's ``lr``.
+    tune_share : float, default=0.5
+        How far the weights go from the probed to the tuned ones, in (0, 1]; 1 is plain LP-FT.
     n_frozen_blocks : int or "all", default=0
         Blocks that stay frozen in the second step too; see :class:`sktransfer.FineTuning`.
     pull : "auto" or float, default="auto"
@@ -29,6 +33,8 @@ class ProbeThenTune(Strategy):
     ----------
     Kumar, Raghunathan, Jones, Ma and Liang (2022). Fine-tuning can distort pretrained features and underperform
     out-of-distribution. International Conference on Learning Representations. arXiv:2202.10054.
+    Wortsman, Ilharco, Kim, Li, Kornblith, Roelofs, Gontijo Lopes, Hajishirzi, Farhadi, Namkoong and Schmidt (2022).
+    Robust fine-tuning of zero-shot models. Proceedings of CVPR, 7959-7971. arXiv:2109.01903.
 
     Examples
     --------
@@ -37,8 +43,9 @@ class ProbeThenTune(Strategy):
     0.1
     """
 
-    def __init__(self, tune_rate=0.1, n_frozen_blocks=0, pull="auto"):
+    def __init__(self, tune_rate=0.3, tune_share=0.5, n_frozen_blocks=0, pull="auto"):
         self.tune_rate = tune_rate
+        self.tune_share = tune_share
         self.n_frozen_blocks = n_frozen_blocks
         self.pull = pull
 
@@ -55,3 +62,9 @@ class ProbeThenTune(Strategy):
     def probe(self) -> float | str:
         """The strength of the pull in the first step."""
         return check_pull(type(self).__name__, self.pull)
+
+    def share(self) -> float:
+        """`tune_share`."""
+        if not 0 < self.tune_share <= 1:
+            raise ValueError(f"ProbeThenTune got tune_share={self.tune_share!r}; it must be above 0 and at most 1.")
+        return float(self.tune_share)

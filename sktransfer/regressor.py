@@ -26,11 +26,11 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
     strategy : Strategy or None, default=None
         What may change; None: probing if there is a backbone, full training if there is none.
     max_epochs : int or "auto", default="auto"
-        Passes over the rows where something is trained by gradient.
+        Passes over the rows where something is trained by gradient; ``"auto"``: as in :class:`TransferClassifier`.
     lr : float, default=0.001
         Learning rate of the head at the first step; it decays to zero by a cosine.
-    batch_size : int, default=256
-        Rows a step.
+    batch_size : int or "auto", default="auto"
+        Rows a step; ``"auto"``: as in :class:`TransferClassifier`.
     callbacks : list of skorch callbacks or None, default=None
         Called while something trains by epochs.
     device : str, default="auto"
@@ -79,7 +79,7 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
         strategy=None,
         max_epochs="auto",
         lr=0.001,
-        batch_size=256,
+        batch_size="auto",
         callbacks=None,
         device="auto",
         n_jobs=None,

@@ -8,6 +8,7 @@ acts on them::
     rate(depth)                speed relative to the head    1      product
     penalty(weights, source)   pulled back to the source     0      sum
     probe()                    head solved before epoch 0   None    first that is not None
+    share()                    share of the change kept      1      product
 
 Because the neutral answers are the identities of these combinations, strategies combine with ``&`` without
 special cases, and the neutral strategy itself is full fine-tuning.
@@ -43,9 +44,7 @@ class Strategy(BaseEstimator):
         """Learning rate relative to the estimator's ``lr`` at `depth` (0 is the head, 1 the block below it)."""
         return 1.0
 
-    def penalty(
-        self, weights: Mapping[str, torch.Tensor], source: Mapping[str, torch.Tensor]
-    ) -> torch.Tensor | float:
+    def penalty(self, weights: Mapping[str, torch.Tensor], source: Mapping[str, torch.Tensor]) -> torch.Tensor | float:
         """What is added to the loss for distance from the source.
 
         Parameters
@@ -64,6 +63,10 @@ class Strategy(BaseEstimator):
         """
         return None
 
+    def share(self) -> float:
+        """How far the weights go from where training by epochs began to where it ended; 1: all the way."""
+        return 1.0
+
     def __and__(self, other: Strategy) -> Strategy:
         return Combined(self, other)
 
@@ -74,7 +77,8 @@ class Combined(Strategy):
     Parameters
     ----------
     first, second : Strategy
-        Their answers combine by maximum (frozen blocks), product (rates), sum (pull) and the first that is not None (probe).
+        Their answers combine by maximum (frozen blocks), product (rates, share), sum (penalty) and the first that is
+        not None (probe).
     """
 
     def __init__(self, first: Strategy, second: Strategy):
@@ -97,6 +101,10 @@ class Combined(Strategy):
         """The first of both answers that is not None."""
         first = self.first.probe()
         return self.second.probe() if first is None else first
+
+    def share(self) -> float:
+        """Product of both answers."""
+        return self.first.share() * self.second.share()
 
 
 def count_frozen(n_frozen_blocks: int | str, n_blocks: int) -> int:

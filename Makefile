@@ -1,0 +1,26 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Both share one environment, made once.
+PYTHON ?= python3
+VENV ?= .venv
+RUN = OMP_NUM_THREADS=1 $(VENV)/bin/python
+
+.PHONY: demo test check clean
+
+demo: $(VENV)/.installed
+	$(RUN) examples/demo.py
+
+test: $(VENV)/.installed
+	$(RUN) -m pytest -n 2 --dist worksteal
+
+# what continuous integration checks before the tests
+check: $(VENV)/.installed
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install -q -c constraints.txt -e .[test]
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info

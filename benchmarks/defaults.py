@@ -1,0 +1,106 @@
+"""Measure the choices behind the defaults on development tasks.
+
+    python -m benchmarks.defaults ../shared/data [--draws 3]
+
+The tasks are Tennessee Eastman modes with faults that the scored benchmark does not use, and gas batches 2, 3 and 6
+to batch 1, which is never a target of the scored benchmark. What is chosen here is chosen for good.
+"""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from pathlib import Path
+
+import pandas as pd
+
+from examples._job import compare, draw_total, from_scratch, source_as_it_is, table, transfer
+from examples._real import RealTask, gas_task, mlp, tep_tasks
+from sktransfer import FineTuning, GradualUnfreezing, LayerDecay, LinearProbing, ProbeThenTune
+
+HARD = (0, 1, 5, 8, 10, 12, 13, 16, 20)
+FLOWS = (0, 19, 21, 22, 23, 24, 25, 26, 27)
+EASY = (1, 8, 10, 13, 19, 20, 25, 26, 27)
+TASKS = (
+    (HARD, ((1, 2), 3)),
+    (HARD, ((2, 3), 1)),
+    (FLOWS, ((1, 2), 3)),
+    (FLOWS, ((1, 3), 2)),
+    (EASY, ((2, 3), 1)),
+    (EASY, ((1, 3), 2)),
+    (EASY, ((1,), 2)),
+)
+STRATEGIES = {
+    "probing, pull auto (default)": LinearProbing(),
+    "probing, pull 1": LinearProbing(pull=1.0),
+    "probing, pull 0.1": LinearProbing(pull=0.1),
+    "probing, no pull": LinearProbing(pull=0.0),
+    "probe then tune (rate 0.3, share 0.5)": ProbeThenTune(),
+    "probe then tune, rate 0.1": ProbeThenTune(tune_rate=0.1),
+    "probe then tune, rate 1": ProbeThenTune(tune_rate=1.0),
+    "probe then tune, share 1 (plain LP-FT)": ProbeThenTune(tune_share=1.0),
+    "fine-tuning": FineTuning(),
+    "fine-tuning, layer decay 0.5": LayerDecay(0.5),
+    "gradual unfreezing": GradualUnfreezing(),
+}
+
+
+def tep_development(folder: Path) -> list[RealTask]:
+    """Seven tasks whose faults the scored benchmark does not use (but for normal)."""
+    return [task for faults, pair in TASKS for task in tep_tasks(folder, faults, (pair,))]
+
+
+def gas_development(folder: Path) -> list[RealTask]:
+    """Three batches to batch 1."""
+    return [gas_task(folder, batch, 1) for batch in (2, 3, 6)]
+
+
+def run_tep(folder: Path, dropouts: list[float], labels: list[int], draws: int, n_jobs: int) -> pd.DataFrame:
+    """Scores of all strategies for each dropout of the pretrained network."""
+    parts = []
+    for task in tep_development(folder):
+        for dropout in dropouts:
+            backbone = task.pretrain(network=mlp(256, 256, 256, dropout=dropout))
+            methods = {"source as it is": source_as_it_is(backbone)}
+            if dropout == 0.1:
+                methods |= {name: transfer(backbone, strategy=strategy) for name, strategy in STRATEGIES.items()}
+                methods["from scratch"] = from_scratch(backbone)
+            scores = compare(task.target, methods, labels, draws, n_jobs=n_jobs, title=f"{task.name}, {dropout}")
+            parts.append(scores.assign(target=task.name + str(task.y.max()), dropout=dropout))
+    return pd.concat(parts)
+
+
+def run_gas(folder: Path, draws: int, n_jobs: int) -> pd.DataFrame:
+    """Twenty random labels; one hidden layer against three."""
+    parts = []
+    for task in gas_development(folder):
+        for widths in ((256,), (256, 256, 256)):
+            backbone = task.pretrain(network=mlp(*widths))
+            methods = {
+                f"{len(widths)} hidden: {name}": transfer(backbone, strategy=strategy)
+                for name, strategy in STRATEGIES.items()
+            }
+            methods[f"{len(widths)} hidden: source as it is"] = source_as_it_is(backbone)
+            parts.append(compare(task.target, methods, [20], draws, draw=draw_total, n_jobs=n_jobs, title=task.name))
+    return pd.concat(parts)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--labels", type=int, nargs="+", default=[1, 5, 20, 100])
+    parser.add_argument("--dropouts", type=float, nargs="+", default=[0.0, 0.1, 0.3])
+    parser.add_argument("--jobs", type=int, default=2)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    scores = run_tep(options.folder, options.dropouts, options.labels, options.draws, options.jobs)
+    for dropout, part in scores.groupby("dropout"):
+        print(f"\nTennessee Eastman, development tasks, dropout {dropout} in pretraining, {options.draws} draws\n")
+        print(table(part))
+    print(f"\nGas sensors, development tasks (2, 3, 6 -> 1), 20 labels in all, {options.draws} draws\n")
+    print(table(run_gas(options.folder, options.draws, options.jobs)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Examples, each a question with an answer; run them from the root of the repository."""

@@ -1,0 +1,185 @@
+r"""What a fit begins with, and how its head begins: where the source ended.
+
+::
+
+    features of the rows --> standardised --> head rows: source's by class name | imprinted | zero
+                                          \-> solved exactly, pulled to those rows
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from sktransfer import _validation
+from sktransfer._rows import TrainingRows
+from sktransfer._tasks import Classification, Regression
+from sktransfer.backbone import Backbone
+from sktransfer.card import Source
+from sktransfer.head import HeadModule, LinearHead
+from sktransfer.module import TransferModule
+from sktransfer.strategy import Strategy
+
+
+@dataclass
+class Assembly:
+    r"""What a fit begins with, parameters resolved."""
+
+    backbone: Backbone
+    strategy: Strategy
+    head: Any
+    module: TransferModule
+    scratch: bool
+    seed: int
+    features: Any = None  # ndarray, standardised, where the head begins from them
+
+    @property
+    def solvable(self) -> bool:
+        """Whether the strategy asks for a solved head and the head can be solved."""
+        return self.strategy.probe() is not None and isinstance(self.head, LinearHead)
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks."""
+        return len(self.module.blocks)
+
+
+def feature_statistics(features: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted mean and standard deviation of each feature.
+
+    Features that hardly move on these rows get a tenth of the median deviation, or they would explode on a
+    target where they do move.
+    """
+    mean = np.average(features, axis=0, weights=weight)
+    scale = np.sqrt(np.average((features - mean) ** 2, axis=0, weights=weight))
+    moving = scale[scale > 1e-8]
+    return mean, np.maximum(scale, 0.1 * (np.median(moving) if len(moving) else 10.0))
+
+
+def begin_head(assembly: Assembly, rows: TrainingRows, task: Classification | Regression) -> None:
+    """Set the head's standardisation and the rows it begins with."""
+    network = assembly.module.head
+    init, normalize = check_head(assembly)
+    needs_features = normalize == "target" or assembly.solvable or init in ("auto", "source", "imprint")
+    features = assembly.module.run_features(rows.X).astype(np.float64) if needs_features else None
+    width = network.standardize.mean.numel()
+    mean, scale = np.zeros(width), np.ones(width)
+    if normalize == "source" and assembly.backbone.source is not None:
+        mean, scale = assembly.backbone.source.feature_mean, assembly.backbone.source.feature_scale
+    elif normalize == "target" and features is not None:
+        mean, scale = feature_statistics(features, rows.weight)
+    _assign(network.standardize.mean, mean)
+    _assign(network.standardize.scale, scale)
+    if features is not None:
+        assembly.features = (features - mean) / scale
+    if init in ("auto", "source", "imprint"):
+        W, b = task.begin(init, _source_on(assembly), assembly.features, rows)
+        _assign(network.output.weight, W)
+        _assign(network.output.bias, b)
+        return
+    _assign(network.output.bias, task.prior(rows))
+    if init == "zero":
+        _assign(network.output.weight, np.zeros(network.output.weight.shape))
+
+
+def check_head(assembly: Assembly) -> tuple[str, str]:
+    """How the head begins and by what it standardises, with ``"auto"`` resolved.
+
+    Raises
+    ------
+    InvalidParameterError
+        For other words than the allowed ones.
+    ValueError
+        If the source's statistics are asked for and there are none.
+    """
+    head, source = assembly.head, assembly.backbone.source
+    # hidden layers make the source's rows meaningless; zero rows decide nothing where there is nothing to learn from
+    init = getattr(head, "init", "zero")
+    _check_word(head, "init", init, ("auto", "source", "imprint", "random", "zero"))
+    _check_word(head, "normalize", head.normalize, ("auto", "source", "target", "none"))
+    if init == "auto" and assembly.scratch:
+        init = "zero"
+    normalize = head.normalize
+    if normalize == "auto" and assembly.scratch:
+        normalize = "target" if assembly.solvable else "none"
+    elif normalize == "auto":
+        normalize = "source" if source is not None else "target"
+    if normalize == "source" and source is None:
+        raise ValueError(
+            f"{type(head).__name__}(normalize='source'): backbone {assembly.backbone.name!r} carries no feature "
+            "statistics; use normalize='auto'."
+        )
+    return init, normalize
+
+
+def _check_word(head: Any, name: str, value: Any, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        words = ", ".join(repr(word) for word in allowed if word != "zero")
+        raise _validation.InvalidParameterError(
+            f"The {name!r} parameter of {type(head).__name__} must be one of {words}. Got {value!r} instead."
+        )
+
+
+def solve_head(
+    assembly: Assembly, rows: TrainingRows, task: Classification | Regression, pull: float | str
+) -> dict[str, Any]:
+    """Solve a linear head on the frozen features; the record that goes into the history."""
+    output, init = assembly.module.head.output, check_head(assembly)[0]
+    solution = task.solve(init, _source_on(assembly), assembly.features, rows, pull)
+    _assign(output.weight, solution.weight)
+    _assign(output.bias, solution.bias)
+    return {"pull": solution.pull, "n_iter": solution.n_iter}
+
+
+def average(module: TransferModule, before: dict[str, torch.Tensor], share: float) -> None:
+    """Go only `share` of the way from the weights `before` to those after training."""
+    after = module.state_dict()
+    module.load_state_dict({k: b.lerp(after[k], share) if b.is_floating_point() else b for k, b in before.items()})
+
+
+def source_weights(assembly: Assembly) -> dict[str, torch.Tensor]:
+    """Where the weights began that came from the source; a random head did not."""
+    from_source = isinstance(assembly.head, LinearHead) and assembly.head.init != "random"
+    return {
+        name: value.detach().clone()
+        for depth, group in assembly.module.groups()
+        if depth > 0 or from_source
+        for name, value in group.items()
+    }
+
+
+def source_of(assembly: Assembly, rows: TrainingRows, task: Classification | Regression) -> Source:
+    """What the next fit may know of this one: feature statistics and, of a linear head, its rows."""
+    head = assembly.module.head
+    mean, scale = _constants(head)
+    if isinstance(assembly.head, LinearHead):
+        W, b = _numpy(head.output.weight), _numpy(head.output.bias)
+        source = Source(mean, scale, **task.source_head(W, b))
+    else:
+        source = Source(mean, scale)
+    if check_head(assembly)[1] != "none":
+        return source
+    features = assembly.module.run_features(rows.X).astype(np.float64)
+    return source.restated(*feature_statistics(features, rows.weight))
+
+
+def _source_on(assembly: Assembly) -> Source | None:
+    """The source head on features standardised as this fit's head standardises them."""
+    source = assembly.backbone.source
+    return None if source is None else source.restated(*_constants(assembly.module.head))
+
+
+def _constants(head: HeadModule) -> tuple[np.ndarray, np.ndarray]:
+    return _numpy(head.standardize.mean), _numpy(head.standardize.scale)
+
+
+def _numpy(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.detach().cpu().double().numpy()
+
+
+def _assign(tensor: torch.Tensor, values: np.ndarray) -> None:
+    with torch.no_grad():
+        tensor.copy_(torch.from_numpy(np.array(values)))

@@ -1,0 +1,70 @@
+"""What one must know of a backbone to use it: what it takes, and what it remembers of its source."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """What a backbone takes.
+
+    Parameters
+    ----------
+    n : int or None
+        Number of columns; None: any number.
+    names, units : tuple of str or None
+        Column names and units, in order.
+    scaling : str or None
+        How the rows were scaled before they reached the network, in words.
+    minimum, maximum : ndarray of shape (n,) or None
+        Range of each (scaled) column in the source rows.
+    """
+
+    n: int | None = None
+    names: tuple[str, ...] | None = None
+    units: tuple[str, ...] | None = None
+    scaling: str | None = None
+    minimum: np.ndarray | None = None
+    maximum: np.ndarray | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """What a backbone remembers of its source task.
+
+    Parameters
+    ----------
+    feature_mean, feature_scale : ndarray of shape (n_features_out,)
+        Statistics of the features over the source rows.
+    weight, bias : ndarray of shape (n_outputs, n_features_out) and (n_outputs,), or None
+        The source head, acting on features standardised by these statistics.
+    classes : ndarray of shape (n_outputs,) or None
+        Classes of the source head, in the order of its rows; None for a regression.
+    """
+
+    feature_mean: np.ndarray
+    feature_scale: np.ndarray
+    weight: np.ndarray | None = None
+    bias: np.ndarray | None = None
+    classes: np.ndarray | None = None
+
+    def check(self, n_features_out: int) -> None:
+        """Raise a ValueError if the shapes do not fit features of this width."""
+        expected = {"feature_mean": (n_features_out,), "feature_scale": (n_features_out,)}
+        if self.weight is not None:
+            expected |= {"weight": (len(self.weight), n_features_out), "bias": (len(self.weight),)}
+            if self.classes is not None:
+                expected["classes"] = (len(self.weight),)
+        found = {name: np.shape(getattr(self, name)) for name in expected}
+        if found != expected:
+            raise ValueError(f"The source of a backbone has the shapes {found}; its features ask for {expected}.")
+
+    def restated(self, mean: np.ndarray, scale: np.ndarray) -> Source:
+        """The same head, giving the same outputs, on features standardised by `mean` and `scale`."""
+        if self.weight is None or self.bias is None:
+            return Source(mean, scale)
+        raw = self.weight / self.feature_scale
+        return Source(mean, scale, raw * scale, self.bias + raw @ (mean - self.feature_mean), self.classes)

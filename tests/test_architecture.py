@@ -1,0 +1,178 @@
+"""The house rules that can be read off the source: floors, one door to skorch, no side effects of importing."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import joblib
+import pytest
+
+import sktransfer
+from sktransfer import FromScratch, TransferClassifier, load_backbone, save_backbone
+from tests.helpers import moons
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "sktransfer"
+MODULES = {path.stem: path for path in sorted(PACKAGE.glob("*.py")) if path.stem != "__init__"}
+
+# Arrows point down. Modules on one floor do not know each other, except along SIDEWAYS.
+FLOORS = {
+    6: {"classifier", "regressor"},
+    5: {"_fitting", "_assembly"},
+    4: {"_net", "_tasks"},
+    3: {"module", "extractor", "persistence", "from_scratch", "_persisted", "_range"},
+    2: {"backbone", "scaling", "fine_tuning", "probing", "probe_then_tune", "gradual", "layer_decay", "l2sp"},
+    1: {
+        "strategy", "head", "networks", "card", "mlp", "exceptions", "_validation", "_quality", "_random", "_threads",
+        "_state", "_rows", "_solver", "_device", "_callbacks",
+    },
+}  # fmt: skip
+SIDEWAYS = {
+    ("probe_then_tune", "probing"),
+    ("_fitting", "_assembly"),
+    ("extractor", "from_scratch"),
+    ("extractor", "module"),
+    ("extractor", "persistence"),
+    ("_persisted", "module"),
+    ("mlp", "networks"),
+    ("_state", "exceptions"),
+    ("_quality", "exceptions"),
+    ("_validation", "exceptions"),
+    ("_validation", "_quality"),
+    ("_device", "_validation"),
+}
+FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
+
+
+def imports(path):
+    """Modules that a file imports anywhere, in functions too; names of this package without their prefix."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name} imports relatively"
+            whole = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= whole if node.module == "sktransfer" else {node.module}
+    return found
+
+
+def arrows():
+    """Pairs of modules of this package, the first of which imports the second."""
+    for name, path in MODULES.items():
+        for imported in imports(path):
+            if imported.startswith("sktransfer."):
+                yield name, imported.split(".")[1]
+
+
+def run(code, *arguments):
+    """Run in a fresh interpreter, which has imported nothing."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_every_module_has_a_floor_and_every_floor_its_modules():
+    assert set(FLOOR_OF) == set(MODULES)
+    assert sum(len(names) for names in FLOORS.values()) == len(FLOOR_OF)
+
+
+def test_arrows_point_down():
+    wrong = [
+        f"{a} (floor {FLOOR_OF[a]}) -> {b} (floor {FLOOR_OF[b]})"
+        for a, b in arrows()
+        if b in MODULES and FLOOR_OF[a] <= FLOOR_OF[b] and (a, b) not in SIDEWAYS
+    ]
+    assert wrong == []
+
+
+def test_arrows_on_one_floor_are_those_in_the_table():
+    same = {(a, b) for a, b in arrows() if b in MODULES and FLOOR_OF[a] == FLOOR_OF[b]}
+    assert same <= SIDEWAYS
+    assert not any((b, a) in SIDEWAYS for a, b in SIDEWAYS)
+
+
+def test_arrows_make_no_circle():
+    below = {name: {b for a, b in arrows() if a == name and b in MODULES} for name in MODULES}
+    while below:
+        free = [name for name, needed in below.items() if not needed & set(below)]
+        assert free, f"these import each other: {sorted(below)}"
+        below = {name: needed for name, needed in below.items() if name not in free}
+
+
+def test_only_one_module_knows_skorch():
+    assert [name for name, path in MODULES.items() if any(i.split(".")[0] == "skorch" for i in imports(path))] == [
+        "_net"
+    ]
+
+
+@pytest.mark.parametrize("name", sktransfer.__all__)
+def test_every_public_name_exists_and_lives_where_the_table_says(name):
+    found = getattr(sktransfer, name)
+    if name != "__version__":
+        assert found.__module__ == f"sktransfer.{sktransfer._HOMES[name]}"
+        assert found.__doc__
+    assert name in dir(sktransfer)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="TransferClasifier"):
+        sktransfer.TransferClasifier  # noqa: B018
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    heavy = "('torch', 'skorch', 'sklearn')"
+    code = f"import sys, sktransfer; dir(sktransfer); print(*[m for m in {heavy} if m in sys.modules])"
+    assert run(code) == []
+
+
+def test_a_backbone_file_loads_where_nothing_else_was_imported(tmp_path):
+    path = save_backbone(FromScratch(arguments={"hidden_layer_sizes": (4,)}).build(2), tmp_path / "b.safetensors")
+    code = "import sys; from sktransfer import load_backbone; print(load_backbone(sys.argv[1]).n_features_out)"
+    assert run(code, path) == ["4"]
+    pickled = tmp_path / "b.joblib"
+    joblib.dump(load_backbone(path), pickled)
+    assert run("import sys, joblib; print(joblib.load(sys.argv[1]).n_features_out)", pickled) == ["4"]
+
+
+def test_predicting_with_a_stored_model_needs_torch_but_not_skorch(tmp_path):
+    X, y = moons(40)
+    joblib.dump((TransferClassifier(max_epochs=1, random_state=0).fit(X, y), X), tmp_path / "model.joblib")
+    code = (
+        "import sys, joblib; model, X = joblib.load(sys.argv[1]); model.predict(X); "
+        "print(*[m for m in ('torch', 'skorch') if m in sys.modules])"
+    )
+    assert run(code, tmp_path / "model.joblib") == ["torch"]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_modules_neither_assert_nor_print_and_stay_short(name):
+    text = MODULES[name].read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    assert not [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Assert)]
+    printed = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "id", None) == "print"]
+    assert len(printed) == (name == "_net")
+    assert all("noqa: T201" in text.splitlines()[node.lineno - 1] for node in printed)
+    assert len(text.splitlines()) < 400
+    assert "TODO" not in text
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_functions_fit_on_a_screen_and_classes_in_a_head(name):
+    tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            documented = isinstance(node.body[0], ast.Expr) and isinstance(node.body[0].value, ast.Constant)
+            first = node.body[min(1, len(node.body) - 1) if documented else 0].lineno
+            assert node.end_lineno - first < 40, f"{name}.{node.name} has {node.end_lineno - first + 1} lines"
+        elif isinstance(node, ast.ClassDef):
+            public = [n for n in node.body if isinstance(n, ast.FunctionDef) and not n.name.startswith("_")]
+            assert len(public) <= 12, f"{name}.{node.name} has {len(public)} public methods"
+
+
+def test_estimators_have_at_most_twelve_parameters():
+    for name in ("TransferClassifier", "TransferRegressor", "FeatureExtractor", "BaselineScaler"):
+        assert len(getattr(sktransfer, name)().get_params(deep=False)) <= 12

@@ -1,0 +1,138 @@
+"""What is documented is what happens: examples run, defaults and names are those of the signature."""
+
+import ast
+import doctest
+import importlib
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+import sktransfer
+
+ROOT = Path(__file__).parents[1]
+MODULES = [f"sktransfer.{path.stem}" for path in sorted((ROOT / "sktransfer").glob("*.py")) if path.stem != "__init__"]
+PUBLIC = [getattr(sktransfer, name) for name in sktransfer.__all__ if name != "__version__"]
+# what a caller does not pass, although it is a parameter of the wrapped function
+DOCUMENTED = [obj for obj in PUBLIC if not (inspect.isclass(obj) and issubclass(obj, Warning | Exception))]
+METHODS = [
+    getattr(obj, name)
+    for obj in DOCUMENTED
+    if inspect.isclass(obj)
+    for name, member in vars(obj).items()
+    if not name.startswith("_") and inspect.isfunction(member)
+]
+
+
+def section(doc, title):
+    """Lines of a numpydoc section, without its heading."""
+    match = re.search(rf"^{title}\n-+\n(.*?)(?=^\S[^\n]*\n-{{3,}}\n|\Z)", inspect.cleandoc(doc or ""), re.M | re.S)
+    return None if match is None else match[1]
+
+
+def documented(obj):
+    """Pairs of name and type of the section Parameters, in order; None if there is no such section."""
+    text = section(obj.__doc__, "Parameters")
+    if text is None:
+        return None
+    heads = re.findall(r"^(\*{0,2}\w[\w, *]*?)(?: : (.*))?$", text, re.M)
+    return [(name.strip(" *"), kind) for names, kind in heads for name in names.split(",")]
+
+
+def parameters(obj):
+    return {
+        name: p.default
+        for name, p in inspect.signature(obj).parameters.items()
+        if name not in ("self", "cls") and p.kind is not p.VAR_KEYWORD
+    }
+
+
+def name_of(obj):
+    return obj.__qualname__
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_examples_in_docstrings_run(module):
+    flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+    found = doctest.testmod(importlib.import_module(module), optionflags=flags, verbose=False)
+    assert found.failed == 0
+
+
+def test_most_public_names_show_an_example():
+    without = [name_of(obj) for obj in DOCUMENTED if section(obj.__doc__, "Examples") is None]
+    assert set(without) <= {"Inputs", "Source", "load_backbone", "FineTuning", "LinearHead"}
+
+
+@pytest.mark.parametrize("obj", DOCUMENTED, ids=name_of)
+def test_public_objects_document_every_parameter_in_order(obj):
+    names = list(parameters(obj)) if not inspect.isclass(obj) or obj.__init__ is not object.__init__ else []
+    assert [name for name, _ in documented(obj) or []] == names
+
+
+@pytest.mark.parametrize("method", METHODS, ids=name_of)
+def test_methods_document_their_parameters_in_order_where_they_document_any(method):
+    found = documented(method)
+    if found is not None:
+        assert [name for name, _ in found] == list(parameters(method))
+    assert method.__doc__
+
+
+@pytest.mark.parametrize("obj", DOCUMENTED, ids=name_of)
+def test_documented_defaults_are_those_of_the_signature(obj):
+    defaults = parameters(obj)
+    for name, kind in documented(obj) or []:
+        default = defaults[name]
+        stated = re.search(r"default=(.+)$", kind)
+        if stated:
+            assert ast.literal_eval(stated[1]) == default, (
+                f"{name} says default={stated[1]}, the default is {default!r}"
+            )
+        elif "optional" in kind:
+            assert default is None, f"{name} is optional, but its default is {default!r}"
+        elif default is not inspect.Parameter.empty:
+            assert default is None, f"{name} does not state its default {default!r}"
+            assert "None" in kind, f"{name} may be None, but its type {kind!r} does not say so"
+        assert stated is None or default is not inspect.Parameter.empty
+
+
+def test_attributes_of_estimators_are_there_after_a_fit():
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(30, 3)), np.resize(["a", "b"], 30)
+    small = sktransfer.FromScratch(arguments={"hidden_layer_sizes": (4,)})
+    for estimator, labels in (
+        (sktransfer.TransferClassifier(small, max_epochs=1), y),
+        (sktransfer.TransferRegressor(small, max_epochs=1), X[:, 0]),
+        (sktransfer.FeatureExtractor(small), None),
+        (sktransfer.BaselineScaler(), None),
+    ):
+        estimator.fit(X, labels)
+        text = section(type(estimator).__doc__, "Attributes")
+        names = {n.strip() for names in re.findall(r"^(\w[\w, ]*?) : ", text, re.M) for n in names.split(",")}
+        assert names - {"feature_names_in_"} <= set(dir(estimator))
+        # and nothing public is left undocumented, except what serves predict alone
+        public = {n for n in vars(estimator) if n.endswith("_") and not n.startswith("_")}
+        assert public - names <= {"module_", "y_center_", "y_scale_", "y_was_2d_"}
+
+
+def readme_blocks():
+    """Python blocks of the README; one with ``<!-- not run -->`` on the line above is skipped."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return [
+        code
+        for comment, code in re.findall(r"(<!--[^\n]*-->\s*)?^```python\n(.*?)^```", text, re.M | re.S)
+        if "not run" not in comment
+    ]
+
+
+def test_the_readme_runs_from_top_to_bottom(tmp_path, monkeypatch):
+    blocks = readme_blocks()
+    assert blocks
+    monkeypatch.chdir(tmp_path)
+    for name in ("datasets", "examples"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    namespace = {"__name__": "__main__"}
+    for number, block in enumerate(blocks, start=1):
+        exec(compile(block, f"README.md, block {number}", "exec"), namespace)
