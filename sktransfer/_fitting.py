@@ -81,6 +81,7 @@ class TransferEstimator(ArrayState, CallbackSupportMixin, BaseEstimator):
     def _check(self, X: Any, y: Any, sample_weight: Any) -> tuple[TrainingRows, Classification | Regression]:
         self._validate_params()
         resolve_device(self.device)
+        _validation.check_callbacks(type(self).__name__, self.callbacks)
         who = type(self).__name__
         if y is None:
             raise ValueError(f"{who} requires y to be passed, but the target y is None.")

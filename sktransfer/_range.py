@@ -30,8 +30,11 @@ def confidence_weights(X: np.ndarray, inputs: Inputs) -> np.ndarray:
     return _TOLERANCE / np.maximum(excess, _TOLERANCE)
 
 
-def warn_of_range(who: str, far: np.ndarray) -> None:
-    """Say how many rows lie outside the seen range."""
+def warn_of_range(who: str, trust: np.ndarray) -> None:
+    """Say how many rows lie so far outside the seen range that their confidence falls by a third or more."""
+    far = trust < 2 / 3
+    if not far.any():
+        return
     warnings.warn(
         f"{who}: {int(far.sum())} of {len(far)} rows lie far outside the range of all rows seen in training; what is "
         "said of them is a guess. Check units, sensors and scaling.",

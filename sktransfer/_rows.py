@@ -36,8 +36,10 @@ def canonical(X: np.ndarray, y: np.ndarray, weight: np.ndarray) -> TrainingRows:
     keep = weight > 0
     if not keep.all():
         X, y, weight = X[keep], y[keep], weight[keep]
-    key = _row_hash(X.reshape(len(X), -1)) ^ (_row_hash(y.reshape(len(y), -1).astype(np.float64)) << np.uint64(1))
-    order = np.argsort(key, kind="stable")
+    flat = X.reshape(len(X), -1)
+    key = _row_hash(flat) ^ (_row_hash(y.reshape(len(y), -1).astype(np.float64)) << np.uint64(1))
+    # first by a number that rounding hardly moves, so that a float32 copy of the rows is put in the same order
+    order = np.lexsort((key, _place(flat)))
     X, y, weight, key = X[order], y[order], weight[order], key[order]
     same = np.zeros(len(X), dtype=bool)
     candidates = np.flatnonzero(key[1:] == key[:-1]) + 1
@@ -52,13 +54,23 @@ def canonical(X: np.ndarray, y: np.ndarray, weight: np.ndarray) -> TrainingRows:
     return TrainingRows(X[starts], y[starts], np.add.reduceat(weight, starts))
 
 
+def _place(rows: np.ndarray) -> np.ndarray:
+    """A fixed random projection of each row, float64, summed a column at a time: the same wherever the row stands."""
+    directions = np.random.default_rng(1).normal(size=rows.shape[1])
+    place = np.zeros(len(rows))
+    for j, direction in enumerate(directions):
+        place += rows[:, j] * direction
+    return place
+
+
 def _row_hash(rows: np.ndarray) -> np.ndarray:
     """A 64-bit hash of each row's bits; -0.0 and 0.0 are one value."""
     bits = (rows + 0.0).view(np.uint32 if rows.dtype.itemsize == 4 else np.uint64).astype(np.uint64, copy=False)
-    multipliers = (np.random.default_rng(0).integers(1, 2**63, size=bits.shape[1]) | 1).astype(np.uint64)
+    multipliers = np.asarray(np.random.default_rng(0).integers(1, 2**63, size=bits.shape[1]), dtype=np.uint64)
+    multipliers |= np.uint64(1)
     # a column at a time: no temporary as large as the rows
     key = np.zeros(len(rows), dtype=np.uint64)
-    for column, multiplier in zip(bits.T, multipliers.tolist(), strict=True):
-        mixed = column * np.uint64(multiplier)
+    for j in range(bits.shape[1]):
+        mixed = bits[:, j] * multipliers[j]
         key += mixed ^ (mixed >> np.uint64(29))
     return key

@@ -15,7 +15,6 @@ rows than features the problem is solved in the span of the rows, which holds th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.linalg import cholesky
@@ -27,8 +26,8 @@ from scipy.special import logsumexp, softmax
 STRENGTHS = 10.0 ** np.arange(0.0, -3.25, -0.5)
 _RIDGE_STRENGTHS = np.r_[np.inf, 10.0 ** np.arange(3.0, -3.25, -0.5)]
 _PATIENCE = 10.0  # nats below the best score at which weaker pulls are no longer tried
-_EXACT_SIZE = 600  # unknowns up to which leave-one-out uses the full Hessian
-_FOLD_ROWS = 2000  # rows up to which five folds replace it; beyond, the evidence decides alone
+_EXACT_SIZE = 600  # unknowns up to which the Hessian is formed, for the evidence and for leave-one-out
+_FOLD_ROWS = 2000  # rows that choose the strength where there are more
 
 
 @dataclass
@@ -81,10 +80,10 @@ def solve_softmax(
     W0, b0 : ndarray of shape (n_classes, d) and (n_classes,)
         Where the head begins.
     pull : float or "auto"
-        Strength ``a``; infinity is the head ``(W0, b0)`` as it is. ``"auto"`` chooses from `STRENGTHS` by the sum of
-        two scores of the labels themselves, so that none is held out: the log evidence (their probability with the
-        head integrated out, by Laplace's approximation; defined for one label a class) and the log-likelihood of
-        each row under the head fitted to the others (one Newton step away, or five folds where that is cheaper).
+        Strength ``a``; infinity is the head ``(W0, b0)`` as it is. ``"auto"`` chooses from `STRENGTHS` by scores of the
+        labels themselves, so that none is held out: for few rows the log evidence (their probability with the head
+        integrated out, by Laplace's approximation; defined for one label a class) plus the leave-one-out
+        log-likelihood (one Newton step away); for more rows the log-likelihood of five folds.
 
     Returns
     -------
@@ -99,22 +98,9 @@ def solve_softmax(
     """
     reduced = _Reduced(features)
     problem = _Softmax(reduced.rows, features @ W0.T + b0, np.eye(len(b0))[codes], weight)
-    if pull != "auto":
-        strength = max(float(pull), 1e-6)
-        return _solution(reduced, *problem.solve(strength), W0, b0, float(pull))
-    n_iter = 0
-    change: Any = None
-    tried: list[Any] = []
-    folds: dict[int, np.ndarray] = {}
-    for strength in STRENGTHS:
-        change, steps = problem.solve(strength, change)
-        n_iter += steps
-        score = problem.evidence(change, strength) + problem.held_out(change, strength, folds)
-        tried.append((score, strength, change))
-        if score < max(item[0] for item in tried) - _PATIENCE:
-            break
-    _, strength, change = max(tried, key=lambda item: item[0])
-    return _solution(reduced, change, n_iter, W0, b0, float(strength))
+    strength, n_iter = (float(pull), 0) if pull != "auto" else problem.choose_strength()
+    change, steps = problem.solve(max(strength, 1e-6))
+    return _solution(reduced, change, n_iter + steps, W0, b0, strength)
 
 
 def _solution(
@@ -165,51 +151,64 @@ class _Softmax:
         """Weighted sum over rows."""
         return float(self.weight @ ((self.onehot * logits).sum(axis=1) - logsumexp(logits, axis=1)))
 
-    def evidence(self, change: np.ndarray, strength: float) -> float:
-        """Laplace's approximation of ``log p(labels | strength)`` with prior ``change ~ N(0, I / strength)``.
+    def choose_strength(self) -> tuple[float, int]:
+        """The strength with the best score, and the L-BFGS iterations spent."""
+        small = self.rows.shape[1] * self.contrasts.shape[1] <= _EXACT_SIZE
+        if not small and len(self.rows) > _FOLD_ROWS:
+            # the strength is the precision of a prior, so it does not depend on how many rows choose it
+            return self._part(np.argsort(self._rank_in_class(), kind="stable")[:_FOLD_ROWS]).choose_strength()
+        change, n_iter, best, chosen = None, 0, -np.inf, float(STRENGTHS[0])
+        folds: dict[int, np.ndarray] = {}
+        for strength in STRENGTHS:
+            if small:
+                change, steps = self.solve(strength, change)
+                score = self._small_score(change, strength)
+            else:
+                score, steps = self._five_folds(strength, folds)
+            n_iter += steps
+            if score > best:
+                best, chosen = score, float(strength)
+            elif score < best - _PATIENCE:
+                break
+        return chosen, n_iter
 
-        Directions of the rows that together move it by less than half a nat enter by their first-order term, which
-        keeps the determinant small however many features there are.
-        """
-        logits = self.start + self.rows @ change
-        probabilities = softmax(logits, axis=1)
-        spread = self.weight * (1.0 - (probabilities**2).sum(axis=1))
-        first_order = spread @ self.rows**2 / (2 * strength)
-        tail = np.append(np.cumsum(first_order[::-1])[::-1], 0.0)
-        n_kept = max(1, int((tail > 0.5).sum()))
-        hessian = self._hessian(probabilities, n_kept) / strength
-        hessian[np.diag_indices_from(hessian)] += 1.0
-        half_logdet = np.log(np.diag(cholesky(hessian, lower=True, check_finite=False))).sum()
-        distance = 0.5 * strength * np.vdot(change, change)
-        return self.log_likelihood(logits) - distance - half_logdet - float(tail[n_kept])
+    def _part(self, rows: np.ndarray) -> _Softmax:
+        return _Softmax(self.rows[rows], self.start[rows], self.onehot[rows], self.weight[rows])
 
-    def held_out(self, change: np.ndarray, strength: float, folds: dict[int, np.ndarray]) -> float:
-        """Log-likelihood of each row under the head fitted to the others; `folds` keeps solutions to begin from."""
-        n_rows, n_directions = self.rows.shape
-        if n_directions * self.contrasts.shape[1] <= _EXACT_SIZE:
-            return self.log_likelihood(self._leave_one_out(change, strength))
-        if n_rows > _FOLD_ROWS:
-            return 0.0
-        logits = np.empty_like(self.start)
-        # rows come in an order that does not depend on their labels' order: each class is dealt out in turn
-        turn = np.empty(n_rows, dtype=np.intp)
+    def _rank_in_class(self) -> np.ndarray:
+        """0 for the first row of each class, 1 for the second, ..."""
+        rank = np.empty(len(self.rows), dtype=np.intp)
         for label in self.onehot.T.astype(bool):
-            turn[label] = np.arange(label.sum()) % 5
-        for fold in range(5):
-            rest, out = turn != fold, turn == fold
-            part = _Softmax(self.rows[rest], self.start[rest], self.onehot[rest], self.weight[rest])
-            folds[fold], _ = part.solve(strength, folds.get(fold, change))
-            logits[out] = self.start[out] + self.rows[out] @ folds[fold]
-        return self.log_likelihood(logits)
+            rank[label] = np.arange(label.sum())
+        return rank
 
-    def _leave_one_out(self, change: np.ndarray, strength: float) -> np.ndarray:
-        """Logits of each row after one Newton step of the problem without it, shape (n, n_classes)."""
-        n_directions = self.rows.shape[1]
-        n_contrasts = self.contrasts.shape[1]
-        logits = self.start + self.rows @ change
-        probabilities = softmax(logits, axis=1)
-        hessian = self._hessian(probabilities, n_directions)
+    def _five_folds(self, strength: float, folds: dict[int, np.ndarray]) -> tuple[float, int]:
+        """Log-likelihood of each row under the head fitted to the other folds; `folds` keeps where to begin."""
+        logits, fold_of, n_iter = np.empty_like(self.start), self._rank_in_class() % 5, 0
+        for fold in range(5):
+            out = fold_of == fold
+            folds[fold], steps = self._part(~out).solve(strength, folds.get(fold))
+            logits[out] = self.start[out] + self.rows[out] @ folds[fold]
+            n_iter += steps
+        return self.log_likelihood(logits), n_iter
+
+    def _small_score(self, change: np.ndarray, strength: float) -> float:
+        """Log evidence plus leave-one-out log-likelihood."""
+        probabilities = softmax(self.start + self.rows @ change, axis=1)
+        hessian = self._hessian(probabilities)
         hessian[np.diag_indices_from(hessian)] += strength
+        evidence = self.log_evidence(change, strength, hessian)
+        return evidence + self.log_likelihood(self.leave_one_out(change, probabilities, hessian))
+
+    def log_evidence(self, change: np.ndarray, strength: float, hessian: np.ndarray) -> float:
+        """Laplace's approximation of ``log p(labels | strength)`` with prior ``change ~ N(0, I / strength)``."""
+        half_logdet = np.log(np.diag(cholesky(hessian / strength, lower=True, check_finite=False))).sum()
+        logits = self.start + self.rows @ change
+        return self.log_likelihood(logits) - 0.5 * strength * np.vdot(change, change) - float(half_logdet)
+
+    def leave_one_out(self, change: np.ndarray, probabilities: np.ndarray, hessian: np.ndarray) -> np.ndarray:
+        """Logits of each row after one Newton step of the problem without it, shape (n, n_classes)."""
+        n_directions, n_contrasts = self.rows.shape[1], self.contrasts.shape[1]
         inverse = np.linalg.inv(hessian).reshape(n_contrasts, n_directions, n_contrasts, n_directions)
         reach = np.einsum("nj,ajbk,nk->nab", self.rows, inverse, self.rows, optimize=True)
         projected = probabilities @ self.contrasts
@@ -218,21 +217,21 @@ class _Softmax:
         curvature *= self.weight[:, None, None]
         gradient = self.weight[:, None] * ((probabilities - self.onehot) @ self.contrasts)
         step = np.linalg.solve(np.eye(n_contrasts) - curvature @ reach, gradient[:, :, None])
-        return logits + (reach @ step)[:, :, 0] @ self.contrasts.T
+        return self.start + self.rows @ change + (reach @ step)[:, :, 0] @ self.contrasts.T
 
-    def _hessian(self, probabilities: np.ndarray, n_kept: int) -> np.ndarray:
-        """Hessian of the loss on contrasts and the first `n_kept` directions, shape (m * k, m * k)."""
-        rows, contrasts = self.rows[:, :n_kept], self.contrasts
+    def _hessian(self, probabilities: np.ndarray) -> np.ndarray:
+        """Hessian of the loss on contrasts and directions, shape (m * r, m * r)."""
+        rows, contrasts = self.rows, self.contrasts
         projected = probabilities @ contrasts
-        m = contrasts.shape[1]
-        hessian = np.empty((m, n_kept, m, n_kept))
+        m, r = contrasts.shape[1], rows.shape[1]
+        hessian = np.empty((m, r, m, r))
         for a in range(m):
             for b in range(a, m):
                 curvature = probabilities @ (contrasts[:, a] * contrasts[:, b]) - projected[:, a] * projected[:, b]
                 block = rows.T @ (rows * (curvature * self.weight)[:, None])
                 hessian[a, :, b, :] = block
                 hessian[b, :, a, :] = block.T
-        return hessian.reshape(m * n_kept, m * n_kept)
+        return hessian.reshape(m * r, m * r)
 
 
 def solve_ridge(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,9 @@ class Classification:
             unknown = sorted(str(c) for c in self.class_weight if c not in set(self.classes.tolist()))
             if unknown:
                 raise ValueError(f"class_weight names the classes {unknown}; y holds {self.classes.tolist()}.")
+            wrong = {str(c): f for c, f in self.class_weight.items() if not (isinstance(f, Real) and 0 <= f < np.inf)}
+            if wrong:
+                raise ValueError(f"class_weight holds {wrong}; factors are numbers of at least 0.")
             factors = compute_class_weight(self.class_weight, classes=self.classes, y=self.classes[rows.y])
         return rows._replace(weight=rows.weight * factors[rows.y])
 

@@ -296,3 +296,31 @@ def check_values(who: str, y: Any, n_rows: int) -> np.ndarray:
     if n_rows < 2:
         raise ValueError(f"{who} needs at least 2 rows to fit, got n_samples = {n_rows}: 1 sample.")
     return y
+
+
+def check_sizes(who: str, sizes: Any) -> None:
+    """Raise an InvalidParameterError unless `sizes` is a non-empty sequence of whole numbers of at least 1."""
+    good = isinstance(sizes, list | tuple) and len(sizes) > 0
+    if not (good and all(isinstance(s, numbers.Integral) and not isinstance(s, bool) and s >= 1 for s in sizes)):
+        raise InvalidParameterError(
+            f"The 'hidden_layer_sizes' parameter of {who} must be a non-empty sequence of integers of at least 1. "
+            f"Got {sizes!r} instead."
+        )
+
+
+def check_dropout(who: str, dropout: Any) -> None:
+    """Raise an InvalidParameterError unless `dropout` is a number in [0, 1)."""
+    if not (isinstance(dropout, numbers.Real) and not isinstance(dropout, bool) and 0 <= dropout < 1):
+        raise InvalidParameterError(
+            f"The 'dropout' parameter of {who} must be a number from 0 to below 1. Got {dropout!r} instead."
+        )
+
+
+def check_callbacks(who: str, callbacks: Any) -> None:
+    """Raise an InvalidParameterError unless every item is a skorch callback or a pair of a name and one."""
+    for item in callbacks or ():
+        callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
+        if not hasattr(callback, "on_epoch_end"):
+            raise InvalidParameterError(
+                f"The 'callbacks' parameter of {who} must hold skorch callbacks. Got {item!r} instead."
+            )

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from sktransfer import mlp  # noqa: F401  (registers the network "mlp")
 from sktransfer._state import Weights
 from sktransfer.card import Inputs, Source
 from sktransfer.exceptions import ModelFileError

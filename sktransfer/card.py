@@ -53,7 +53,7 @@ class Source:
 
     def check(self, n_features_out: int) -> None:
         """Raise a ValueError if the shapes do not fit features of this width."""
-        expected = {"feature_mean": (n_features_out,), "feature_scale": (n_features_out,)}
+        expected: dict[str, tuple[int, ...]] = {"feature_mean": (n_features_out,), "feature_scale": (n_features_out,)}
         if self.weight is not None:
             expected |= {"weight": (len(self.weight), n_features_out), "bias": (len(self.weight),)}
             if self.classes is not None:

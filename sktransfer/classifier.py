@@ -165,7 +165,7 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         probabilities = softmax(outputs, axis=1)
         far = trust < 1
         if far.any():
-            warn_of_range(type(self).__name__, far)
+            warn_of_range(type(self).__name__, trust)
             weight = trust[far, None]
             probabilities[far] = weight * probabilities[far] + (1 - weight) / probabilities.shape[1]
         return probabilities

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sklearn.base import BaseEstimator
 
-from sktransfer import mlp  # noqa: F401  (registers the network "mlp")
 from sktransfer.backbone import Backbone
 from sktransfer.card import Inputs
 from sktransfer.networks import build_network, takes_width

@@ -13,6 +13,8 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import nn
 
+from sktransfer._validation import check_dropout, check_sizes
+
 
 class Standardize(nn.Module):
     """``(features - mean) / scale`` with constants that no training changes.
@@ -118,6 +120,8 @@ class MLPHead(_Head):
         self.normalize = normalize
 
     def _hidden(self, n_features: int) -> tuple[nn.Module, int]:
+        check_sizes("MLPHead", self.hidden_layer_sizes)
+        check_dropout("MLPHead", self.dropout)
         layers: list[nn.Module] = []
         width = n_features
         for size in self.hidden_layer_sizes:

@@ -8,6 +8,7 @@
 """
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import torch
@@ -48,8 +49,9 @@ class L2SP(Strategy):
 
     def penalty(self, weights: Mapping[str, torch.Tensor], source: Mapping[str, torch.Tensor]) -> Any:
         """Half the squared distance, weighted by `alpha` or `beta`."""
-        if not (self.alpha >= 0 and self.beta >= 0):
-            raise ValueError(f"L2SP got alpha={self.alpha!r}, beta={self.beta!r}; both must be at least 0.")
+        for name, value in (("alpha", self.alpha), ("beta", self.beta)):
+            if not (isinstance(value, Real) and value >= 0):
+                raise ValueError(f"L2SP got {name}={value!r}; it must be a number of at least 0.")
         total: Any = 0.0
         for name, weight in weights.items():
             if name in source:

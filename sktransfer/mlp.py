@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from sktransfer._validation import check_dropout, check_sizes
 from sktransfer.networks import register_network
 
 
@@ -47,11 +48,12 @@ class MLP(nn.Module):
         batch_norm: bool = True,
     ):
         super().__init__()
-        if not hidden_layer_sizes:
-            raise ValueError("MLP needs at least one hidden layer; got hidden_layer_sizes=().")
+        check_sizes("MLP", hidden_layer_sizes)
+        check_dropout("MLP", dropout)
         width = n_features_in
         for depth, size in enumerate(hidden_layer_sizes, start=1):
-            layers: list[nn.Module] = [nn.Linear(width, size)]
+            # BatchNorm takes any bias out again; without a gradient it would follow rounding errors
+            layers: list[nn.Module] = [nn.Linear(width, size, bias=not batch_norm)]
             if batch_norm:
                 layers.append(nn.BatchNorm1d(size))
             layers += [nn.ReLU(), nn.Dropout(dropout)]

@@ -21,23 +21,33 @@ _DEEPEST_NETWORK = 256
 # Layers a stored nn.Sequential may hold, and the attributes that are also their constructor arguments.
 _LAYERS: dict[str, tuple[str, ...]] = {
     "Linear": ("in_features", "out_features", "bias"),
-    "Conv1d": ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "bias"),
+    "Conv1d": (
+        "in_channels",
+        "out_channels",
+        "kernel_size",
+        "stride",
+        "padding",
+        "dilation",
+        "groups",
+        "bias",
+        "padding_mode",
+    ),
     "BatchNorm1d": ("num_features", "eps", "momentum", "affine", "track_running_stats"),
-    "LayerNorm": ("normalized_shape", "eps", "elementwise_affine"),
+    "LayerNorm": ("normalized_shape", "eps", "elementwise_affine", "bias"),
     "Dropout": ("p",),
     "Flatten": ("start_dim", "end_dim"),
-    "MaxPool1d": ("kernel_size", "stride", "padding", "dilation"),
-    "AvgPool1d": ("kernel_size", "stride", "padding"),
+    "MaxPool1d": ("kernel_size", "stride", "padding", "dilation", "return_indices", "ceil_mode"),
+    "AvgPool1d": ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad"),
     "AdaptiveAvgPool1d": ("output_size",),
     "AdaptiveMaxPool1d": ("output_size",),
     "LeakyReLU": ("negative_slope",),
     "ELU": ("alpha",),
     "ReLU": (),
-    "GELU": (),
+    "GELU": ("approximate",),
     "SiLU": (),
     "Tanh": (),
     "Sigmoid": (),
-    "Softplus": (),
+    "Softplus": ("beta", "threshold"),
     "Identity": (),
 }
 
@@ -73,6 +83,8 @@ def register_network(name: str) -> Callable[[type[nn.Module]], type[nn.Module]]:
     """
 
     def register(cls: type[nn.Module]) -> type[nn.Module]:
+        if name == "sequential":
+            raise ValueError("register_network: the name 'sequential' is that of a plain nn.Sequential.")
         known = _NETWORKS.get(name)
         if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
             raise ValueError(f"register_network: the name {name!r} already belongs to {known.__qualname__}.")

@@ -7,6 +7,8 @@
     3. weights = (1 - share) * weights after 1 + share * weights after 2
 """
 
+from numbers import Real
+
 from sktransfer.probing import check_pull
 from sktransfer.strategy import Strategy, count_frozen
 
@@ -55,8 +57,8 @@ class ProbeThenTune(Strategy):
 
     def rate(self, depth: int) -> float:
         """`tune_rate` at every depth."""
-        if not self.tune_rate > 0:
-            raise ValueError(f"ProbeThenTune got tune_rate={self.tune_rate!r}; it must be above 0.")
+        if not (isinstance(self.tune_rate, Real) and self.tune_rate > 0):
+            raise ValueError(f"ProbeThenTune got tune_rate={self.tune_rate!r}; it must be a number above 0.")
         return float(self.tune_rate)
 
     def probe(self) -> float | str:
@@ -65,6 +67,6 @@ class ProbeThenTune(Strategy):
 
     def share(self) -> float:
         """`tune_share`."""
-        if not 0 < self.tune_share <= 1:
+        if not (isinstance(self.tune_share, Real) and 0 < self.tune_share <= 1):
             raise ValueError(f"ProbeThenTune got tune_share={self.tune_share!r}; it must be above 0 and at most 1.")
         return float(self.tune_share)

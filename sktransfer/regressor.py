@@ -134,8 +134,7 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
         """
         outputs, trust = self._outputs(X)
-        if (trust < 1).any():
-            warn_of_range(type(self).__name__, trust < 1)
+        warn_of_range(type(self).__name__, trust)
         values = outputs * self.y_scale_ + self.y_center_
         return values if self.y_was_2d_ else values[:, 0]
 

@@ -17,6 +17,7 @@ special cases, and the neutral strategy itself is full fine-tuning.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -119,6 +120,8 @@ def count_frozen(n_frozen_blocks: int | str, n_blocks: int) -> int:
     """
     if n_frozen_blocks == "all":
         return n_blocks
+    if not isinstance(n_frozen_blocks, Integral) or isinstance(n_frozen_blocks, bool):
+        raise ValueError(f"n_frozen_blocks={n_frozen_blocks!r} is not a whole number or 'all'.")
     number = int(n_frozen_blocks)
     count = number if number >= 0 else n_blocks + number
     if not 0 <= count <= n_blocks:

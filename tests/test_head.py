@@ -116,7 +116,7 @@ def test_initial_rows_that_need_nothing_from_the_source_do_not_use_it(backbone):
 
 @pytest.mark.parametrize("head", [LinearHead(init="imprinted"), LinearHead(normalize="batch"), MLPHead(normalize="x")])
 def test_a_misspelt_choice_is_an_error_that_lists_the_choices(backbone, head):
-    with pytest.raises(ValueError, match="must be 'auto', 'source'"):
+    with pytest.raises(ValueError, match=r"must be .*'auto', 'source'"):
         TransferClassifier(backbone, head=head, max_epochs=1).fit(*moons(40))
 
 

@@ -61,7 +61,7 @@ def write(path, tensors=None, protocol=str(persistence.PROTOCOL), **header):
         "source": None,
     }
     text = json.dumps({**defaults, **header})
-    metadata = {"sktransfer": protocol, "backbone": text, "sha256": persistence._digest(text, tensors)}
+    metadata = {"sktransfer": protocol, "backbone": text, "sha256": persistence._digest(protocol, text, tensors)}
     path.write_bytes(to_bytes(tensors, metadata=metadata))
     return path
 

@@ -1,0 +1,94 @@
+"""# Question: does it help on data that we did not make?
+
+The main job on four sets that are not part of the project, each with its own folder::
+
+    python examples/real_data.py ../shared/data
+
+- tep-multimode: another group's simulation of the same plant; three modes to the fourth, all four ways, and 1 to 3
+- gas-sensor-drift: chemical sensors that age; batch 1 to each later batch
+- skab: a pump loop; group of experiments to group
+- ai4i2020: a milling machine; product quality L to H
+
+Which rows scale, which may be labelled and which are scored is said in `examples/_real.py`.
+"""
+
+# %% Setting
+import argparse
+import sys
+import warnings
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import pandas as pd
+
+from examples._job import (
+    compare,
+    draw_labels,
+    draw_total,
+    from_scratch,
+    plain_baselines,
+    source_as_it_is,
+    standard_scaled,
+    table,
+    transfer,
+)
+from examples._real import ai4i_tasks, gas_tasks, skab_tasks, tep_tasks
+from sktransfer import ProbeThenTune
+
+SETS = {
+    "tep-multimode": (tep_tasks, draw_labels, (1, 5, 20)),
+    "gas-sensor-drift": (gas_tasks, draw_total, (20,)),
+    "skab": (skab_tasks, draw_labels, (1, 5, 20)),
+    "ai4i2020": (ai4i_tasks, draw_labels, (1, 5)),
+}
+
+
+# %% One set: pretrain on the source, compare on the target, for each of its tasks
+def run(name, folder, draws, n_jobs=2, n_tasks=None):
+    """Scores of all methods on the tasks of one set."""
+    tasks, draw, labels = SETS[name]
+    parts = []
+    for number, task in enumerate(tasks(folder)):
+        if n_tasks is not None and number >= n_tasks:
+            break
+        backbone = task.pretrain()
+        methods = {
+            "source network as it is": source_as_it_is(backbone),
+            "transfer (default)": transfer(backbone),
+            "transfer, probe then tune": transfer(backbone, strategy=ProbeThenTune()),
+            "same network from scratch": from_scratch(backbone),
+            "StandardScaler on the labels": standard_scaled(backbone),
+            **plain_baselines(),
+        }
+        title = f"{name}, {task.name}"
+        scores = compare(task.target, methods, labels, draws, draw=draw, n_jobs=n_jobs, title=title)
+        parts.append(scores.assign(target=task.name, metric=task.target.metric))
+    return pd.concat(parts)
+
+
+# %% Answer
+def main():
+    parser = argparse.ArgumentParser(description="The main job on real and benchmark data.")
+    parser.add_argument("folder", type=Path, help="folder that holds tep-multimode, gas-sensor-drift, skab, ai4i2020")
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--jobs", type=int, default=2)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    for name in options.sets:
+        if not (options.folder / name).is_dir():
+            print(f"{name}: no folder {options.folder / name}, skipped")
+            continue
+        scores = run(name, options.folder, options.draws, options.jobs)
+        what = scores["metric"].iloc[0]
+        print(f"\n{name}: {what}, mean ± standard deviation over {options.draws} draws of the labels")
+        for target, part in scores.groupby("target", sort=False):
+            print(f"\n{target}\n{table(part)}")
+        if scores["target"].nunique() > 1:
+            print(f"\nmean of {scores['target'].nunique()} tasks\n{table(scores)}")
+
+
+if __name__ == "__main__":
+    main()
