@@ -2,14 +2,13 @@
 
     python -m benchmarks.transfer ../shared/data            (about 15 minutes on two cores)
 
-Nothing is chosen here: networks, strategies and strengths are the defaults, which `benchmarks/defaults.py` chose on
-other tasks; the dropout of a network that is pretrained on several modes is chosen on its source modes alone.
+Nothing is chosen here: networks, strategies and strengths are those that `benchmarks/defaults.py` measured on other
+tasks.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 import warnings
 from pathlib import Path
 
@@ -29,7 +28,7 @@ from examples._job import (
     table,
     transfer,
 )
-from examples._real import choose_dropout, gas_tasks, tep_tasks
+from examples._real import gas_tasks, tep_tasks
 from sktransfer import FineTuning, LinearProbing, ProbeThenTune
 
 STRATEGIES = {
@@ -52,9 +51,7 @@ def run_tep(folder: Path, labels: list[int], draws: int, n_jobs: int) -> pd.Data
     """Four tasks between operating modes."""
     parts = []
     for task in tep_tasks(folder):
-        network = choose_dropout(task)
-        print(f"{task.name}: dropout {network.arguments['dropout']} (chosen on the source modes)", file=sys.stderr)
-        methods = methods_for(task.pretrain(network=network))
+        methods = methods_for(task.pretrain())
         scores = compare(task.target, methods, labels, draws, n_jobs=n_jobs, title=f"TEP {task.name}")
         parts.append(scores.assign(target=task.name))
     return pd.concat(parts)

@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from sklearn.frozen import FrozenEstimator
-from sklearn.metrics import balanced_accuracy_score
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from examples._job import SourceAsItIs, Target
+from examples._job import Target
 from sktransfer import Backbone, BaselineScaler, FromScratch, TransferClassifier
 
 TEP_FAULTS = (0, 2, 4, 6, 7, 11, 14, 17, 18)
@@ -55,23 +54,6 @@ def pretrain(network: FromScratch, X: np.ndarray, y: np.ndarray, seed: int) -> B
 def mlp(*widths: int, dropout: float = 0.1) -> FromScratch:
     """An untrained MLP."""
     return FromScratch(arguments={"hidden_layer_sizes": list(widths), "dropout": dropout})
-
-
-def choose_dropout(task: RealTask, candidates: tuple[float, ...] = (0.0, 0.1, 0.3), seed: int = 0) -> FromScratch:
-    """The dropout whose source head does best on a source domain that it has not seen; the target is not looked at."""
-    domains = np.unique(task.domain)
-    if len(domains) < 2:
-        return task.network
-    widths = task.network.arguments["hidden_layer_sizes"]
-    scores = dict.fromkeys(candidates, 0.0)
-    identity = FunctionTransformer().fit(task.X[:1])
-    for held_out in domains:
-        seen = task.domain != held_out
-        for dropout in candidates:
-            backbone = pretrain(mlp(*widths, dropout=dropout), task.X[seen], task.y[seen], seed)
-            predicted = SourceAsItIs(backbone, identity).predict(task.X[~seen])
-            scores[dropout] += balanced_accuracy_score(task.y[~seen], predicted)
-    return mlp(*widths, dropout=max(scores, key=scores.__getitem__))
 
 
 # ---- Tennessee Eastman, four modes

@@ -56,10 +56,10 @@ def canonical(X: np.ndarray, y: np.ndarray, weight: np.ndarray) -> TrainingRows:
 
 def _place(rows: np.ndarray) -> np.ndarray:
     """A fixed random projection of each row, float64, summed a column at a time: the same wherever the row stands."""
-    directions = np.random.default_rng(1).normal(size=rows.shape[1])
+    directions = np.asarray(np.random.default_rng(1).normal(size=rows.shape[1]))
     place = np.zeros(len(rows))
-    for j, direction in enumerate(directions):
-        place += rows[:, j] * direction
+    for j in range(rows.shape[1]):
+        place += rows[:, j] * directions[j]
     return place
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from sktransfer._rows import TrainingRows
 from sktransfer._solver import Solution, solve_ridge, solve_softmax
+from sktransfer._validation import is_number
 from sktransfer.backbone import Source
 from sktransfer.head import imprinted_rows
 
@@ -39,7 +39,7 @@ class Classification:
             unknown = sorted(str(c) for c in self.class_weight if c not in set(self.classes.tolist()))
             if unknown:
                 raise ValueError(f"class_weight names the classes {unknown}; y holds {self.classes.tolist()}.")
-            wrong = {str(c): f for c, f in self.class_weight.items() if not (isinstance(f, Real) and 0 <= f < np.inf)}
+            wrong = {str(c): f for c, f in self.class_weight.items() if not (is_number(f) and 0 <= f < np.inf)}
             if wrong:
                 raise ValueError(f"class_weight holds {wrong}; factors are numbers of at least 0.")
             factors = compute_class_weight(self.class_weight, classes=self.classes, y=self.classes[rows.y])

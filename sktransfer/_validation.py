@@ -298,10 +298,20 @@ def check_values(who: str, y: Any, n_rows: int) -> np.ndarray:
     return y
 
 
+def is_number(value: Any) -> bool:
+    """Whether `value` is a number; True and False are not."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def is_whole(value: Any) -> bool:
+    """Whether `value` is a whole number; True and False are not."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
 def check_sizes(who: str, sizes: Any) -> None:
     """Raise an InvalidParameterError unless `sizes` is a non-empty sequence of whole numbers of at least 1."""
     good = isinstance(sizes, list | tuple) and len(sizes) > 0
-    if not (good and all(isinstance(s, numbers.Integral) and not isinstance(s, bool) and s >= 1 for s in sizes)):
+    if not (good and all(is_whole(s) and s >= 1 for s in sizes)):
         raise InvalidParameterError(
             f"The 'hidden_layer_sizes' parameter of {who} must be a non-empty sequence of integers of at least 1. "
             f"Got {sizes!r} instead."
@@ -310,7 +320,7 @@ def check_sizes(who: str, sizes: Any) -> None:
 
 def check_dropout(who: str, dropout: Any) -> None:
     """Raise an InvalidParameterError unless `dropout` is a number in [0, 1)."""
-    if not (isinstance(dropout, numbers.Real) and not isinstance(dropout, bool) and 0 <= dropout < 1):
+    if not (is_number(dropout) and 0 <= dropout < 1):
         raise InvalidParameterError(
             f"The 'dropout' parameter of {who} must be a number from 0 to below 1. Got {dropout!r} instead."
         )

@@ -7,8 +7,7 @@
     epoch 2k ..        X -> [block 1: learns] -> [block 2: learns] -> [head: learns] -> loss
 """
 
-from numbers import Integral
-
+from sktransfer._validation import is_whole
 from sktransfer.strategy import Strategy
 
 
@@ -37,6 +36,6 @@ class GradualUnfreezing(Strategy):
 
     def n_frozen(self, epoch: int, n_blocks: int) -> int:
         """All blocks at first, one less every `every` epochs."""
-        if not isinstance(self.every, Integral) or self.every < 1:
+        if not is_whole(self.every) or self.every < 1:
             raise ValueError(f"GradualUnfreezing got every={self.every!r}; it must be an integer of at least 1 epoch.")
         return max(0, n_blocks - epoch // int(self.every))

@@ -8,11 +8,11 @@
 """
 
 from collections.abc import Mapping
-from numbers import Real
 from typing import Any
 
 import torch
 
+from sktransfer._validation import is_number
 from sktransfer.strategy import Strategy
 
 
@@ -50,7 +50,7 @@ class L2SP(Strategy):
     def penalty(self, weights: Mapping[str, torch.Tensor], source: Mapping[str, torch.Tensor]) -> Any:
         """Half the squared distance, weighted by `alpha` or `beta`."""
         for name, value in (("alpha", self.alpha), ("beta", self.beta)):
-            if not (isinstance(value, Real) and value >= 0):
+            if not (is_number(value) and value >= 0):
                 raise ValueError(f"L2SP got {name}={value!r}; it must be a number of at least 0.")
         total: Any = 0.0
         for name, weight in weights.items():

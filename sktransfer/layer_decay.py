@@ -5,8 +5,7 @@
     X -> [block 1: lr d^2] -> [block 2: lr d] -> [head: lr] -> loss        d = decay
 """
 
-from numbers import Real
-
+from sktransfer._validation import is_number
 from sktransfer.strategy import Strategy
 
 
@@ -35,6 +34,6 @@ class LayerDecay(Strategy):
 
     def rate(self, depth: int) -> float:
         """``decay ** depth``."""
-        if not (isinstance(self.decay, Real) and 0 < self.decay <= 1):
+        if not (is_number(self.decay) and 0 < self.decay <= 1):
             raise ValueError(f"LayerDecay got decay={self.decay!r}; it must be a number above 0 and at most 1.")
         return float(self.decay) ** depth

@@ -7,8 +7,7 @@
     3. weights = (1 - share) * weights after 1 + share * weights after 2
 """
 
-from numbers import Real
-
+from sktransfer._validation import is_number
 from sktransfer.probing import check_pull
 from sktransfer.strategy import Strategy, count_frozen
 
@@ -57,7 +56,7 @@ class ProbeThenTune(Strategy):
 
     def rate(self, depth: int) -> float:
         """`tune_rate` at every depth."""
-        if not (isinstance(self.tune_rate, Real) and self.tune_rate > 0):
+        if not (is_number(self.tune_rate) and self.tune_rate > 0):
             raise ValueError(f"ProbeThenTune got tune_rate={self.tune_rate!r}; it must be a number above 0.")
         return float(self.tune_rate)
 
@@ -67,6 +66,6 @@ class ProbeThenTune(Strategy):
 
     def share(self) -> float:
         """`tune_share`."""
-        if not (isinstance(self.tune_share, Real) and 0 < self.tune_share <= 1):
+        if not (is_number(self.tune_share) and 0 < self.tune_share <= 1):
             raise ValueError(f"ProbeThenTune got tune_share={self.tune_share!r}; it must be above 0 and at most 1.")
         return float(self.tune_share)

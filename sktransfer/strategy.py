@@ -17,11 +17,12 @@ special cases, and the neutral strategy itself is full fine-tuning.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from numbers import Integral
 from typing import Any
 
 import torch
 from sklearn.base import BaseEstimator
+
+from sktransfer._validation import is_whole
 
 
 class Strategy(BaseEstimator):
@@ -31,7 +32,8 @@ class Strategy(BaseEstimator):
 
     Examples
     --------
-    >>> from sktransfer import LayerDecay, L2SP
+    >>> from sktransfer._validation import is_whole
+    from sktransfer import LayerDecay, L2SP
     >>> both = LayerDecay(0.5) & L2SP(0.01)
     >>> both.rate(2)
     0.25
@@ -120,8 +122,8 @@ def count_frozen(n_frozen_blocks: int | str, n_blocks: int) -> int:
     """
     if n_frozen_blocks == "all":
         return n_blocks
-    if not isinstance(n_frozen_blocks, Integral) or isinstance(n_frozen_blocks, bool):
-        raise ValueError(f"n_frozen_blocks={n_frozen_blocks!r} is not a whole number or 'all'.")
+    if not is_whole(n_frozen_blocks):
+        raise ValueError(f"n_frozen_blocks must be a whole number or 'all'; got {n_frozen_blocks!r}.")
     number = int(n_frozen_blocks)
     count = number if number >= 0 else n_blocks + number
     if not 0 <= count <= n_blocks:

@@ -41,6 +41,9 @@ SIDEWAYS = {
     ("_validation", "exceptions"),
     ("_validation", "_quality"),
     ("_device", "_validation"),
+    ("head", "_validation"),
+    ("mlp", "_validation"),
+    ("strategy", "_validation"),
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
 

@@ -60,7 +60,7 @@ def test_a_linear_head_is_one_linear_layer():
     torch.testing.assert_close(head(x), x @ head.output.weight.T + head.output.bias)
 
 
-@pytest.mark.parametrize("sizes", [(8,), (8, 4), [5, 5, 5], ()])
+@pytest.mark.parametrize("sizes", [(8,), (8, 4), [5, 5, 5]])
 def test_an_mlp_head_has_the_layers_asked_for(sizes):
     head = MLPHead(hidden_layer_sizes=sizes, dropout=0.3).build(n_features=6, n_outputs=2).eval()
     linears = [layer for layer in head.modules() if isinstance(layer, nn.Linear)]

@@ -99,6 +99,13 @@ def test_an_unfitted_estimator_stays_unfitted(trip):
     assert_equal_params(model, loaded)
 
 
+def test_parameters_set_after_the_fit_do_not_change_what_was_fitted(fitted, backbone):
+    X, y = moons(60, seed=1)
+    model = TransferClassifier(backbone, random_state=0).fit(X, y).set_params(head=MLPHead((8,)), backbone=None)
+    np.testing.assert_array_equal(model.predict_proba(X), fitted.predict_proba(X))
+    np.testing.assert_array_equal(by_pickle(model).predict_proba(X), fitted.predict_proba(X))
+
+
 def test_a_frozen_backbone_is_written_once(tmp_path):
     X, y = moons(100)
     recipe = FromScratch(arguments={"hidden_layer_sizes": (256, 256, 256)})

@@ -1,5 +1,6 @@
 """Randomness belongs to one fit: nothing moves a global generator, and nothing else moves a fit."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -93,6 +94,17 @@ def test_a_seeded_build_draws_the_same_weights_and_puts_the_generator_back():
     with pytest.raises(ZeroDivisionError):
         build_seeded(lambda: torch.rand(3) / (1 // 0), 7)
     assert generators() == before
+
+
+def test_seeded_builds_in_four_threads_do_not_draw_from_each_other():
+    def build():
+        first = torch.rand(3)
+        time.sleep(0.01)  # room for another thread to draw
+        return torch.cat([first, torch.rand(3)]).tolist()
+
+    expected = [build_seeded(build, seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda seed: build_seeded(build, seed), range(4))) == expected
 
 
 @pytest.mark.parametrize(
