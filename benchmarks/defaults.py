@@ -31,11 +31,11 @@ TASKS = (
     (EASY, ((1,), 2)),
 )
 STRATEGIES = {
-    "probing, pull auto (default)": LinearProbing(),
+    "probing, pull auto": LinearProbing(),
     "probing, pull 1": LinearProbing(pull=1.0),
     "probing, pull 0.1": LinearProbing(pull=0.1),
     "probing, no pull": LinearProbing(pull=0.0),
-    "probe then tune (rate 0.3, share 0.5)": ProbeThenTune(),
+    "probe then tune (default)": ProbeThenTune(),
     "probe then tune, rate 0.1": ProbeThenTune(tune_rate=0.1),
     "probe then tune, rate 1": ProbeThenTune(tune_rate=1.0),
     "probe then tune, share 1 (plain LP-FT)": ProbeThenTune(tune_share=1.0),

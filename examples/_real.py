@@ -119,7 +119,9 @@ def gas_task(folder: Path, source: int, batch: int) -> RealTask:
     (X_source, y_source, scaler_source), (X, y, scaler) = rows(source), rows(batch)
     target = Target(f"batch {batch}", X, y, X, y, scaler, metric="accuracy")
     ones = np.ones(len(X_source))
-    return RealTask(f"batch {source} -> {batch}", scaler_source.transform(X_source), y_source, ones, target, mlp(256))
+    return RealTask(
+        f"batch {source} -> {batch}", scaler_source.transform(X_source), y_source, ones, target, mlp(256, 256, 256)
+    )
 
 
 # ---- SKAB, a pump loop

@@ -121,7 +121,7 @@ def main():
 
     methods = {
         "transfer (default)": transfer(backbone),
-        "transfer, probe then tune": transfer(backbone, strategy=ProbeThenTune()),
+        "transfer, linear probing": transfer(backbone, strategy=LinearProbing()),
         "same network from scratch": from_scratch(backbone),
         "StandardScaler in place of BaselineScaler": standard_scaled(backbone),
         **plain_baselines(),

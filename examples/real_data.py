@@ -35,7 +35,7 @@ from examples._job import (
     transfer,
 )
 from examples._real import ai4i_tasks, gas_tasks, skab_tasks, tep_tasks
-from sktransfer import ProbeThenTune
+from sktransfer import LinearProbing
 
 SETS = {
     "tep-multimode": (tep_tasks, draw_labels, (1, 5, 20)),
@@ -57,7 +57,7 @@ def run(name, folder, draws, n_jobs=2, n_tasks=None):
         methods = {
             "source network as it is": source_as_it_is(backbone),
             "transfer (default)": transfer(backbone),
-            "transfer, probe then tune": transfer(backbone, strategy=ProbeThenTune()),
+            "transfer, linear probing": transfer(backbone, strategy=LinearProbing()),
             "same network from scratch": from_scratch(backbone),
             "StandardScaler on the labels": standard_scaled(backbone),
             **plain_baselines(),

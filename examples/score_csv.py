@@ -55,10 +55,10 @@ def score(model, columns: list[str], rows: pd.DataFrame) -> pd.DataFrame:
     if missing:
         raise Unusable(3, f"the input lacks the columns {missing[:8]}; it has {list(rows.columns)[:8]} ...")
     X = rows[columns]
-    text = [name for name in columns if not pd.api.types.is_numeric_dtype(X[name])]
-    if text:
-        cell = next(value for value in X[text[0]] if isinstance(value, str))
-        raise Unusable(3, f"column {text[0]!r} holds the text {cell!r}; it must hold numbers or be empty")
+    for name in columns:
+        text = [value for value in X[name] if isinstance(value, str)]
+        if text:
+            raise Unusable(3, f"column {name!r} holds the text {text[0]!r}; it must hold numbers or be empty")
     usable = X.notna().all(axis=1).to_numpy()
     state = np.where(usable, "SCORED", "NO_DATA").astype(object)
     label, confidence = np.full(len(X), "", dtype=object), np.full(len(X), np.nan)
@@ -84,10 +84,6 @@ def run(options: argparse.Namespace) -> int:
     """Score the file; the exit code."""
     model, columns = load_model(options.model)
     rows = read_rows(options.rows)
-    if len(rows) == 0:
-        missing = [name for name in columns if name not in rows.columns]
-        if missing:
-            raise Unusable(3, f"{options.rows}: no rows, and the header lacks {missing[:8]}")
     stale = len(rows) > 0 and options.max_age is not None and age_of(rows, options.time_column) > options.max_age
     if stale:
         rows = rows.assign(**{columns[0]: np.nan})  # old rows are no news about the machine

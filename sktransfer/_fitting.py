@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
@@ -34,7 +34,7 @@ from sktransfer._random import build_seeded, draw_seed
 from sktransfer._range import confidence_weights
 from sktransfer._rows import TrainingRows, canonical
 from sktransfer._tasks import Classification, Regression
-from sktransfer._threads import torch_threads
+from sktransfer._threads import blas_threads, torch_threads
 from sktransfer._validation import Interval, Options
 from sktransfer.backbone import Backbone, compare_width
 from sktransfer.card import Inputs
@@ -42,6 +42,7 @@ from sktransfer.from_scratch import FromScratch
 from sktransfer.head import LinearHead, MLPHead
 from sktransfer.module import TransferModule, in_chunks
 from sktransfer.persistence import load_backbone
+from sktransfer.probe_then_tune import ProbeThenTune
 from sktransfer.probing import LinearProbing
 from sktransfer.strategy import Strategy
 
@@ -66,7 +67,7 @@ class TransferEstimator(ArrayState, CallbackSupportMixin, BaseEstimator):
     def _fit(self, X: Any, y: Any, sample_weight: Any) -> Any:
         self._forget()
         rows, task = self._check(X, y, sample_weight)
-        with torch_threads(self.n_jobs):
+        with torch_threads(self.n_jobs), blas_threads(self.n_jobs):
             assembly = self._assemble(rows, task)
             history = self._train(assembly, rows, task)
             return self._remember(assembly, history, rows, task)
@@ -75,6 +76,7 @@ class TransferEstimator(ArrayState, CallbackSupportMixin, BaseEstimator):
         """Leave nothing of an earlier fit: an interrupted fit must not look like a finished one."""
         for name in [key for key in self.__dict__ if key.endswith("_") and not key.startswith("_")]:
             delattr(self, name)
+        self.__dict__.pop("_head_in_use", None)
 
     # ---- check
 
@@ -104,7 +106,7 @@ class TransferEstimator(ArrayState, CallbackSupportMixin, BaseEstimator):
             backbone = build_seeded(lambda: recipe.build(rows.X.shape[1]), seed)
         names = getattr(self, "feature_names_in_", None)
         compare_width(type(self).__name__, backbone, rows.X.shape[1], names)
-        strategy = self.strategy if self.strategy is not None else (Strategy() if scratch else LinearProbing())
+        strategy = self.strategy if self.strategy is not None else (Strategy() if scratch else ProbeThenTune())
         head = self.head if self.head is not None else LinearHead()
         network = build_seeded(lambda: head.build(backbone.n_features_out, task.n_outputs), seed)
         module = TransferModule(backbone.copy_blocks(), network, backbone.blocks, keep_statistics=not scratch)
@@ -180,6 +182,7 @@ class TransferEstimator(ArrayState, CallbackSupportMixin, BaseEstimator):
         frozen = [assembly.strategy.n_frozen(epoch, assembly.n_blocks) for epoch in range(n_epochs)]
         self.device_ = str(module.device)
         self.n_outputs_ = task.n_outputs
+        self._head_in_use = clone(assembly.head)  # parameters may be set after the fit
         self.backbone_ = assembly.backbone.retrained(
             module.blocks,
             min(frozen, default=assembly.n_blocks),

@@ -17,7 +17,6 @@ from torch import nn
 from sktransfer._state import Weights, minor_versions, running_versions
 from sktransfer.backbone import Backbone
 from sktransfer.exceptions import ModelFileError, ModelVersionWarning
-from sktransfer.head import LinearHead
 from sktransfer.module import TransferModule
 
 STATE_FORMAT = 1
@@ -27,7 +26,7 @@ _TRANSIENT = ("module_", "device_", "_skl_callbacks", "_backbone", "_task", "_pa
 class ArrayState:
     """Mixin for estimators that hold a fitted `TransferModule` in ``module_``."""
 
-    head: Any
+    _head_in_use: Any
     backbone_: Backbone
     n_outputs_: int
 
@@ -60,10 +59,9 @@ class ArrayState:
             warnings.warn(ModelVersionWarning(estimator_name=who, saved_with=saved_with, running=running), stacklevel=2)
 
     def _rebuild(self, arrays: Weights) -> TransferModule:
-        head = self.head if self.head is not None else LinearHead()
         backbone = self.backbone_
         with torch.device("meta"):
-            network = head.build(backbone.n_features_out, self.n_outputs_)
+            network = self._head_in_use.build(backbone.n_features_out, self.n_outputs_)
         expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
         if expected != {key: value.shape for key, value in arrays.items()}:
             raise ModelFileError(f"The head stored in this {type(self).__name__} does not fit its parameters.")

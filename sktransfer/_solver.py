@@ -4,7 +4,7 @@
 
     rows r_i = [standardised features / sqrt(d), 1],  starting outputs L_i (the source head's),  change D
         classification:  sum_i w_i CE(L_i + r_i D, y_i)      + a/2 |D|^2        L-BFGS
-        regression:      sum_i w_i |L_i + r_i D - y_i|^2 / 2 + a/2 |D|^2        closed form
+        regression:      sum_i w_i |L_i + r_i D - y_i|^2     + a |D|^2          closed form
     a -> infinity gives D = 0: the source head as it is.
 
 Dividing by ``sqrt(d)`` makes an average row of unit length whatever the number of features, so that one grid of

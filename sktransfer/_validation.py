@@ -62,7 +62,7 @@ def check_rows(estimator: Any, X: Any, *, reset: bool, allow_nan: bool = False, 
     """
     who = type(estimator).__name__
     if issparse(X):
-        raise ValueError(f"{who} got sparse X, but a network takes dense rows. Densify them: X.toarray().")
+        raise SparseInputError(f"{who} got sparse X, but a network takes dense rows. Densify them: X.toarray().")
     if type(X).__module__.startswith("pyarrow"):
         X = X.to_pandas()
     if not reset:
@@ -83,6 +83,10 @@ def check_rows(estimator: Any, X: Any, *, reset: bool, allow_nan: bool = False, 
     )
     _refuse_non_finite(who, estimator, array, allow_nan)
     return array
+
+
+class SparseInputError(TypeError, ValueError):
+    """Rows came as a sparse matrix: a value that cannot be used, which scikit-learn's checks know as a type."""
 
 
 def column_names(estimator: Any, n_columns: int) -> list[str]:

@@ -29,7 +29,8 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         The new network on top; None: ``LinearHead()``.
     strategy : Strategy or None, default=None
         What may change: ``LinearProbing()``, ``FineTuning(n_frozen_blocks=2)``, ``ProbeThenTune()``, ... and
-        combinations with ``&``. None: probing if there is a backbone, full training if there is none.
+        combinations with ``&``. None: ``ProbeThenTune()`` if there is a backbone, full training
+        if there is none.
     max_epochs : int or "auto", default="auto"
         Passes over the rows where something is trained by gradient; ``"auto"``: about a thousand steps, between 10
         and 500 epochs, ended early when the mean loss of an epoch is below 0.001. A head that is solved exactly

@@ -21,13 +21,17 @@ class LinearProbing(Strategy):
     ----------
     pull : "auto" or float, default="auto"
         Strength of the pull to where the head begins (source rows, imprinted rows); 0: none.
-        ``"auto"`` chooses it from the labelled rows alone, by leave-one-out.
+        ``"auto"`` chooses one between 0.001 and 1 from the labelled rows alone, by their evidence and leave-one-out
+        likelihood; infinity keeps the source head as it is.
 
     Notes
     -----
     With standardised features ``f``, source head ``W_s`` and pull ``a`` the head minimises::
 
-        sum_i w_i * cross_entropy(W f_i + b, y_i) + a / 2 * (|W - W_s|^2 + |b - b_s|^2)
+        sum_i w_i * cross_entropy(W f_i + b, y_i) + a / 2 * (d |W - W_s|^2 + |b - b_s|^2)
+
+    where ``d`` is the number of features: ``a`` is the precision of a Gaussian prior on the change of a logit for an
+    average row, so one value means the same for every backbone.
 
     References
     ----------

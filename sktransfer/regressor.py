@@ -24,7 +24,7 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
     head : LinearHead, MLPHead or None, default=None
         The new network on top; None: ``LinearHead()``.
     strategy : Strategy or None, default=None
-        What may change; None: probing if there is a backbone, full training if there is none.
+        What may change; None: ``ProbeThenTune()`` if there is a backbone, full training if there is none.
     max_epochs : int or "auto", default="auto"
         Passes over the rows where something is trained by gradient; ``"auto"``: as in :class:`TransferClassifier`.
     lr : float, default=0.001

@@ -32,8 +32,7 @@ class Strategy(BaseEstimator):
 
     Examples
     --------
-    >>> from sktransfer._validation import is_whole
-    from sktransfer import LayerDecay, L2SP
+    >>> from sktransfer import LayerDecay, L2SP
     >>> both = LayerDecay(0.5) & L2SP(0.01)
     >>> both.rate(2)
     0.25

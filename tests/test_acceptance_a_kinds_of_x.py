@@ -1,5 +1,4 @@
 """Acceptance, section A: shape and kind of X in fit (A10 to A15, A17 to A26). The name of a test begins with its id."""
-# ruff: noqa: N802 - ids are capital letters
 
 import datetime
 import tracemalloc

@@ -1,5 +1,4 @@
 """Acceptance, section A: the numbers in X in fit (A1 to A9, A16). The name of a test begins with its id."""
-# ruff: noqa: N802 - ids are capital letters
 
 import warnings
 

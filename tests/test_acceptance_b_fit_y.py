@@ -1,5 +1,4 @@
 """Acceptance, section B: what comes as y and sample_weight in fit. The name of a test begins with its id."""
-# ruff: noqa: N802 - ids are capital letters
 
 import warnings
 

@@ -1,5 +1,4 @@
 """Acceptance, section C: constructor parameters. The name of a test begins with its id."""
-# ruff: noqa: N802 - ids are capital letters
 
 import warnings
 

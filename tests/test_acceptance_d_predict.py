@@ -1,5 +1,4 @@
 """Acceptance, section D: what comes to predict and transform. The name of a test begins with its id."""
-# ruff: noqa: N802 - ids are capital letters
 
 import warnings
 

@@ -82,11 +82,17 @@ def test_features_are_standardised_by_whom_the_head_says(backbone):
         "none": (np.zeros(16), np.ones(16)),
     }
     for normalize, (mean, scale) in expected.items():
-        layer = TransferClassifier(backbone, head=LinearHead(normalize=normalize)).fit(X, y).module_.head.standardize
+        layer = (
+            TransferClassifier(backbone, strategy=LinearProbing(), head=LinearHead(normalize=normalize))
+            .fit(X, y)
+            .module_.head.standardize
+        )
         np.testing.assert_allclose(layer.mean, mean, atol=1e-6)
         np.testing.assert_allclose(layer.scale, scale, atol=1e-6)
     weight = np.random.default_rng(0).uniform(0.5, 2.0, size=50)
-    model = TransferClassifier(backbone, head=LinearHead(normalize="target")).fit(X, y, sample_weight=weight)
+    model = TransferClassifier(backbone, strategy=LinearProbing(), head=LinearHead(normalize="target")).fit(
+        X, y, sample_weight=weight
+    )
     mean = np.average(features, axis=0, weights=weight)
     np.testing.assert_allclose(model.module_.head.standardize.mean, mean, atol=1e-5)
     spread = np.sqrt(np.average((features - mean) ** 2, axis=0, weights=weight))
@@ -97,10 +103,10 @@ def test_features_are_standardised_by_whom_the_head_says(backbone):
 def test_auto_is_the_target_where_the_backbone_knows_no_statistics(backbone):
     X, y = moons(50, seed=1)
     bare = backbone.describe(source=None)
-    layer = TransferClassifier(bare).fit(X, y).module_.head.standardize
+    layer = TransferClassifier(bare, strategy=LinearProbing()).fit(X, y).module_.head.standardize
     np.testing.assert_allclose(layer.mean, features_of(backbone, X).mean(axis=0), atol=1e-5)
     with pytest.raises(ValueError, match="no feature statistics"):
-        TransferClassifier(bare, head=LinearHead(normalize="source")).fit(X, y)
+        TransferClassifier(bare, strategy=LinearProbing(), head=LinearHead(normalize="source")).fit(X, y)
 
 
 def test_initial_rows_that_need_nothing_from_the_source_do_not_use_it(backbone):
@@ -117,10 +123,10 @@ def test_initial_rows_that_need_nothing_from_the_source_do_not_use_it(backbone):
 @pytest.mark.parametrize("head", [LinearHead(init="imprinted"), LinearHead(normalize="batch"), MLPHead(normalize="x")])
 def test_a_misspelt_choice_is_an_error_that_lists_the_choices(backbone, head):
     with pytest.raises(ValueError, match=r"must be .*'auto', 'source'"):
-        TransferClassifier(backbone, head=head, max_epochs=1).fit(*moons(40))
+        TransferClassifier(backbone, strategy=LinearProbing(), head=head, max_epochs=1).fit(*moons(40))
 
 
 @pytest.mark.parametrize("head", [MLPHead(hidden_layer_sizes=(0,)), MLPHead(dropout=1.5), MLPHead((8, -1))])
 def test_a_head_that_cannot_be_built_is_a_value_error(backbone, head):
     with pytest.raises(ValueError, match=r"hidden_layer_sizes|dropout"):
-        TransferClassifier(backbone, head=head, max_epochs=1).fit(*moons(40))
+        TransferClassifier(backbone, strategy=LinearProbing(), head=head, max_epochs=1).fit(*moons(40))

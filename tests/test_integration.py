@@ -55,9 +55,9 @@ def pipeline_of(backbone, **params):
 
 def test_a_pipeline_is_its_steps_in_a_row(backbone, rows):
     X, y = rows
-    pipeline = pipeline_of(backbone).fit(X, y)
+    pipeline = pipeline_of(backbone, strategy=LinearProbing()).fit(X, y)
     scaled = BaselineScaler(compress=False).fit(X).transform(X)
-    by_hand = TransferClassifier(backbone, random_state=0).fit(scaled, y)
+    by_hand = TransferClassifier(backbone, strategy=LinearProbing(), random_state=0).fit(scaled, y)
     np.testing.assert_array_equal(pipeline.predict_proba(X), by_hand.predict_proba(scaled))
 
 
@@ -100,7 +100,9 @@ def test_transfer_against_no_transfer_is_one_parameter(backbone, rows):
 
 def test_groups_of_one_recording_stay_together(backbone, rows):
     X, y = rows
-    scores = cross_val_score(TransferClassifier(backbone), X, y, cv=GroupKFold(3), groups=np.arange(90) // 10)
+    scores = cross_val_score(
+        TransferClassifier(backbone, strategy=LinearProbing()), X, y, cv=GroupKFold(3), groups=np.arange(90) // 10
+    )
     assert scores.shape == (3,)
     assert (scores > 0.6).all()
 
@@ -108,10 +110,14 @@ def test_groups_of_one_recording_stay_together(backbone, rows):
 @pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
 def test_calibration(backbone, rows, method):
     X, y = rows
-    calibrated = CalibratedClassifierCV(TransferClassifier(backbone), method=method, cv=3).fit(X, y)
+    calibrated = CalibratedClassifierCV(
+        TransferClassifier(backbone, strategy=LinearProbing()), method=method, cv=3
+    ).fit(X, y)
     np.testing.assert_allclose(calibrated.predict_proba(X).sum(axis=1), 1.0)
     assert calibrated.score(X, y) > 0.8
-    after = CalibratedClassifierCV(FrozenEstimator(TransferClassifier(backbone).fit(X, y)), method=method).fit(X, y)
+    after = CalibratedClassifierCV(
+        FrozenEstimator(TransferClassifier(backbone, strategy=LinearProbing()).fit(X, y)), method=method
+    ).fit(X, y)
     assert after.score(X, y) > 0.8
 
 
@@ -127,7 +133,7 @@ def test_a_tuned_threshold(backbone, rows):
 
 def test_stacking_bagging_and_importance(backbone, rows):
     X, y = rows
-    model = TransferClassifier(backbone, random_state=0)
+    model = TransferClassifier(backbone, strategy=LinearProbing(), random_state=0)
     stacked = StackingClassifier([("net", model), ("line", LogisticRegression())], cv=3).fit(X, y)
     assert stacked.score(X, y) > 0.8
     bagged = BaggingClassifier(model, n_estimators=3, random_state=0).fit(X, y)
@@ -149,10 +155,12 @@ def test_features_under_any_estimator(backbone, rows):
 def test_a_frozen_scaler_keeps_the_healthy_baseline(backbone, rows):
     X, y = rows
     scaler = BaselineScaler().fit(X[y == "normal"])
-    pipeline = make_pipeline(FrozenEstimator(scaler), TransferClassifier(backbone)).fit(X, y)
+    pipeline = make_pipeline(FrozenEstimator(scaler), TransferClassifier(backbone, strategy=LinearProbing())).fit(X, y)
     np.testing.assert_array_equal(pipeline[0].center_, scaler.center_)
     z = scaler.transform(X)
-    np.testing.assert_array_equal(pipeline.predict_proba(X), TransferClassifier(backbone).fit(z, y).predict_proba(z))
+    np.testing.assert_array_equal(
+        pipeline.predict_proba(X), TransferClassifier(backbone, strategy=LinearProbing()).fit(z, y).predict_proba(z)
+    )
 
 
 @pytest.mark.parametrize(
@@ -203,9 +211,11 @@ def test_row_weights_are_routed_through_a_pipeline(backbone, rows):
     X, y = rows
     weight = np.random.default_rng(0).uniform(0.1, 3.0, size=len(X))
     with sklearn.config_context(enable_metadata_routing=True):
-        model = TransferClassifier(backbone, random_state=0).set_fit_request(sample_weight=True)
+        model = TransferClassifier(backbone, strategy=LinearProbing(), random_state=0).set_fit_request(
+            sample_weight=True
+        )
         routed = make_pipeline(BaselineScaler(), model).fit(X, y, sample_weight=weight).predict_proba(X)
-    plain = make_pipeline(BaselineScaler(), TransferClassifier(backbone, random_state=0))
+    plain = make_pipeline(BaselineScaler(), TransferClassifier(backbone, strategy=LinearProbing(), random_state=0))
     by_name = plain.fit(X, y, transferclassifier__sample_weight=weight).predict_proba(X)
     np.testing.assert_array_equal(routed, by_name)
     assert np.abs(by_name - plain.fit(X, y).predict_proba(X)).max() > 1e-4

@@ -18,6 +18,7 @@ from sktransfer import (
     FromScratch,
     LayerDecay,
     LinearHead,
+    LinearProbing,
     MLPHead,
     ModelFileError,
     ModelVersionWarning,
@@ -38,7 +39,7 @@ def backbone():
 
 @pytest.fixture(scope="module")
 def fitted(backbone):
-    return TransferClassifier(backbone, random_state=0).fit(*moons(60, seed=1))
+    return TransferClassifier(backbone, strategy=LinearProbing(), random_state=0).fit(*moons(60, seed=1))
 
 
 def by_skops(model):
@@ -87,7 +88,7 @@ def test_a_loaded_classifier_predicts_the_same_bits(backbone, params, trip):
 @pytest.mark.parametrize("trip", [by_joblib, by_pickle, by_skops])
 def test_a_loaded_regressor_predicts_the_same_bits(backbone, trip):
     X, _ = moons(60, seed=1)
-    model = TransferRegressor(backbone, random_state=0).fit(X, X[:, :2] * 100)
+    model = TransferRegressor(backbone, strategy=LinearProbing(), random_state=0).fit(X, X[:, :2] * 100)
     np.testing.assert_array_equal(trip(model).predict(X), model.predict(X))
 
 
@@ -101,7 +102,11 @@ def test_an_unfitted_estimator_stays_unfitted(trip):
 
 def test_parameters_set_after_the_fit_do_not_change_what_was_fitted(fitted, backbone):
     X, y = moons(60, seed=1)
-    model = TransferClassifier(backbone, random_state=0).fit(X, y).set_params(head=MLPHead((8,)), backbone=None)
+    model = (
+        TransferClassifier(backbone, strategy=LinearProbing(), random_state=0)
+        .fit(X, y)
+        .set_params(head=MLPHead((8,)), backbone=None)
+    )
     np.testing.assert_array_equal(model.predict_proba(X), fitted.predict_proba(X))
     np.testing.assert_array_equal(by_pickle(model).predict_proba(X), fitted.predict_proba(X))
 
@@ -110,7 +115,7 @@ def test_a_frozen_backbone_is_written_once(tmp_path):
     X, y = moons(100)
     recipe = FromScratch(arguments={"hidden_layer_sizes": (256, 256, 256)})
     source = TransferClassifier(recipe, max_epochs=1, random_state=0).fit(X, y).backbone_
-    pipeline = make_pipeline(BaselineScaler(), TransferClassifier(source)).fit(X, y)
+    pipeline = make_pipeline(BaselineScaler(), TransferClassifier(source, strategy=LinearProbing())).fit(X, y)
     path = tmp_path / "model.joblib"
     joblib.dump(pipeline, path)
     assert path.stat().st_size <= 1.2 * source.nbytes + 30_000
@@ -187,7 +192,7 @@ def test_a_newer_or_foreign_state_is_refused_with_advice(fitted, monkeypatch, fo
 
 def test_a_head_that_does_not_fit_the_parameters_is_refused(fitted):
     state = fitted.__getstate__()
-    state["head"] = MLPHead((5,))
+    state["_head_in_use"] = MLPHead((5,))
     with pytest.raises(ModelFileError, match="head"):
         object.__new__(TransferClassifier).__setstate__(state)
 

@@ -9,7 +9,15 @@ import torch
 from sklearn.base import clone
 from torch import nn
 
-from sktransfer import FeatureExtractor, FineTuning, FromScratch, MLPHead, TransferClassifier, TransferRegressor
+from sktransfer import (
+    FeatureExtractor,
+    FineTuning,
+    FromScratch,
+    LinearProbing,
+    MLPHead,
+    TransferClassifier,
+    TransferRegressor,
+)
 from sktransfer._random import build_seeded, draw_seed, private_dropout
 from tests.helpers import moons, small_backbone
 
@@ -24,7 +32,7 @@ def models():
     backbone = small_backbone(max_epochs=2)
     return [
         TransferClassifier(RECIPE, max_epochs=3, random_state=0),
-        TransferClassifier(backbone, random_state=0),
+        TransferClassifier(backbone, strategy=LinearProbing(), random_state=0),
         TransferClassifier(backbone, strategy=FineTuning(), head=MLPHead((8,)), max_epochs=3, random_state=0),
         TransferClassifier(backbone, strategy=FineTuning(), max_epochs=3, random_state=np.random.default_rng(0)),
         FeatureExtractor(RECIPE, random_state=0),

@@ -55,7 +55,10 @@ def test_fitting_twice_is_fitting_once(source, strategy):
 
 def test_the_unit_of_the_values_does_not_matter(source):
     X, y = wear(60, seed=1)
-    for model in (TransferRegressor(SMALL, max_epochs=5, random_state=0), TransferRegressor(source.backbone_)):
+    for model in (
+        TransferRegressor(SMALL, max_epochs=5, random_state=0),
+        TransferRegressor(source.backbone_, strategy=LinearProbing()),
+    ):
         model.set_params(backbone=model.backbone)
         hours = clone(model).fit(X, y).predict(X)
         seconds = clone(model).fit(X, y * 3600.0).predict(X)
@@ -67,14 +70,16 @@ def test_the_unit_of_the_values_does_not_matter(source):
 def test_several_values_a_row(source):
     X, y = wear(60, seed=1)
     Y = np.column_stack([y, -1000 * y, X[:, 0]])
-    model = TransferRegressor(source.backbone_).fit(X, Y)
+    model = TransferRegressor(source.backbone_, strategy=LinearProbing()).fit(X, Y)
     assert model.predict(X).shape == (60, 3)
     assert model.n_outputs_ == 3
     assert r2_score(Y[:, 0], model.predict(X)[:, 0]) > 0.9
     np.testing.assert_allclose(model.predict(X)[:, 1], -1000 * model.predict(X)[:, 0], rtol=1e-4)
-    assert TransferRegressor(source.backbone_).fit(X, y).predict(X).shape == (60,)
+    assert TransferRegressor(source.backbone_, strategy=LinearProbing()).fit(X, y).predict(X).shape == (60,)
     with pytest.warns(Warning, match="column-vector"):
-        assert TransferRegressor(source.backbone_).fit(X, y[:, None]).predict(X).shape == (60,)
+        assert TransferRegressor(source.backbone_, strategy=LinearProbing()).fit(X, y[:, None]).predict(X).shape == (
+            60,
+        )
 
 
 def test_a_constant_value_is_predicted_as_it_is(source):
@@ -113,9 +118,9 @@ def test_a_classification_backbone_serves_a_regression(faults):
     y = 10.0 + 3.0 * (X[:, 0] * X[:, 1] > 0)
     X_test, _ = moons(300, seed=2)
     y_test = 10.0 + 3.0 * (X_test[:, 0] * X_test[:, 1] > 0)
-    assert TransferRegressor(faults).fit(X, y).score(X_test, y_test) > 0.5
+    assert TransferRegressor(faults, strategy=LinearProbing()).fit(X, y).score(X_test, y_test) > 0.5
     with pytest.raises(ValueError, match="no regression head"):
-        TransferRegressor(faults, head=LinearHead(init="source")).fit(X, y)
+        TransferRegressor(faults, strategy=LinearProbing(), head=LinearHead(init="source")).fit(X, y)
 
 
 @pytest.mark.filterwarnings("ignore::sktransfer.exceptions.OutOfRangeWarning")
@@ -125,7 +130,7 @@ def test_transfer_helps_where_rows_are_few(source):
     for seed in range(3):
         X, y = wear(15, seed=20 + seed)
         y = 2.0 * y - 40.0  # another gauge
-        transfer = TransferRegressor(source.backbone_).fit(X, y).predict(X_test)
+        transfer = TransferRegressor(source.backbone_, strategy=LinearProbing()).fit(X, y).predict(X_test)
         scratch = TransferRegressor(SMALL, max_epochs=100, random_state=0).fit(X, y).predict(X_test)
         gains.append(r2_score(2.0 * y_test - 40.0, transfer) - r2_score(2.0 * y_test - 40.0, scratch))
     assert min(gains) > 0.2
@@ -135,7 +140,7 @@ def test_row_weights_are_repeats(source):
     X, y = wear(30, seed=1)
     counts = np.random.default_rng(0).integers(0, 4, size=30)
     for model in (
-        TransferRegressor(source.backbone_),
+        TransferRegressor(source.backbone_, strategy=LinearProbing()),
         TransferRegressor(source.backbone_, strategy=FineTuning(), max_epochs=2, random_state=0),
         TransferRegressor(SMALL, max_epochs=2, random_state=0),
     ):
@@ -147,7 +152,12 @@ def test_row_weights_are_repeats(source):
 def test_an_mlp_head_trains_on_frozen_blocks(source):
     X, y = wear(100, seed=1)
     model = TransferRegressor(
-        source.backbone_, head=MLPHead((16,), dropout=0.0), lr=0.02, max_epochs=60, random_state=0
+        source.backbone_,
+        strategy=LinearProbing(),
+        head=MLPHead((16,), dropout=0.0),
+        lr=0.02,
+        max_epochs=60,
+        random_state=0,
     )
     assert model.fit(X, y).score(X, y) > 0.8
     assert all(a is b for a, b in zip(model.backbone_._weights, source.backbone_._weights, strict=True))

@@ -1,0 +1,78 @@
+"""Training by epochs: Ctrl-C ends it with nothing fitted, callbacks end it early with what they ask for."""
+
+import os
+import signal
+import threading
+
+import numpy as np
+import pytest
+from skorch.callbacks import Callback, EarlyStopping
+
+from sktransfer import FromScratch, TransferClassifier
+from tests.helpers import moons
+
+SMALL = FromScratch(arguments={"hidden_layer_sizes": (16, 8)})
+
+
+@pytest.fixture
+def listens():
+    """Python ignores Ctrl-C in a process that was started in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("listens")
+@pytest.mark.parametrize("fitted_before", [True, False])
+def test_ctrl_c_ends_the_fit_and_leaves_nothing_fitted(fitted_before):
+    X, y = moons(200)
+    model = TransferClassifier(SMALL, max_epochs=2, random_state=0)
+    if fitted_before:
+        model.fit(X, y)
+    model.set_params(max_epochs=1_000_000)
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, y)
+    timer.join()
+    assert not model.__sklearn_is_fitted__()
+    assert not hasattr(model, "backbone_")
+
+
+@pytest.mark.usefixtures("listens")
+def test_ctrl_c_inside_a_callback_is_not_taken_for_an_early_stop():
+    class Presses(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            os.kill(os.getpid(), signal.SIGINT)
+            sum(range(10_000))  # the signal arrives between two of these
+
+    model = TransferClassifier(SMALL, max_epochs=5, callbacks=[Presses()], random_state=0)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(*moons(50))
+    assert not model.__sklearn_is_fitted__()
+
+
+class Keeper(Callback):
+    """Keeps the weights of every epoch."""
+
+    def __init__(self):
+        self.states = []
+
+    def on_epoch_end(self, net, **kwargs):
+        self.states.append({key: value.clone() for key, value in net.module_.state_dict().items()})
+
+
+def test_early_stopping_stops_and_restores_the_best_weights():
+    keeper = Keeper()
+    stop = EarlyStopping(
+        monitor="train_loss", patience=3, threshold=0.0, threshold_mode="abs", load_best=True, sink=str
+    )
+    model = TransferClassifier(SMALL, max_epochs=200, lr=0.5, batch_size=16, callbacks=[keeper, stop], random_state=0)
+    model.fit(*moons(60))
+    losses = [record["train_loss"] for record in model.history_]
+    best = int(np.argmin(losses))
+    assert model.n_iter_ == len(losses) == best + 3 + 1 < 200
+    for key, value in model.module_.state_dict().items():
+        np.testing.assert_array_equal(value.numpy(), keeper.states[best][key].numpy())
+    last = keeper.states[-1]["head.output.weight"].numpy()
+    assert not np.array_equal(model.module_.head.output.weight.numpy(), last)
