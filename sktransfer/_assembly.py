@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sktransfer import _validation
+from sktransfer._parameters import InvalidParameterError
 from sktransfer._rows import TrainingRows
 from sktransfer._tasks import Classification, Regression
 from sktransfer.backbone import Backbone
@@ -118,7 +118,7 @@ def check_head(assembly: Assembly) -> tuple[str, str]:
 def _check_word(head: Any, name: str, value: Any, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         words = ", ".join(repr(word) for word in allowed if word != "zero")
-        raise _validation.InvalidParameterError(
+        raise InvalidParameterError(
             f"The {name!r} parameter of {type(head).__name__} must be one of {words}. Got {value!r} instead."
         )
 

@@ -6,7 +6,7 @@ import os
 
 import torch
 
-from sktransfer._validation import InvalidParameterError
+from sktransfer._parameters import InvalidParameterError
 
 
 def resolve_device(device: str | torch.device) -> torch.device:

@@ -29,13 +29,13 @@ from sktransfer import _validation
 from sktransfer._assembly import Assembly, average, begin_head, solve_head, source_of, source_weights
 from sktransfer._callbacks import CallbackSupportMixin, FitTask
 from sktransfer._device import resolve_device
+from sktransfer._parameters import Interval, Options, check_callbacks
 from sktransfer._persisted import ArrayState, share_blocks
 from sktransfer._random import build_seeded, draw_seed
 from sktransfer._range import confidence_weights
 from sktransfer._rows import TrainingRows, canonical
 from sktransfer._tasks import Classification, Regression
 from sktransfer._threads import blas_threads, torch_threads
-from sktransfer._validation import Interval, Options
 from sktransfer.backbone import Backbone, compare_width
 from sktransfer.card import Inputs
 from sktransfer.from_scratch import FromScratch
@@ -83,7 +83,7 @@ class TransferEstimator(ArrayState, CallbackSupportMixin, BaseEstimator):
     def _check(self, X: Any, y: Any, sample_weight: Any) -> tuple[TrainingRows, Classification | Regression]:
         self._validate_params()
         resolve_device(self.device)
-        _validation.check_callbacks(type(self).__name__, self.callbacks)
+        check_callbacks(type(self).__name__, self.callbacks)
         who = type(self).__name__
         if y is None:
             raise ValueError(f"{who} requires y to be passed, but the target y is None.")

@@ -1,7 +1,6 @@
 """The checks of what users pass in, and their sentences.
 
 Every message says who, what was expected, what came, and how to mend it, and names the column where it can.
-This is also the only door to scikit-learn's table-driven parameter checks.
 """
 
 import datetime
@@ -11,16 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.sparse import issparse
-from sklearn.utils._param_validation import Interval, InvalidParameterError, Options, StrOptions
 from sklearn.utils.validation import check_array, column_or_1d, validate_data
 
 from sktransfer._quality import warn_of_quality, warn_of_single_rows
 
 __all__ = [
-    "Interval",
-    "InvalidParameterError",
-    "Options",
-    "StrOptions",
     "check_labels",
     "check_rows",
     "check_values",
@@ -300,41 +294,3 @@ def check_values(who: str, y: Any, n_rows: int) -> np.ndarray:
     if n_rows < 2:
         raise ValueError(f"{who} needs at least 2 rows to fit, got n_samples = {n_rows}: 1 sample.")
     return y
-
-
-def is_number(value: Any) -> bool:
-    """Whether `value` is a number; True and False are not."""
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
-
-
-def is_whole(value: Any) -> bool:
-    """Whether `value` is a whole number; True and False are not."""
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
-
-
-def check_sizes(who: str, sizes: Any) -> None:
-    """Raise an InvalidParameterError unless `sizes` is a non-empty sequence of whole numbers of at least 1."""
-    good = isinstance(sizes, list | tuple) and len(sizes) > 0
-    if not (good and all(is_whole(s) and s >= 1 for s in sizes)):
-        raise InvalidParameterError(
-            f"The 'hidden_layer_sizes' parameter of {who} must be a non-empty sequence of integers of at least 1. "
-            f"Got {sizes!r} instead."
-        )
-
-
-def check_dropout(who: str, dropout: Any) -> None:
-    """Raise an InvalidParameterError unless `dropout` is a number in [0, 1)."""
-    if not (is_number(dropout) and 0 <= dropout < 1):
-        raise InvalidParameterError(
-            f"The 'dropout' parameter of {who} must be a number from 0 to below 1. Got {dropout!r} instead."
-        )
-
-
-def check_callbacks(who: str, callbacks: Any) -> None:
-    """Raise an InvalidParameterError unless every item is a skorch callback or a pair of a name and one."""
-    for item in callbacks or ():
-        callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
-        if not hasattr(callback, "on_epoch_end"):
-            raise InvalidParameterError(
-                f"The 'callbacks' parameter of {who} must hold skorch callbacks. Got {item!r} instead."
-            )

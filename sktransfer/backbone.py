@@ -11,18 +11,16 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from sktransfer import mlp  # noqa: F401  (registers the network "mlp")
-from sktransfer._state import Weights
+from sktransfer._blocks import build_blocks, find_blocks, first_width, probe_width, weights_of
 from sktransfer.card import Inputs, Source
 from sktransfer.exceptions import ModelFileError
-from sktransfer.networks import build_empty, describe_network
+from sktransfer.networks import describe_network
 
 
 class Backbone:
@@ -74,12 +72,12 @@ class Backbone:
         if not isinstance(network, nn.Module):
             raise TypeError(f"Backbone takes a torch nn.Module, got {type(network).__name__}.")
         names = tuple(blocks) if blocks is not None else tuple(key for key, _ in network.named_children())
-        modules = _find_blocks(network, names)
+        modules = find_blocks(network, names)
         modules = [module.eval().requires_grad_(False) for module in copy.deepcopy(modules)]
         modules = [module.to("cpu") for module in modules]
         inputs = inputs or Inputs()
         if inputs.n is None:
-            inputs = dataclasses.replace(inputs, n=_first_width(modules))
+            inputs = dataclasses.replace(inputs, n=first_width(modules))
         self._set(describe_network(network), names, modules, None, name, inputs, source, dict(provenance or {}))
         if blocks is None and type(network) is not nn.Sequential:
             _compare_with_forward(self, network)
@@ -88,12 +86,12 @@ class Backbone:
         self._description = description
         self._block_names = names
         self._modules = modules
-        self._weights = weights or [_weights_of(module) for module in modules]
+        self._weights = weights or [weights_of(module) for module in modules]
         self.name = name
         self.inputs = inputs
         self.source = source
         self.provenance = provenance
-        self.n_features_out = _probe_width(modules, inputs.n)
+        self.n_features_out = probe_width(modules, inputs.n)
         if source is not None:
             source.check(self.n_features_out)
 
@@ -141,7 +139,7 @@ class Backbone:
         """The backbone with other weights above the first `n_frozen` blocks, which are shared with it."""
         other = object.__new__(Backbone)
         upper = [copy.deepcopy(m).eval().requires_grad_(False).to("cpu") for m in list(modules)[n_frozen:]]
-        weights = [*self._weights[:n_frozen], *(_weights_of(m) for m in upper)]
+        weights = [*self._weights[:n_frozen], *(weights_of(m) for m in upper)]
         other._set(self._description, self._block_names, [*self._modules[:n_frozen], *upper], weights, **fields)
         return other
 
@@ -191,32 +189,6 @@ class Backbone:
             raise ModelFileError(f"The parts of the backbone in this file do not fit together: {error}") from error
 
 
-def build_blocks(
-    description: dict[str, Any], names: Sequence[str], weights: Sequence[Mapping[str, np.ndarray]]
-) -> list[nn.Module]:
-    """Blocks with the given weights; shapes are compared before memory is taken for them.
-
-    Raises
-    ------
-    ModelFileError
-        If the network is unknown or its shapes are not those of the weights.
-    """
-    try:
-        modules = _find_blocks(build_empty(description), names)
-    except (ValueError, TypeError, KeyError, RuntimeError) as error:
-        raise ModelFileError(f"The file describes a network that cannot be built: {error}") from error
-    for name, module, arrays in zip(names, modules, weights, strict=True):
-        expected = {key: tuple(value.shape) for key, value in module.state_dict().items()}
-        found = {key: value.shape for key, value in arrays.items()}
-        if expected != found:
-            wrong = sorted(key for key in expected.keys() | found.keys() if expected.get(key) != found.get(key))
-            raise ModelFileError(f"The weights of block {name!r} do not fit the network described: {wrong[:5]} differ.")
-        tensors = {key: torch.from_numpy(np.asarray(value)) for key, value in arrays.items()}
-        module.load_state_dict(tensors, assign=True)
-        module.eval().requires_grad_(False)
-    return modules
-
-
 def compare_width(who: str, backbone: Backbone, n_columns: int, names: Sequence[str] | None) -> None:
     """Raise a ValueError that names the difference if the rows do not have the backbone's columns."""
     known = backbone.inputs.names
@@ -237,42 +209,6 @@ def compare_width(who: str, backbone: Backbone, n_columns: int, names: Sequence[
     )
 
 
-def _find_blocks(network: nn.Module, names: Sequence[str]) -> list[nn.Module]:
-    if not names:
-        raise ValueError("Backbone got no blocks; name at least one submodule.")
-    known = [key for key, _ in network.named_modules() if key]
-    for name in names:
-        if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"Backbone: block {name!r} matches no submodule of the network.{hint} It has {known}.")
-    if len(set(names)) < len(names):
-        raise ValueError(f"Backbone got the blocks {list(names)}; each name may occur once.")
-    return [network.get_submodule(name) for name in names]
-
-
-def _first_width(modules: Sequence[nn.Module]) -> int | None:
-    """Columns that the network takes if its first layer tells, else None."""
-    layers = (layer for module in modules for layer in module.modules() if not list(layer.children()))
-    first = next(layers, None)
-    return first.in_features if isinstance(first, nn.Linear) else None
-
-
-def _probe_width(modules: Sequence[nn.Module], n_features_in: int | None) -> int:
-    x = torch.zeros(1, n_features_in or 8)
-    try:
-        with torch.inference_mode():
-            for module in modules:
-                x = module(x)
-    except RuntimeError as error:
-        raise ValueError(
-            f"Backbone: the blocks do not take {x.shape[1]} columns one after the other ({error})."
-        ) from error
-    if x.ndim != 2:
-        raise ValueError(f"Backbone: the blocks return shape {tuple(x.shape)}, not (n_samples, n_features_out).")
-    return int(x.shape[1])
-
-
 def _compare_with_forward(backbone: Backbone, network: nn.Module) -> None:
     """Blocks in order must be the network, or its ``forward`` does more than its children show."""
     x = torch.linspace(-1, 1, 4 * (backbone.n_features_in or 8)).reshape(4, -1)
@@ -290,10 +226,6 @@ def _compare_with_forward(backbone: Backbone, network: nn.Module) -> None:
             "Backbone: the network's children, applied in order, do not reproduce its forward(). Name the blocks "
             "with blocks=[...] so that each takes the output of the one before."
         )
-
-
-def _weights_of(module: nn.Module) -> Weights:
-    return Weights({key: value.detach().numpy() for key, value in module.state_dict().items()})
 
 
 def _fields(record: Inputs | Source) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sktransfer import _validation
 from sktransfer._callbacks import with_callbacks
 from sktransfer._fitting import TransferEstimator
+from sktransfer._parameters import InvalidParameterError
 from sktransfer._range import warn_of_range
 from sktransfer._tasks import Classification
 
@@ -202,7 +203,7 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         counts = np.array([(y == c).sum() for c in classes])
         _validation.warn_of_single_rows(who, classes, counts)
         if isinstance(self.class_weight, str) and self.class_weight != "balanced":
-            raise _validation.InvalidParameterError(
+            raise InvalidParameterError(
                 f"The 'class_weight' parameter of {who} must be a dict, 'balanced' or None. Got {self.class_weight!r} "
                 "instead."
             )

@@ -18,9 +18,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from sktransfer import _validation
 from sktransfer._device import resolve_device
+from sktransfer._parameters import Interval, Options
 from sktransfer._random import build_seeded, draw_seed
 from sktransfer._threads import torch_threads
-from sktransfer._validation import Interval, Options
 from sktransfer.backbone import Backbone, compare_width
 from sktransfer.from_scratch import FromScratch
 from sktransfer.module import TransferModule

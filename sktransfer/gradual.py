@@ -7,7 +7,7 @@
     epoch 2k ..        X -> [block 1: learns] -> [block 2: learns] -> [head: learns] -> loss
 """
 
-from sktransfer._validation import is_whole
+from sktransfer._parameters import is_whole
 from sktransfer.strategy import Strategy
 
 

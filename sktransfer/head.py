@@ -13,7 +13,7 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import nn
 
-from sktransfer._validation import check_dropout, check_sizes
+from sktransfer._parameters import check_dropout, check_sizes
 
 
 class Standardize(nn.Module):

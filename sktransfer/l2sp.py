@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from sktransfer._validation import is_number
+from sktransfer._parameters import is_number
 from sktransfer.strategy import Strategy
 
 

@@ -5,7 +5,7 @@
     X -> [block 1: lr d^2] -> [block 2: lr d] -> [head: lr] -> loss        d = decay
 """
 
-from sktransfer._validation import is_number
+from sktransfer._parameters import is_number
 from sktransfer.strategy import Strategy
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from sktransfer._validation import check_dropout, check_sizes
+from sktransfer._parameters import check_dropout, check_sizes
 from sktransfer.networks import register_network
 
 

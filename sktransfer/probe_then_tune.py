@@ -7,7 +7,7 @@
     3. weights = (1 - share) * weights after 1 + share * weights after 2
 """
 
-from sktransfer._validation import is_number
+from sktransfer._parameters import is_number
 from sktransfer.probing import check_pull
 from sktransfer.strategy import Strategy, count_frozen
 

@@ -20,7 +20,8 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sktransfer import _quality
-from sktransfer._validation import Interval, StrOptions, check_rows, column_names, refuse_larger_than
+from sktransfer._parameters import Interval, StrOptions
+from sktransfer._validation import check_rows, column_names, refuse_larger_than
 from sktransfer.exceptions import DataQualityWarning
 
 # Nothing that is measured is larger, and its square still fits a float64.

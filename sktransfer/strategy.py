@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from sklearn.base import BaseEstimator
 
-from sktransfer._validation import is_whole
+from sktransfer._parameters import is_whole
 
 
 class Strategy(BaseEstimator):

@@ -24,8 +24,8 @@ FLOORS = {
     3: {"module", "extractor", "persistence", "from_scratch", "_persisted", "_range"},
     2: {"backbone", "scaling", "fine_tuning", "probing", "probe_then_tune", "gradual", "layer_decay", "l2sp"},
     1: {
-        "strategy", "head", "networks", "card", "mlp", "exceptions", "_validation", "_quality", "_random", "_threads",
-        "_state", "_rows", "_solver", "_device", "_callbacks",
+        "strategy", "head", "networks", "card", "mlp", "exceptions", "_validation", "_parameters", "_quality", "_random", "_threads",
+        "_state", "_rows", "_solver", "_device", "_callbacks", "_blocks",
     },
 }  # fmt: skip
 SIDEWAYS = {
@@ -40,10 +40,13 @@ SIDEWAYS = {
     ("_quality", "exceptions"),
     ("_validation", "exceptions"),
     ("_validation", "_quality"),
-    ("_device", "_validation"),
-    ("head", "_validation"),
-    ("mlp", "_validation"),
-    ("strategy", "_validation"),
+    ("_device", "_parameters"),
+    ("head", "_parameters"),
+    ("mlp", "_parameters"),
+    ("strategy", "_parameters"),
+    ("_blocks", "_state"),
+    ("_blocks", "exceptions"),
+    ("_blocks", "networks"),
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
 

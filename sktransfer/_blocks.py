@@ -1,0 +1,81 @@
+"""Blocks of a network: found by name, measured, and built from a description with given weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from sktransfer._state import Weights
+from sktransfer.exceptions import ModelFileError
+from sktransfer.networks import build_empty
+
+
+def build_blocks(
+    description: dict[str, Any], names: Sequence[str], weights: Sequence[Mapping[str, np.ndarray]]
+) -> list[nn.Module]:
+    """Blocks with the given weights; shapes are compared before memory is taken for them.
+
+    Raises
+    ------
+    ModelFileError
+        If the network is unknown or its shapes are not those of the weights.
+    """
+    try:
+        modules = find_blocks(build_empty(description), names)
+    except (ValueError, TypeError, KeyError, RuntimeError) as error:
+        raise ModelFileError(f"The file describes a network that cannot be built: {error}") from error
+    for name, module, arrays in zip(names, modules, weights, strict=True):
+        expected = {key: tuple(value.shape) for key, value in module.state_dict().items()}
+        found = {key: value.shape for key, value in arrays.items()}
+        if expected != found:
+            wrong = sorted(key for key in expected.keys() | found.keys() if expected.get(key) != found.get(key))
+            raise ModelFileError(f"The weights of block {name!r} do not fit the network described: {wrong[:5]} differ.")
+        tensors = {key: torch.from_numpy(np.asarray(value)) for key, value in arrays.items()}
+        module.load_state_dict(tensors, assign=True)
+        module.eval().requires_grad_(False)
+    return modules
+
+
+def find_blocks(network: nn.Module, names: Sequence[str]) -> list[nn.Module]:
+    if not names:
+        raise ValueError("Backbone got no blocks; name at least one submodule.")
+    known = [key for key, _ in network.named_modules() if key]
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"Backbone: block {name!r} matches no submodule of the network.{hint} It has {known}.")
+    if len(set(names)) < len(names):
+        raise ValueError(f"Backbone got the blocks {list(names)}; each name may occur once.")
+    return [network.get_submodule(name) for name in names]
+
+
+def first_width(modules: Sequence[nn.Module]) -> int | None:
+    """Columns that the network takes if its first layer tells, else None."""
+    layers = (layer for module in modules for layer in module.modules() if not list(layer.children()))
+    first = next(layers, None)
+    return first.in_features if isinstance(first, nn.Linear) else None
+
+
+def probe_width(modules: Sequence[nn.Module], n_features_in: int | None) -> int:
+    x = torch.zeros(1, n_features_in or 8)
+    try:
+        with torch.inference_mode():
+            for module in modules:
+                x = module(x)
+    except RuntimeError as error:
+        raise ValueError(
+            f"Backbone: the blocks do not take {x.shape[1]} columns one after the other ({error})."
+        ) from error
+    if x.ndim != 2:
+        raise ValueError(f"Backbone: the blocks return shape {tuple(x.shape)}, not (n_samples, n_features_out).")
+    return int(x.shape[1])
+
+
+def weights_of(module: nn.Module) -> Weights:
+    return Weights({key: value.detach().numpy() for key, value in module.state_dict().items()})

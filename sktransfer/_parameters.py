@@ -1,0 +1,56 @@
+"""Checks of parameters, with the sentences of scikit-learn's own table-driven checks, to which this is the door."""
+
+import numbers
+from typing import Any
+
+from sklearn.utils._param_validation import Interval, InvalidParameterError, Options, StrOptions
+
+__all__ = [
+    "Interval",
+    "InvalidParameterError",
+    "Options",
+    "StrOptions",
+    "check_callbacks",
+    "check_dropout",
+    "check_sizes",
+    "is_number",
+    "is_whole",
+]
+
+
+def is_number(value: Any) -> bool:
+    """Whether `value` is a number; True and False are not."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def is_whole(value: Any) -> bool:
+    """Whether `value` is a whole number; True and False are not."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def check_sizes(who: str, sizes: Any) -> None:
+    """Raise an InvalidParameterError unless `sizes` is a non-empty sequence of whole numbers of at least 1."""
+    good = isinstance(sizes, list | tuple) and len(sizes) > 0
+    if not (good and all(is_whole(s) and s >= 1 for s in sizes)):
+        raise InvalidParameterError(
+            f"The 'hidden_layer_sizes' parameter of {who} must be a non-empty sequence of integers of at least 1. "
+            f"Got {sizes!r} instead."
+        )
+
+
+def check_dropout(who: str, dropout: Any) -> None:
+    """Raise an InvalidParameterError unless `dropout` is a number in [0, 1)."""
+    if not (is_number(dropout) and 0 <= dropout < 1):
+        raise InvalidParameterError(
+            f"The 'dropout' parameter of {who} must be a number from 0 to below 1. Got {dropout!r} instead."
+        )
+
+
+def check_callbacks(who: str, callbacks: Any) -> None:
+    """Raise an InvalidParameterError unless every item is a skorch callback or a pair of a name and one."""
+    for item in callbacks or ():
+        callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
+        if not hasattr(callback, "on_epoch_end"):
+            raise InvalidParameterError(
+                f"The 'callbacks' parameter of {who} must hold skorch callbacks. Got {item!r} instead."
+            )
