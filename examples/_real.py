@@ -65,32 +65,42 @@ def tep_tasks(folder: Path, faults=TEP_FAULTS, tasks=TEP_TASKS) -> Iterator[Real
     Each mode is scaled by the first half of its own healthy run. Labels are drawn from the first half of each run of
     the target mode, scores are on the second half.
     """
-    modes = {mode: _tep_mode(folder, mode, faults) for mode in (1, 2, 3, 4)}
+    modes = {mode: tep_mode(folder, mode) for mode in (1, 2, 3, 4)}
+    scalers = {
+        mode: FrozenEstimator(BaselineScaler(clip=None).fit(X[first & (fault == 0)]))
+        for mode, (X, fault, first) in modes.items()
+    }
+    modes = {mode: tuple(part[np.isin(rows[1], faults)] for part in rows) for mode, rows in modes.items()}
     for sources, target in tasks:
         parts = [modes[mode] for mode in sources]
-        scaled = [scaler.transform(X) for X, y, first, scaler in parts]
-        X, y, first, scaler = modes[target]
+        scaled = [scalers[mode].transform(modes[mode][0]) for mode in sources]
+        X, y, first = modes[target]
+        scaler = scalers[target]
         yield RealTask(
             name=f"{'+'.join(map(str, sources))} -> {target}",
             X=np.concatenate(scaled),
             y=np.concatenate([part[1] for part in parts]),
             domain=np.concatenate([np.full(len(part[1]), mode) for part, mode in zip(parts, sources, strict=True)]),
             target=Target(f"mode {target}", X[first], y[first], X[~first], y[~first], scaler),
-            network=mlp(256, 256, 256),
+            network=tep_network(),
         )
 
 
-def _tep_mode(folder: Path, mode: int, faults: tuple[int, ...]):
-    """Rows, faults, whether a row is in the first half of its run, and the scaler of one mode."""
+def tep_network() -> FromScratch:
+    """What is pretrained on Tennessee Eastman modes."""
+    return mlp(256, 256, 256)
+
+
+def tep_mode(folder: Path, mode: int, faults: tuple[int, ...] = tuple(range(29))):
+    """Rows, faults, and whether a row is in the first half of its run, of one mode."""
     with np.load(folder / "tep-multimode" / f"mode{mode}.npz") as data:
         X, fault = data["X"].astype(np.float64), data["fault"].astype(np.int64)
     first = np.zeros(len(fault), dtype=bool)
     for number in np.unique(fault):
         rows = np.flatnonzero(fault == number)
         first[rows[: len(rows) // 2]] = True
-    scaler = FrozenEstimator(BaselineScaler(clip=None).fit(X[first & (fault == 0)]))
     keep = np.isin(fault, faults)
-    return X[keep], fault[keep], first[keep], scaler
+    return X[keep], fault[keep], first[keep]
 
 
 # ---- Gas sensors that drift over three years

@@ -67,7 +67,7 @@ def search(target, backbone, n_labels=5, seed=0):
         "transferclassifier__head": [None, MLPHead(hidden_layer_sizes=(64,), dropout=0.5)],
     }
     cv = min(5, n_labels)
-    searched = GridSearchCV(pipe, grid, cv=cv, scoring="balanced_accuracy", n_jobs=2)
+    searched = GridSearchCV(pipe, grid, cv=cv, scoring="balanced_accuracy", n_jobs=2, verbose=1)
     return searched.fit(target.X_pool.iloc[index], target.y_pool[index])
 
 

@@ -17,7 +17,15 @@ except ImportError:  # scikit-learn < 1.9 has no callbacks; verbose=1 shows prog
         return method
 
 
-__all__ = ["CallbackSupportMixin", "FitTask", "with_callbacks"]
+__all__ = ["CallbackSupport", "FitTask", "with_callbacks"]
+
+
+class CallbackSupport(CallbackSupportMixin):
+    """scikit-learn's mixin; callbacks are left out of files, where a progress bar has no place."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        return {key: value for key, value in state.items() if key != "_skl_callbacks"}
 
 
 class FitTask:
@@ -30,7 +38,7 @@ class FitTask:
     X, y : ndarray
         Passed on to the callbacks.
     n_epochs : int
-        How many subtasks there will be.
+        How many subtasks there will be; 0 where nothing trains by epochs.
     """
 
     def __init__(self, estimator: Any, X: Any, y: Any, n_epochs: int):

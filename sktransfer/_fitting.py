@@ -27,7 +27,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sktransfer import _validation
 from sktransfer._assembly import Assembly, average, begin_head, solve_head, source_of, source_weights
-from sktransfer._callbacks import CallbackSupportMixin, FitTask
+from sktransfer._callbacks import CallbackSupport, FitTask
 from sktransfer._device import resolve_device
 from sktransfer._parameters import Interval, Options, check_callbacks
 from sktransfer._persisted import ArrayState, share_blocks
@@ -47,7 +47,7 @@ from sktransfer.probing import LinearProbing
 from sktransfer.strategy import Strategy
 
 
-class TransferEstimator(ArrayState, CallbackSupportMixin, BaseEstimator):
+class TransferEstimator(ArrayState, CallbackSupport, BaseEstimator):
     """What `TransferClassifier` and `TransferRegressor` share."""
 
     _parameter_constraints: dict[str, Any] = {

@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted
 
 from sktransfer import _validation
+from sktransfer._callbacks import CallbackSupport, FitTask, with_callbacks
 from sktransfer._device import resolve_device
 from sktransfer._parameters import Interval, Options
 from sktransfer._random import build_seeded, draw_seed
@@ -27,7 +28,7 @@ from sktransfer.module import TransferModule
 from sktransfer.persistence import load_backbone
 
 
-class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Turn rows into the features of a frozen backbone.
 
     Parameters
@@ -81,6 +82,7 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.n_jobs = n_jobs
         self.random_state = random_state
 
+    @with_callbacks
     def fit(self, X, y=None):
         """Check the columns; nothing is learned from the rows.
 
@@ -100,6 +102,7 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             If the columns do not fit the backbone, or it has no such block.
         """
         self._validate_params()
+        task = FitTask(self, X, y, 0)
         X = _validation.check_rows(self, X, reset=True)
         backbone = self.backbone
         if isinstance(backbone, str | os.PathLike):
@@ -115,6 +118,7 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             )
         self.backbone_ = backbone
         self._n_features_out = self._run(_validation.to_float32("FeatureExtractor", X[:1], self._names())).shape[1]
+        task.end()
         return self
 
     def transform(self, X):

@@ -20,6 +20,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sktransfer import _quality
+from sktransfer._callbacks import CallbackSupport, FitTask, with_callbacks
 from sktransfer._parameters import Interval, StrOptions
 from sktransfer._validation import check_rows, column_names, refuse_larger_than
 from sktransfer.exceptions import DataQualityWarning
@@ -29,7 +30,7 @@ _LARGEST_MEASUREMENT = 1e30
 _WHO = "BaselineScaler"
 
 
-class BaselineScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Scale each column by its rows in normal operating condition, each machine by its own.
 
     Parameters
@@ -102,6 +103,7 @@ class BaselineScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.clip = clip
         self.missing = missing
 
+    @with_callbacks
     def fit(self, X, y=None, sample_domain=None):
         """Learn centre and scale from the healthy rows.
 
@@ -125,6 +127,7 @@ class BaselineScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             If a domain has no healthy row, or `X` cannot be used, for example for values beyond 1e30.
         """
         self._validate_params()
+        task = FitTask(self, X, y, 0)
         X = check_rows(self, X, reset=True, allow_nan=self.missing == "impute")
         names = column_names(self, X.shape[1])
         refuse_larger_than(_LARGEST_MEASUREMENT, _WHO, X, names, "Drop the row, or mark such values as missing.")
@@ -151,6 +154,7 @@ class BaselineScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.typical_run_ = np.max(runs, axis=0)
         self._warn_of_lost_digits(X, names, stacklevel=4)
         self.missing_rule_ = "healthy centre of the column" if self.missing == "impute" else "error"
+        task.end()
         return self
 
     def fit_transform(self, X, y=None, sample_domain=None):

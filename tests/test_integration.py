@@ -221,17 +221,16 @@ def test_row_weights_are_routed_through_a_pipeline(backbone, rows):
     assert np.abs(by_name - plain.fit(X, y).predict_proba(X)).max() > 1e-4
 
 
-@pytest.mark.filterwarnings("ignore:The estimator .* does not support callbacks")
 def test_scikit_learns_progress_bars_see_every_epoch(rows, capsys):
     callback = pytest.importorskip("sklearn.callback", reason=f"scikit-learn {sklearn.__version__} has no callbacks")
     X, y = rows
     model = TransferClassifier(SMALL, max_epochs=4, random_state=0)
-    plain = make_pipeline(StandardScaler(), clone(model)).fit(X, y)
-    bars = make_pipeline(StandardScaler(), clone(model)).set_callbacks(callback.ProgressBar(max_propagation_depth=None))
+    plain = make_pipeline(BaselineScaler(), clone(model)).fit(X, y)
+    bars = make_pipeline(BaselineScaler(), clone(model)).set_callbacks(callback.ProgressBar(max_propagation_depth=None))
     bars.fit(X, y)
     np.testing.assert_array_equal(bars.predict_proba(X), plain.predict_proba(X))
     assert "TransferClassifier" in capsys.readouterr().out
-    search = GridSearchCV(make_pipeline(StandardScaler(), model), {"transferclassifier__lr": [0.01, 0.001]}, cv=2)
+    search = GridSearchCV(make_pipeline(BaselineScaler(), model), {"transferclassifier__lr": [0.01, 0.001]}, cv=2)
     search.set_callbacks(callback.ProgressBar()).fit(X, y)
     assert len(search.cv_results_["params"]) == 2
 

@@ -197,7 +197,6 @@ def test_a_head_that_does_not_fit_the_parameters_is_refused(fitted):
         object.__new__(TransferClassifier).__setstate__(state)
 
 
-@pytest.mark.filterwarnings("ignore:The estimator BaselineScaler does not support callbacks")
 @pytest.mark.filterwarnings("ignore::sktransfer.exceptions.OutOfRangeWarning")
 def test_progress_bars_are_not_stored_with_our_estimator():
     callback = pytest.importorskip("sklearn.callback", reason=f"scikit-learn {sklearn.__version__} has no callbacks")
