@@ -27,6 +27,7 @@ class Classification:
     def __init__(self, classes: np.ndarray, class_weight: Any):
         self.classes, self.class_weight = classes, class_weight
         self.n_outputs = len(classes)
+        self.chance_loss = float(np.log(len(classes)))  # of equal probabilities
 
     def weigh(self, rows: TrainingRows) -> TrainingRows:
         """Row weights times class weights; "balanced" counts weighted rows."""
@@ -117,6 +118,7 @@ class Regression:
     def __init__(self, center: np.ndarray, scale: np.ndarray):
         self.center, self.scale = center, scale
         self.n_outputs = len(center)
+        self.chance_loss = 1.0  # of the mean, in standardised units
 
     def weigh(self, rows: TrainingRows) -> TrainingRows:
         """Rows as they are."""

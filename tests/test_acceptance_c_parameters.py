@@ -21,7 +21,7 @@ from sktransfer import (
     TransferClassifier,
     TransferRegressor,
 )
-from sktransfer._validation import InvalidParameterError
+from sktransfer._parameters import InvalidParameterError
 from tests.acceptance import X, quick, y
 from tests.helpers import small_backbone
 

@@ -24,8 +24,8 @@ FLOORS = {
     3: {"module", "extractor", "persistence", "from_scratch", "_persisted", "_range"},
     2: {"backbone", "scaling", "fine_tuning", "probing", "probe_then_tune", "gradual", "layer_decay", "l2sp"},
     1: {
-        "strategy", "head", "networks", "card", "mlp", "exceptions", "_validation", "_parameters", "_quality", "_random", "_threads",
-        "_state", "_rows", "_solver", "_device", "_callbacks", "_blocks",
+        "strategy", "head", "networks", "card", "mlp", "exceptions", "_validation", "_parameters", "_quality",
+        "_random", "_threads", "_state", "_rows", "_solver", "_device", "_callbacks", "_blocks",
     },
 }  # fmt: skip
 SIDEWAYS = {
