@@ -112,6 +112,9 @@ def main() -> int:
     except Unusable as error:
         print(f"error: {error}", file=sys.stderr)
         return error.code
+    except (OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 3
 
 
 if __name__ == "__main__":

@@ -97,10 +97,11 @@ def check_head(assembly: Assembly) -> tuple[str, str]:
     """
     head, source = assembly.head, assembly.backbone.source
     # hidden layers make the source's rows meaningless; zero rows decide nothing where there is nothing to learn from
-    init = getattr(head, "init", "zero")
-    _check_word(head, "init", init, ("auto", "source", "imprint", "random", "zero"))
+    init = getattr(head, "init", None)
+    if init is not None:
+        _check_word(head, "init", init, ("auto", "source", "imprint", "random"))
     _check_word(head, "normalize", head.normalize, ("auto", "source", "target", "none"))
-    if init == "auto" and assembly.scratch:
+    if init is None or (init == "auto" and assembly.scratch):
         init = "zero"
     normalize = head.normalize
     if normalize == "auto" and assembly.scratch:
@@ -117,7 +118,7 @@ def check_head(assembly: Assembly) -> tuple[str, str]:
 
 def _check_word(head: Any, name: str, value: Any, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        words = ", ".join(repr(word) for word in allowed if word != "zero")
+        words = ", ".join(repr(word) for word in allowed)
         raise InvalidParameterError(
             f"The {name!r} parameter of {type(head).__name__} must be one of {words}. Got {value!r} instead."
         )
@@ -140,19 +141,24 @@ def average(module: TransferModule, before: dict[str, torch.Tensor], share: floa
     module.load_state_dict({k: b.lerp(after[k], share) if b.is_floating_point() else b for k, b in before.items()})
 
 
-def source_weights(assembly: Assembly) -> dict[str, torch.Tensor]:
-    """Where the weights began that came from the source; a random head did not."""
-    from_source = isinstance(assembly.head, LinearHead) and assembly.head.init != "random"
-    return {
-        name: value.detach().clone()
-        for depth, group in assembly.module.groups()
-        if depth > 0 or from_source
-        for name, value in group.items()
-    }
+def source_weights(assembly: Assembly, task: Classification | Regression) -> dict[str, torch.Tensor]:
+    """Weights that came from the source, by parameter name; NaN in rows of the head that the source did not know."""
+    source = {n: v.detach().clone() for depth, group in assembly.module.groups() if depth > 0 for n, v in group.items()}
+    if isinstance(assembly.head, LinearHead):
+        output = assembly.module.head.output
+        W, b, known = task.source_rows(check_head(assembly)[0], _source_on(assembly), output.in_features)
+        W[~known], b[~known] = np.nan, np.nan
+        for name, value in (("head.output.weight", W), ("head.output.bias", b)):
+            source[name] = torch.as_tensor(value, dtype=torch.float32, device=assembly.module.device)
+    return source
 
 
-def source_of(assembly: Assembly, rows: TrainingRows, task: Classification | Regression) -> Source:
-    """What the next fit may know of this one: feature statistics and, of a linear head, its rows."""
+def source_of(assembly: Assembly, rows: TrainingRows, task: Classification | Regression, *, moved: bool) -> Source:
+    """What the next fit may know of this one: feature statistics and, of a linear head, its rows.
+
+    Statistics are measured again if the blocks moved and there are at least twice as many rows as features; fewer
+    rows measure worse than the source did.
+    """
     head = assembly.module.head
     mean, scale = _constants(head)
     if isinstance(assembly.head, LinearHead):
@@ -160,7 +166,8 @@ def source_of(assembly: Assembly, rows: TrainingRows, task: Classification | Reg
         source = Source(mean, scale, **task.source_head(W, b))
     else:
         source = Source(mean, scale)
-    if check_head(assembly)[1] != "none":
+    enough = moved and len(rows.X) >= 2 * len(mean)
+    if check_head(assembly)[1] != "none" and not enough:
         return source
     features = assembly.module.run_features(rows.X).astype(np.float64)
     return source.restated(*feature_statistics(features, rows.weight))

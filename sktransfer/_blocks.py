@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import nn
 
 from sktransfer._state import Weights
 from sktransfer.exceptions import ModelFileError
-from sktransfer.networks import build_empty
+from sktransfer.networks import build_empty, build_network
 
 
 def build_blocks(
@@ -35,10 +35,20 @@ def build_blocks(
         if expected != found:
             wrong = sorted(key for key in expected.keys() | found.keys() if expected.get(key) != found.get(key))
             raise ModelFileError(f"The weights of block {name!r} do not fit the network described: {wrong[:5]} differ.")
+    if any(tensor.is_meta for module in modules for tensor in _constants(module)):
+        modules = find_blocks(build_network(description), names)  # its constructor makes tensors that no file holds
+    for module, arrays in zip(modules, weights, strict=True):
         tensors = {key: torch.from_numpy(np.asarray(value)) for key, value in arrays.items()}
         module.load_state_dict(tensors, assign=True)
         module.eval().requires_grad_(False)
     return modules
+
+
+def _constants(module: nn.Module) -> Iterator[torch.Tensor]:
+    """Tensors that belong to a module and are not in its state."""
+    for layer in module.modules():
+        outside = [*vars(layer).values(), *(layer._buffers[name] for name in layer._non_persistent_buffers_set)]
+        yield from (value for value in outside if isinstance(value, torch.Tensor))
 
 
 def find_blocks(network: nn.Module, names: Sequence[str]) -> list[nn.Module]:

@@ -56,7 +56,10 @@ class FitTask:
         task.call_on_fit_task_begin(**self._of)
         return bool(task.call_on_fit_task_end(**self._of, metadata=None))
 
-    def end(self) -> None:
-        """The fit is over."""
+    def __enter__(self) -> FitTask:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """The fit is over, well or not."""
         if self._root is not None:
             self._root.call_on_fit_task_end(**self._of)

@@ -31,4 +31,6 @@ def resolve_device(device: str | torch.device) -> torch.device:
         )
     if resolved.type == "cuda" and not torch.cuda.is_available():
         raise RuntimeError(f"device={str(device)!r} was asked for, but there is no CUDA here; use device='auto'.")
+    if resolved.type == "cuda" and resolved.index is None:
+        return torch.device("cuda", torch.cuda.current_device())
     return resolved

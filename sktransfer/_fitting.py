@@ -33,15 +33,14 @@ from sktransfer._parameters import Interval, Options, check_callbacks
 from sktransfer._persisted import ArrayState, share_blocks
 from sktransfer._random import build_seeded, draw_seed
 from sktransfer._range import confidence_weights
-from sktransfer._rows import TrainingRows, canonical
+from sktransfer._rows import TrainingRows, canonical, count_batches
 from sktransfer._tasks import Classification, Regression
 from sktransfer._threads import blas_threads, torch_threads
-from sktransfer.backbone import Backbone, compare_width
+from sktransfer.backbone import Backbone, compare_columns
 from sktransfer.card import Inputs
-from sktransfer.from_scratch import FromScratch
+from sktransfer.from_scratch import FromScratch, resolve_backbone
 from sktransfer.head import LinearHead, MLPHead
 from sktransfer.module import TransferModule, in_chunks
-from sktransfer.persistence import load_backbone
 from sktransfer.probe_then_tune import ProbeThenTune
 from sktransfer.probing import LinearProbing
 from sktransfer.strategy import Strategy
@@ -92,20 +91,17 @@ class TransferEstimator(ArrayState, CallbackSupport, BaseEstimator):
         weight = _validation.check_weights(self, sample_weight, X)
         y, task = self._check_y(y, weight, len(X))
         _validation.warn_of_quality(who, X, names)
-        return task.weigh(canonical(_validation.to_float32(who, X, names), y, weight)), task
+        rows = task.weigh(canonical(_validation.to_float32(who, X, names), y, weight))
+        if len(rows.X) < 2:
+            raise ValueError(f"{who} needs at least 2 different rows with a weight above zero; got 1 sample.")
+        return rows, task
 
     # ---- assemble
 
     def _assemble(self, rows: TrainingRows, task: Classification | Regression) -> Assembly:
-        backbone, seed = self.backbone, draw_seed(self.random_state)
-        if isinstance(backbone, str | os.PathLike):
-            backbone = load_backbone(backbone)
-        scratch = not isinstance(backbone, Backbone)
-        if scratch:
-            recipe = FromScratch() if backbone is None else backbone
-            backbone = build_seeded(lambda: recipe.build(rows.X.shape[1]), seed)
-        names = getattr(self, "feature_names_in_", None)
-        compare_width(type(self).__name__, backbone, rows.X.shape[1], names)
+        seed = draw_seed(self.random_state)
+        backbone, scratch = resolve_backbone(self.backbone, rows.X.shape[1], seed)
+        compare_columns(type(self).__name__, backbone, rows.X.shape[1], getattr(self, "feature_names_in_", None))
         strategy = self.strategy if self.strategy is not None else (Strategy() if scratch else ProbeThenTune())
         head = self.head if self.head is not None else LinearHead()
         network = build_seeded(lambda: head.build(backbone.n_features_out, task.n_outputs), seed)
@@ -126,13 +122,14 @@ class TransferEstimator(ArrayState, CallbackSupport, BaseEstimator):
             phases = [] if only_head else [strategy]
         elif pull is not None and not only_head:
             phases = [LinearProbing(), strategy]  # a head that cannot be solved first trains on frozen blocks
-        progress = FitTask(self, rows.X, rows.y, n_epochs * len(phases))
-        before = copy.deepcopy(assembly.module.state_dict()) if strategy.share() < 1 else {}
-        for phase in phases:
-            history += self._train_epochs(assembly, rows, task, phase, n_epochs, progress)
-        if phases and before:
-            average(assembly.module, before, strategy.share())
-        progress.end()
+        # from scratch there is nothing worth keeping of where the weights began
+        share = 1.0 if assembly.scratch else strategy.share()
+        with FitTask(self, rows.X, rows.y, n_epochs * len(phases)) as progress:
+            for phase in phases:
+                before = copy.deepcopy(assembly.module.state_dict()) if phase is phases[-1] and share < 1 else {}
+                history += self._train_epochs(assembly, rows, task, phase, n_epochs, progress)
+                if before:
+                    average(assembly.module, before, share)
         _warn_if_worse(type(self).__name__, history, self.lr, task.chance_loss)
         return history
 
@@ -154,7 +151,7 @@ class TransferEstimator(ArrayState, CallbackSupport, BaseEstimator):
             seed=assembly.seed,
             loss=task.loss,
             decay=assembly.scratch,
-            source={} if assembly.scratch else source_weights(assembly),
+            source={} if assembly.scratch else source_weights(assembly, task),
             callbacks=None if self.callbacks is None else list(self.callbacks),
             verbose=int(self.verbose),
             on_epoch=progress.epoch,
@@ -171,7 +168,7 @@ class TransferEstimator(ArrayState, CallbackSupport, BaseEstimator):
         """``max_epochs``, or enough of them for about a thousand steps, between 10 and 500."""
         if self.max_epochs != "auto":
             return int(self.max_epochs)
-        steps = max(1, -(-n_rows // self._batch_size(n_rows)))
+        steps = count_batches(n_rows, self._batch_size(n_rows))
         return int(np.clip(-(-1000 // steps), 10, 500))
 
     # ---- remember
@@ -188,7 +185,7 @@ class TransferEstimator(ArrayState, CallbackSupport, BaseEstimator):
             min(frozen, default=assembly.n_blocks),
             name="fitted",
             inputs=self._inputs(assembly.backbone.inputs, rows.X),
-            source=source_of(assembly, rows, task),
+            source=source_of(assembly, rows, task, moved=min(frozen, default=assembly.n_blocks) < assembly.n_blocks),
             provenance={"fitted_from": assembly.backbone.name, "n_samples": len(rows.X)},
         )
         blocks = self.backbone_._modules if self.device_ == "cpu" else list(module.blocks)
@@ -227,7 +224,9 @@ class TransferEstimator(ArrayState, CallbackSupport, BaseEstimator):
 
     def _module_on(self, device: torch.device) -> TransferModule:
         if str(device) != self.device_:
-            self.module_ = share_blocks(self.module_, self.backbone_.copy_blocks()).to(device)
+            # a new module: another thread may be predicting with the old one
+            head = copy.deepcopy(self.module_.head).to(device)
+            self.module_ = TransferModule(self.backbone_.modules_on(device), head, self.backbone_.blocks).eval()
             self.device_ = str(device)
         return self.module_
 
@@ -242,7 +241,7 @@ def _always_frozen(strategy: Strategy, n_epochs: int, n_blocks: int) -> bool:
 def _warn_if_worse(who: str, history: list[dict[str, Any]], lr: float, chance: float) -> None:
     """Warn if training made it worse than knowing nothing; dropout alone makes a small loss go up and down."""
     losses = [record["train_loss"] for record in history if "train_loss" in record]
-    if losses and losses[-1] > 2 * chance and (losses[-1] > losses[0] or losses[-1] > 10 * chance):
+    if losses and losses[-1] > 2 * chance and (losses[-1] > losses[0] or losses[-1] > 1000 * chance):
         warnings.warn(
             f"{who}: the loss went from {losses[0]:.3g} to {losses[-1]:.3g}, where knowing nothing gives {chance:.3g}; "
             f"lr={lr:g} is too large for these rows.",

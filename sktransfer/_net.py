@@ -24,6 +24,7 @@ from skorch import NeuralNet
 from torch import nn
 
 from sktransfer._random import private_dropout
+from sktransfer._rows import count_batches
 from sktransfer.module import TransferModule, in_chunks
 from sktransfer.strategy import Strategy
 
@@ -69,7 +70,6 @@ class Plan:
     on_epoch: Callable[[int, float], bool] = lambda epoch, loss: False
     stop_loss: float = 0.0
     decay: bool = True
-    stopped: bool = False
 
 
 class _StopTraining(Exception):
@@ -86,7 +86,7 @@ class _Batches:
     def __init__(self, rows: Rows, batch_size: int, generator: torch.Generator):
         self.rows, self.generator = rows, generator
         n_rows = len(rows.X)
-        self.n_batches = max(1, min(math.ceil(n_rows / batch_size), n_rows // 2))
+        self.n_batches = count_batches(n_rows, batch_size)
         self.bounds = [n_rows * i // self.n_batches for i in range(self.n_batches + 1)]
 
     def __len__(self) -> int:
@@ -148,15 +148,17 @@ class TransferNet(NeuralNet):
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Tell the callbacks; a KeyboardInterrupt that a callback raises itself means "stop early".
 
-        skorch's own callbacks stop training that way. A Ctrl-C arrives between two instructions and not at a
-        ``raise`` statement, which is how the two are told apart: it must not look like a finished fit.
+        skorch's own callbacks stop training that way. A Ctrl-C must not look like a finished fit: it arrives between
+        two instructions, or is raised by a signal handler, and not at a ``raise`` statement of a callback.
         """
         try:
             super().notify(method_name, **cb_kwargs)
         except KeyboardInterrupt as interrupt:
-            if _was_raised_by_code(interrupt):
+            if _was_raised_by(interrupt, [callback for _, callback in self.callbacks_]):
                 raise _StopTraining from interrupt
             raise
+        if method_name == "on_epoch_end" and self.stop_:
+            raise _StopTraining
 
     def infer(self, x: torch.Tensor, **fit_params: Any) -> torch.Tensor:
         """Outputs from what the frozen blocks returned."""
@@ -179,7 +181,7 @@ class TransferNet(NeuralNet):
         loss = self.get_loss(outputs, yi, X=Xi, training=True)
         loss.backward()
         if self.callbacks_:
-            self.notify("on_grad_computed", named_parameters=list(self.module_.named_parameters()), X=Xi, y=yi)
+            self.notify("on_grad_computed", named_parameters=list(self.module_.named_parameters()), X=Xi, y=yi[0])
         self.optimizer_.step()
         return {"loss": loss.detach(), "y_pred": outputs}
 
@@ -191,14 +193,15 @@ class TransferNet(NeuralNet):
         total, n_rows = torch.zeros((), device=self.rows.X.device), 0
         for number, batch in enumerate(iterator):
             self._set_rate((self.epoch_ + number / len(iterator)) / self.plan.max_epochs)
+            plain = (batch[0], batch[1][0])  # callbacks know rows and labels, not weights
             if self.callbacks_:
-                self.notify("on_batch_begin", batch=batch, training=training)
+                self.notify("on_batch_begin", batch=plain, training=training)
             step = step_fn(batch)
             total, n_rows = total + step["loss"] * len(batch[0]), n_rows + len(batch[0])
             if self.callbacks_:
                 self.history.record_batch(f"{prefix}_loss", float(step["loss"]))
                 self.history.record_batch(f"{prefix}_batch_size", len(batch[0]))
-                self.notify("on_batch_end", batch=batch, training=training, **step)
+                self.notify("on_batch_end", batch=plain, training=training, **step)
         mean = float(total) / n_rows
         if not math.isfinite(mean):
             raise ValueError(
@@ -221,8 +224,7 @@ class TransferNet(NeuralNet):
             frozen = f", {self.module_.n_frozen} blocks frozen" if self.module_.n_frozen else ""
             # the one print of the package: verbose=1 asks for it
             print(f"epoch {self.epoch_}/{self.plan.max_epochs}: loss {loss:.4f}{frozen}", flush=True)  # noqa: T201
-        if self.plan.on_epoch(self.epoch_ - 1, loss) or loss < self.plan.stop_loss:
-            raise _StopTraining
+        self.stop_ = self.plan.on_epoch(self.epoch_ - 1, loss) or loss < self.plan.stop_loss
 
 
 def train(module: TransferModule, rows: Rows, plan: Plan) -> list[dict[str, Any]]:
@@ -253,11 +255,12 @@ def train(module: TransferModule, rows: Rows, plan: Plan) -> list[dict[str, Any]
         # batches are drawn on the CPU, so that CPU and CUDA see the same ones
         net.generator_ = torch.Generator().manual_seed(plan.seed)
         net.epoch_ = 0
+        net.stop_ = False
         try:
             net.notify("on_train_begin", X=rows.X, y=rows.y)
             _run_phases(net, plan, len(module.blocks))
         except _StopTraining:
-            plan.stopped = True  # asked for by a callback; the epochs so far count
+            module.eval()  # asked for by a callback or by the loss; the epochs so far count
         net.notify("on_train_end", X=rows.X, y=rows.y)
     module.eval()
     if not all(bool(torch.isfinite(p).all()) for p in module.state_dict().values()):
@@ -285,12 +288,12 @@ def prefix_features(module: TransferModule, X: torch.Tensor, n_frozen: int) -> t
         return torch.cat([module.features(X[rows], stop=n_frozen) for rows in in_chunks(len(X))])
 
 
-def _was_raised_by_code(interrupt: KeyboardInterrupt) -> bool:
-    """Whether the exception comes from a ``raise`` statement rather than from a signal."""
+def _was_raised_by(interrupt: KeyboardInterrupt, callbacks: list[Any]) -> bool:
+    """Whether the exception comes from a ``raise`` statement in a method of one of these callbacks."""
     trace = interrupt.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    if trace is None:
+    if trace is None or not any(trace.tb_frame.f_locals.get("self") is callback for callback in callbacks):
         return False
     opcode = trace.tb_frame.f_code.co_code[trace.tb_lasti]
     return dis.opname[opcode] == "RAISE_VARARGS"

@@ -54,6 +54,11 @@ def canonical(X: np.ndarray, y: np.ndarray, weight: np.ndarray) -> TrainingRows:
     return TrainingRows(X[starts], y[starts], np.add.reduceat(weight, starts))
 
 
+def count_batches(n_rows: int, batch_size: int) -> int:
+    """How many batches of about `batch_size` rows, none of which is a single row (BatchNorm could not use it)."""
+    return max(1, min(-(-n_rows // batch_size), n_rows // 2))
+
+
 def _place(rows: np.ndarray) -> np.ndarray:
     """A fixed random projection of each row, float64, summed a column at a time: the same wherever the row stands."""
     directions = np.asarray(np.random.default_rng(1).normal(size=rows.shape[1]))

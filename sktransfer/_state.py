@@ -13,7 +13,7 @@ import numpy as np
 
 from sktransfer.exceptions import ModelFileError
 
-_ALLOWED_DTYPES = {"float32", "float64", "int64"}
+_ALLOWED_KINDS = "fiub"  # floating point, whole numbers, truth values
 
 
 class Weights(Mapping[str, np.ndarray]):
@@ -59,9 +59,9 @@ class Weights(Mapping[str, np.ndarray]):
         arrays = state.get("arrays")
         if not isinstance(arrays, dict) or not all(isinstance(a, np.ndarray) for a in arrays.values()):
             raise ModelFileError("The model file holds no named arrays where its weights should be.")
-        foreign = {str(a.dtype) for a in arrays.values()} - _ALLOWED_DTYPES
+        foreign = sorted({str(a.dtype) for a in arrays.values() if a.dtype.kind not in _ALLOWED_KINDS})
         if foreign:
-            raise ModelFileError(f"The model file holds arrays of type {sorted(foreign)}; weights are floating point.")
+            raise ModelFileError(f"The model file holds arrays of type {foreign}; weights are numbers.")
         # joblib may hand out read-only memory maps; torch wants memory of its own
         self._arrays = {name: np.array(a, order="C") if not a.flags.writeable else a for name, a in arrays.items()}
         if self.sha256 != state.get("sha256"):

@@ -37,13 +37,12 @@ class Classification:
             counts = np.bincount(rows.y, weights=rows.weight, minlength=self.n_outputs)
             factors = counts.sum() / (self.n_outputs * counts)
         else:
-            unknown = sorted(str(c) for c in self.class_weight if c not in set(self.classes.tolist()))
-            if unknown:
-                raise ValueError(f"class_weight names the classes {unknown}; y holds {self.classes.tolist()}.")
             wrong = {str(c): f for c, f in self.class_weight.items() if not (is_number(f) and 0 <= f < np.inf)}
             if wrong:
                 raise ValueError(f"class_weight holds {wrong}; factors are numbers of at least 0.")
             factors = compute_class_weight(self.class_weight, classes=self.classes, y=self.classes[rows.y])
+            if not factors.any():
+                raise ValueError("class_weight is zero for every class in y; no row is left to learn from.")
         return rows._replace(weight=rows.weight * factors[rows.y])
 
     @staticmethod
@@ -64,7 +63,7 @@ class Classification:
         Rows of classes that the source knew are its rows, by class name. A new class is imprinted: its row points
         along its class mean, as long as the source's rows on average, with their average bias.
         """
-        W, b, known = self._source_rows(init, source, features.shape[1])
+        W, b, known = self.source_rows(init, source, features.shape[1])
         if init == "source" and not known.all():
             raise ValueError(
                 f"LinearHead(init='source'): the source does not know the classes {self.classes[~known].tolist()}; "
@@ -83,14 +82,17 @@ class Classification:
         """The head that minimises weighted cross-entropy plus pull.
 
         Rows of new classes are pulled to the mean of the known rows, which says nothing of the class: what is said
-        comes from the labels. An imprinted row as the centre scored lower (see Decisions in CONTRIBUTING).
+        comes from the labels. An imprinted row as the centre scored lower (see Decisions in CONTRIBUTING); it is the
+        centre where ``init="imprint"`` asks for it, and where an infinite pull leaves nothing else to be said.
         """
-        W, b, known = self._source_rows(init, source, features.shape[1])
-        if known.any():
+        W, b, known = self.source_rows(init, source, features.shape[1])
+        if init == "imprint" or (pull == np.inf and init != "random"):
+            W, b = self.begin(init, source, features, rows)
+        elif known.any():
             W[~known], b[~known] = W[known].mean(axis=0), b[known].mean()
         return solve_softmax(features, rows.y, rows.weight, W, b, pull)
 
-    def _source_rows(self, init: str, source: Source | None, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def source_rows(self, init: str, source: Source | None, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Source rows by class name, zero elsewhere, and which rows those are."""
         W, b, known = np.zeros((self.n_outputs, width)), np.zeros(self.n_outputs), np.zeros(self.n_outputs, dtype=bool)
         if init in ("auto", "source") and source is not None and source.weight is not None and source.bias is not None:
@@ -137,11 +139,8 @@ class Regression:
         self, init: str, source: Source | None, features: np.ndarray, rows: TrainingRows
     ) -> tuple[np.ndarray, np.ndarray]:
         """The source's rows in this fit's units if it has as many outputs, else zero: the mean of the labels."""
-        W, b = np.zeros((self.n_outputs, features.shape[1])), np.zeros(self.n_outputs)
-        weight = None if source is None or source.classes is not None else source.weight
-        if init in ("auto", "source") and source is not None and weight is not None and len(weight) == self.n_outputs:
-            W, b = weight / self.scale[:, None], (np.asarray(source.bias) - self.center) / self.scale
-        elif init == "source":
+        W, b, known = self.source_rows(init, source, features.shape[1])
+        if init == "source" and not known.all():
             raise ValueError(
                 f"LinearHead(init='source'): the backbone has no regression head with {self.n_outputs} outputs; "
                 "use init='auto'."
@@ -154,6 +153,15 @@ class Regression:
         """The head that minimises weighted squared error plus pull."""
         W, b = self.begin(init, source, features, rows)
         return solve_ridge(features, rows.y, rows.weight, W, b, pull)
+
+    def source_rows(self, init: str, source: Source | None, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The source's rows in this fit's units, zero where it has none, and which rows those are."""
+        W, b, known = np.zeros((self.n_outputs, width)), np.zeros(self.n_outputs), np.zeros(self.n_outputs, dtype=bool)
+        weight = None if source is None or source.classes is not None else source.weight
+        if init in ("auto", "source") and source is not None and weight is not None and len(weight) == self.n_outputs:
+            W, b = weight / self.scale[:, None], (np.asarray(source.bias) - self.center) / self.scale
+            known[:] = True
+        return W, b, known
 
     def source_head(self, W: np.ndarray, b: np.ndarray) -> dict[str, Any]:
         """The head in the units of the labels."""

@@ -291,6 +291,9 @@ def check_values(who: str, y: Any, n_rows: int) -> np.ndarray:
         raise ValueError(
             f"{who}: Input y contains NaN or infinity in rows {np.flatnonzero(bad)[:5].tolist()}. Drop these rows."
         )
+    largest = float(np.abs(y).max(initial=0.0))
+    if largest > 1e30:
+        raise ValueError(f"{who} got a label of {largest:.3g} in y, too large to square. Change its unit.")
     if n_rows < 2:
         raise ValueError(f"{who} needs at least 2 rows to fit, got n_samples = {n_rows}: 1 sample.")
     return y

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ from torch import nn
 from sktransfer import mlp  # noqa: F401  (registers the network "mlp")
 from sktransfer._blocks import build_blocks, find_blocks, first_width, probe_width, weights_of
 from sktransfer.card import Inputs, Source
-from sktransfer.exceptions import ModelFileError
+from sktransfer.exceptions import DataQualityWarning, ModelFileError
 from sktransfer.networks import describe_network
 
 
@@ -189,15 +190,28 @@ class Backbone:
             raise ModelFileError(f"The parts of the backbone in this file do not fit together: {error}") from error
 
 
-def compare_width(who: str, backbone: Backbone, n_columns: int, names: Sequence[str] | None) -> None:
-    """Raise a ValueError that names the difference if the rows do not have the backbone's columns."""
+def compare_columns(who: str, backbone: Backbone, n_columns: int, names: Sequence[str] | None) -> None:
+    """Compare the columns of the rows with those that the backbone was pretrained on.
+
+    Another number or order of columns is a ValueError; other names are a warning, because plants name the same sensor
+    differently.
+    """
     known = backbone.inputs.names
     if backbone.n_features_in in (None, n_columns):
-        if names is not None and known is not None and sorted(names) == sorted(known) and list(names) != list(known):
+        if names is None or known is None or list(names) == list(known):
+            return
+        if sorted(names) == sorted(known):
             raise ValueError(
                 f"{who} got the columns of backbone {backbone.name!r} in another order. "
                 "Select them by name: X[list(backbone.inputs.names)]."
             )
+        first = next((n, k) for n, k in zip(names, known, strict=False) if n != k)
+        warnings.warn(
+            f"{who} got other column names than backbone {backbone.name!r} was pretrained on (first: {first[0]!r} "
+            f"where it had {first[1]!r}). Make sure that they are the same sensors in the same order.",
+            DataQualityWarning,
+            stacklevel=5,
+        )
         return
     detail = ""
     if known is not None and names is not None:

@@ -38,7 +38,7 @@ class Source:
     Parameters
     ----------
     feature_mean, feature_scale : ndarray of shape (n_features_out,)
-        Statistics of the features over the source rows.
+        Statistics of the features, over the last rows that were enough to measure them.
     weight, bias : ndarray of shape (n_outputs, n_features_out) and (n_outputs,), or None
         The source head, acting on features standardised by these statistics.
     classes : ndarray of shape (n_outputs,) or None

@@ -45,7 +45,8 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
     class_weight : dict, "balanced" or None, default=None
         Factor on the weight of each class's rows; ``"balanced"`` makes all classes weigh the same.
     callbacks : list of skorch callbacks or None, default=None
-        Called while something trains by epochs. There is no validation split unless you make one.
+        Called while something trains by epochs, as they are, so that you can read them afterwards. There is no
+        validation split: monitor ``"train_loss"``. The learning rate follows its cosine whatever a scheduler says.
     device : str, default="auto"
         ``"cpu"``, ``"cuda"``, ``"cuda:1"``, or ``"auto"``: CUDA where there is one. Resolved at ``fit`` and at
         ``predict``, never stored.

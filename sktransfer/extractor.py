@@ -20,12 +20,11 @@ from sktransfer import _validation
 from sktransfer._callbacks import CallbackSupport, FitTask, with_callbacks
 from sktransfer._device import resolve_device
 from sktransfer._parameters import Interval, Options
-from sktransfer._random import build_seeded, draw_seed
+from sktransfer._random import draw_seed
 from sktransfer._threads import torch_threads
-from sktransfer.backbone import Backbone, compare_width
-from sktransfer.from_scratch import FromScratch
+from sktransfer.backbone import Backbone, compare_columns
+from sktransfer.from_scratch import FromScratch, resolve_backbone
 from sktransfer.module import TransferModule
-from sktransfer.persistence import load_backbone
 
 
 class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -102,15 +101,14 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
             If the columns do not fit the backbone, or it has no such block.
         """
         self._validate_params()
-        task = FitTask(self, X, y, 0)
+        with FitTask(self, X, y, 0):
+            return self._fit(X)
+
+    def _fit(self, X):
         X = _validation.check_rows(self, X, reset=True)
-        backbone = self.backbone
-        if isinstance(backbone, str | os.PathLike):
-            backbone = load_backbone(backbone)
-        if not isinstance(backbone, Backbone):
-            recipe = FromScratch() if backbone is None else backbone
-            backbone = build_seeded(lambda: recipe.build(X.shape[1]), draw_seed(self.random_state))
-        compare_width(type(self).__name__, backbone, X.shape[1], getattr(self, "feature_names_in_", None))
+        seed = draw_seed(self.random_state)
+        backbone, _ = resolve_backbone(self.backbone, X.shape[1], seed)
+        compare_columns(type(self).__name__, backbone, X.shape[1], getattr(self, "feature_names_in_", None))
         if self.block is not None and self.block not in backbone.blocks:
             raise ValueError(
                 f"FeatureExtractor: backbone {backbone.name!r} has no block {self.block!r}; "
@@ -118,7 +116,6 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
             )
         self.backbone_ = backbone
         self._n_features_out = self._run(_validation.to_float32("FeatureExtractor", X[:1], self._names())).shape[1]
-        task.end()
         return self
 
     def transform(self, X):

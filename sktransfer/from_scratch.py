@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 from sklearn.base import BaseEstimator
 
+from sktransfer._random import build_seeded
 from sktransfer.backbone import Backbone
 from sktransfer.card import Inputs
 from sktransfer.networks import build_network, takes_width
+from sktransfer.persistence import load_backbone
 
 
 class FromScratch(BaseEstimator):
@@ -49,3 +53,15 @@ class FromScratch(BaseEstimator):
             arguments["n_features_in"] = n_features_in
         network = build_network({"name": self.network, "arguments": arguments})
         return Backbone(network, self.blocks, name="from scratch", inputs=Inputs(n=n_features_in))
+
+
+def resolve_backbone(
+    backbone: Backbone | FromScratch | str | os.PathLike[str] | None, n_features_in: int, seed: int
+) -> tuple[Backbone, bool]:
+    """What the parameter ``backbone`` of an estimator stands for, and whether it is untrained."""
+    if isinstance(backbone, str | os.PathLike):
+        backbone = load_backbone(backbone)
+    if isinstance(backbone, Backbone):
+        return backbone, False
+    recipe = FromScratch() if backbone is None else backbone
+    return build_seeded(lambda: recipe.build(n_features_in), seed), True

@@ -78,6 +78,8 @@ class LinearHead(_Head):
         Where the rows of the head begin. ``"auto"``: rows of classes that the source knew, by class name, are the
         source head's; new classes are imprinted. ``"source"``: the same, and a class that the source did not know
         is an error. ``"imprint"``: every row is the direction of its class mean. ``"random"``: small random rows.
+        A head that is solved does not begin anywhere: it is pulled to the source's rows, rows of new classes to their
+        mean, to imprinted rows with ``"imprint"`` and to zero with ``"random"``.
         From scratch (no backbone) ``"auto"`` begins at zero rows, with biases that say how common the classes are.
     normalize : {"auto", "source", "target", "none"}, default="auto"
         By whose statistics features are standardised: ``"source"`` by those that the backbone carries, ``"target"``

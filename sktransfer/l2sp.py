@@ -19,7 +19,7 @@ from sktransfer.strategy import Strategy
 class L2SP(Strategy):
     """Fine-tuning with a penalty on the distance from the source's weights.
 
-    The penalty is ``alpha / 2 * |w - w_source|^2`` over the weights that came from the source (rows of the head
+    The penalty is ``alpha / 2 * |w - w_source|^2`` over the weights that came from the source (rows of a linear head
     for classes that the source knew are among them) and ``beta / 2 * |w|^2`` over those that did not.
 
     Parameters
@@ -54,8 +54,13 @@ class L2SP(Strategy):
                 raise ValueError(f"L2SP got {name}={value!r}; it must be a number of at least 0.")
         total: Any = 0.0
         for name, weight in weights.items():
-            if name in source:
-                total = total + self.alpha / 2 * (weight - source[name]).square().sum()
-            else:
+            start = source.get(name)
+            if start is None:
                 total = total + self.beta / 2 * weight.square().sum()
+            elif name.startswith("head."):  # single rows of the head may be new
+                known = torch.isfinite(start)
+                total = total + self.alpha / 2 * (weight - torch.where(known, start, weight)).square().sum()
+                total = total + self.beta / 2 * torch.where(known, torch.zeros_like(weight), weight).square().sum()
+            else:
+                total = total + self.alpha / 2 * (weight - start).square().sum()
         return total

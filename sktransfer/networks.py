@@ -16,7 +16,7 @@ from torch import nn
 
 _NETWORKS: dict[str, type[nn.Module]] = {}
 _LARGEST_ARGUMENT = 2**20  # refuse headers that ask for absurd sizes before anything is allocated
-_DEEPEST_NETWORK = 256
+_LONGEST_ARGUMENT = 256
 
 # Layers a stored nn.Sequential may hold, and the attributes that are also their constructor arguments.
 _LAYERS: dict[str, tuple[str, ...]] = {
@@ -66,7 +66,13 @@ def register_network(name: str) -> Callable[[type[nn.Module]], type[nn.Module]]:
     Raises
     ------
     ValueError
-        If `name` already belongs to another class.
+        If `name` already belongs to another class, or the constructor takes ``*args`` or ``**kwargs``.
+
+    Notes
+    -----
+    Register in a module that can be imported, not in ``__main__``: worker processes must know the name, too. Layers
+    that draw random numbers should be ``nn.Dropout`` or ``nn.Dropout1d`` to ``3d``, which draw from the generator of
+    the fit; others draw from torch's global one.
 
     Examples
     --------
@@ -90,6 +96,10 @@ def register_network(name: str) -> Callable[[type[nn.Module]], type[nn.Module]]:
             raise ValueError(f"register_network: the name {name!r} already belongs to {known.__qualname__}.")
         init = cls.__init__
         signature = inspect.signature(init)
+        if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in list(signature.parameters.values())[1:]):
+            raise ValueError(
+                f"register_network: {cls.__qualname__} must name the arguments of its constructor, without *."
+            )
 
         @functools.wraps(init)
         def recording_init(self: nn.Module, *args: Any, **kwargs: Any) -> None:
@@ -110,14 +120,23 @@ def register_network(name: str) -> Callable[[type[nn.Module]], type[nn.Module]]:
 def describe_network(network: nn.Module) -> dict[str, Any] | None:
     """Name and arguments from which `build_network` makes this network again; None if it cannot be named."""
     for name, cls in _NETWORKS.items():
-        if type(network) is cls:
-            arguments = json.loads(json.dumps(network.__dict__["_network_arguments"]))
+        if type(network) is cls and "_network_arguments" in network.__dict__:  # not if it is older than the name
+            arguments = json.loads(json.dumps(network.__dict__["_network_arguments"], default=_plain_number))
             return {"name": name, "arguments": arguments}
     if type(network) is nn.Sequential:
         layers = [_describe_layer(key, child) for key, child in network.named_children()]
         if all(layer is not None for layer in layers):
             return json.loads(json.dumps({"name": "sequential", "arguments": {"layers": layers}}))
     return None
+
+
+def _plain_number(value: Any) -> Any:
+    """Numpy's numbers as Python's; anything else cannot go into a file."""
+    if not hasattr(value, "item"):
+        raise TypeError(
+            f"A network argument of type {type(value).__name__} cannot be stored; use numbers, text, lists."
+        )
+    return value.item()
 
 
 def _describe_layer(key: str, layer: nn.Module) -> list[Any] | None:
@@ -151,9 +170,7 @@ def build_network(description: dict[str, Any]) -> nn.Module:
             "that registers it with register_network first."
         )
     _check_bounds(arguments)
-    if name == "sequential":
-        return _build_sequential(arguments["layers"])
-    return _NETWORKS[name](**arguments)
+    return _build_sequential(arguments["layers"]) if name == "sequential" else _NETWORKS[name](**arguments)
 
 
 def _build_sequential(layers: list[list[Any]]) -> nn.Sequential:
@@ -170,7 +187,7 @@ def _build_sequential(layers: list[list[Any]]) -> nn.Sequential:
 
 def _check_bounds(value: Any, depth: int = 0) -> None:
     if isinstance(value, dict | list | tuple):
-        if len(value) > _DEEPEST_NETWORK or depth > 16:
+        if len(value) > _LONGEST_ARGUMENT or depth > 16:
             raise ValueError(f"A network with {len(value)} parts at nesting {depth} is refused as too large.")
         for item in value.values() if isinstance(value, dict) else value:
             _check_bounds(item, depth + 1)

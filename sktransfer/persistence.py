@@ -1,8 +1,8 @@
 """Backbones on disk: one safetensors file, read in three steps: look, refuse, build.
 
 A file holds tensors and, in its header, the protocol number, the network's name and arguments, blocks, inputs,
-source, provenance and a checksum over all of it. Nothing is unpickled, and no memory is taken for weights before
-their shapes have been compared with the network that the header names.
+source, provenance and a checksum over all of it. Nothing is unpickled, the file's size bounds what is read, and no
+network is built before the shapes in the file have been compared with those that its description asks for.
 
 The protocol
 ------------
@@ -16,7 +16,7 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -189,15 +189,15 @@ def _digest(protocol: str, header: str, tensors: dict[str, np.ndarray]) -> str:
 
 def write_atomically(path: Path, content: bytes) -> Path:
     """Write a temporary file beside `path`, flush it to the disk, then rename it over `path`."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
-        with os.fdopen(handle, "wb") as stream:
+        with temporary.open("xb") as stream:  # permissions as for any new file
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
-            Path(temporary).unlink()
+            temporary.unlink()
         raise
     return path

@@ -16,8 +16,8 @@ class ProbeThenTune(Strategy):
     """First solve the head on the frozen backbone, then fine-tune all of it at a small rate.
 
     A random head distorts the features in the first steps of fine-tuning; a solved head does not. The result is the
-    average of the network before and after tuning, which keeps more of what the source knew. Recommended from about
-    ten labels a class on.
+    average of the network before and after tuning, which keeps more of what the source knew. It is what estimators do
+    by default when they have a backbone.
 
     Parameters
     ----------

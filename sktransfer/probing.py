@@ -20,7 +20,7 @@ class LinearProbing(Strategy):
     Parameters
     ----------
     pull : "auto" or float, default="auto"
-        Strength of the pull to where the head begins (source rows, imprinted rows); 0: none.
+        Strength of the pull to the source's rows (of new classes: to their mean); 0: none.
         ``"auto"`` chooses one between 0.001 and 1 from the labelled rows alone, by their evidence and leave-one-out
         likelihood; infinity keeps the source head as it is.
 

@@ -127,7 +127,10 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, Ba
             If a domain has no healthy row, or `X` cannot be used, for example for values beyond 1e30.
         """
         self._validate_params()
-        task = FitTask(self, X, y, 0)
+        with FitTask(self, X, y, 0):
+            return self._fit(X, y, sample_domain)
+
+    def _fit(self, X, y, sample_domain):
         X = check_rows(self, X, reset=True, allow_nan=self.missing == "impute")
         names = column_names(self, X.shape[1])
         refuse_larger_than(_LARGEST_MEASUREMENT, _WHO, X, names, "Drop the row, or mark such values as missing.")
@@ -154,7 +157,6 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, Ba
         self.typical_run_ = np.max(runs, axis=0)
         self._warn_of_lost_digits(X, names, stacklevel=4)
         self.missing_rule_ = "healthy centre of the column" if self.missing == "impute" else "error"
-        task.end()
         return self
 
     def fit_transform(self, X, y=None, sample_domain=None):

@@ -54,7 +54,7 @@ class Strategy(BaseEstimator):
         weights : mapping of str to tensor
             The parameters that learn now. Names begin with the block's name or with ``head``.
         source : mapping of str to tensor
-            The values that these parameters began with, for those that came from the source.
+            The source's values of those that came from it; NaN in rows of the head whose class it did not know.
         """
         return 0.0
 
@@ -70,6 +70,8 @@ class Strategy(BaseEstimator):
         return 1.0
 
     def __and__(self, other: Strategy) -> Strategy:
+        if not isinstance(other, Strategy):
+            return NotImplemented
         return Combined(self, other)
 
 

@@ -33,7 +33,7 @@ SIDEWAYS = {
     ("_fitting", "_assembly"),
     ("extractor", "from_scratch"),
     ("extractor", "module"),
-    ("extractor", "persistence"),
+    ("from_scratch", "persistence"),
     ("_persisted", "module"),
     ("mlp", "networks"),
     ("_state", "exceptions"),
