@@ -69,7 +69,7 @@ def test_callbacks_see_labels_without_weights_and_the_last_epoch():
 
     counter = Counter(accuracy, on_train=True, use_caching=False)
     small = FromScratch(arguments={"hidden_layer_sizes": (64,)})
-    model = TransferClassifier(small, lr=0.02, callbacks=[counter], random_state=0).fit(X, y)
+    model = TransferClassifier(small, lr=0.02, batch_size=64, callbacks=[counter], random_state=0).fit(X, y)
     assert model.n_iter_ < 500  # ended by the loss
     assert counter.epochs == model.n_iter_
 
