@@ -111,8 +111,11 @@ def main():
     target = load_target()
     print(f"backbone: {backbone}")
     print(f"target: {len(target.y_pool)} rows to draw labels from, {len(target.y_test)} rows of other runs to score on")
-    source_score = balanced_accuracy_score(target.y_test, SourceAsItIs(backbone, target.scaler).predict(target.X_test))
-    print(f"source network as it is, no label: balanced accuracy {source_score:.3f}\n")
+    predicted = SourceAsItIs(backbone, target.scaler).predict(target.X_test)
+    source_score = balanced_accuracy_score(target.y_test, predicted)
+    print(f"source network as it is, no label: balanced accuracy {source_score:.3f}; recall by class:")
+    recall = {str(label): (predicted[target.y_test == label] == label).mean() for label in np.unique(target.y_test)}
+    print("  " + ", ".join(f"{label.split('-')[0]} {value:.2f}" for label, value in recall.items()) + "\n")
 
     searched = search(target, backbone)
     best = {key.split("__")[1]: value for key, value in searched.best_params_.items()}
