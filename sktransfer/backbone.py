@@ -23,6 +23,8 @@ from sktransfer.card import Inputs, Source
 from sktransfer.exceptions import DataQualityWarning, ModelFileError
 from sktransfer.networks import describe_network
 
+STATE_FORMAT = 1
+
 
 class Backbone:
     """A pretrained network up to its features: immutable, shared by clones, never trained in place.
@@ -95,6 +97,12 @@ class Backbone:
         self.n_features_out = probe_width(modules, inputs.n)
         if source is not None:
             source.check(self.n_features_out)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # shared by clones and threads: what one of them changed, all would see
+        if not name.startswith("_") and name in self.__dict__:
+            raise AttributeError(f"A Backbone is immutable; use backbone.describe({name}=...) for a changed one.")
+        super().__setattr__(name, value)
 
     @property
     def network(self) -> dict[str, Any] | None:
@@ -169,6 +177,7 @@ class Backbone:
                 "register_network, or use an nn.Sequential of standard layers."
             )
         return {
+            "format": STATE_FORMAT,
             "network": self._description,
             "blocks": list(self._block_names),
             "weights": self._weights,
@@ -179,6 +188,11 @@ class Backbone:
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        if not isinstance(state.get("format"), int) or state["format"] > STATE_FORMAT:
+            raise ModelFileError(
+                f"This backbone was written in state format {state.get('format')!r}; this version reads up to "
+                f"{STATE_FORMAT}. Upgrade sktransfer."
+            )
         names = tuple(state["blocks"])
         modules = build_blocks(state["network"], names, state["weights"])
         inputs = Inputs(**{**state["inputs"], **{k: _tuple(state["inputs"][k]) for k in ("names", "units")}})

@@ -25,7 +25,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
 from sktransfer._state import Weights
-from sktransfer.backbone import Backbone
+from sktransfer.backbone import STATE_FORMAT, Backbone
 from sktransfer.exceptions import ModelFileError
 
 PROTOCOL = 1
@@ -165,7 +165,7 @@ def _check_protocol(file: Path, text: str | None) -> None:
 
 
 def _build(header: dict[str, Any], tensors: dict[str, np.ndarray]) -> Backbone:
-    state = dict(header)
+    state = {**header, "format": STATE_FORMAT}
     for part, fields in _ARRAY_FIELDS.items():
         if state[part] is not None:
             values = dict(state[part])

@@ -20,6 +20,7 @@ from sktransfer import (
     TransferClassifier,
 )
 from sktransfer.backbone import compare_columns
+from sktransfer.exceptions import ModelFileError
 from tests.helpers import moons, small_backbone, width_free_backbone
 
 
@@ -238,3 +239,13 @@ def test_width_and_order_of_columns_are_compared_by_name():
         compare_columns("Model", backbone, 4, ["q", "p", "T", "n"])
     with pytest.raises(ValueError, match=r"3 features.*'pump_a'.*pretrained on 4.*Missing: \['n'\]"):
         compare_columns("Model", backbone, 3, ["p", "q", "T"])
+
+
+def test_a_backbone_is_immutable_and_a_newer_format_is_refused():
+    backbone = small_backbone(max_epochs=2)
+    with pytest.raises(AttributeError, match="describe"):
+        backbone.name = "other"
+    assert backbone.describe(name="other").name == "other"
+    state = {**backbone.__getstate__(), "format": 99}
+    with pytest.raises(ModelFileError, match="format 99"):
+        object.__new__(Backbone).__setstate__(state)
