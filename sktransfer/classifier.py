@@ -163,6 +163,13 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         ndarray of shape (n_samples, n_classes)
             Rows sum to one. Rows far outside everything seen in training are mixed with equal shares, so that they
             are never reported as certain; a warning tells how many.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            If columns differ from those of ``fit``, a cell is missing or infinite, or there is no row.
         """
         outputs, trust = self._outputs(X)
         probabilities = softmax(outputs, axis=1)
@@ -187,6 +194,11 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         Returns
         -------
         ndarray of shape (n_samples,)
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As :meth:`predict_proba`.
         """
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]

@@ -132,6 +132,13 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            If columns differ from those of ``fit``, a cell is missing or infinite, or there is no row.
         """
         outputs, trust = self._outputs(X)
         warn_of_range(type(self).__name__, trust)
