@@ -32,7 +32,7 @@ _TIMES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.ti
 _TIME_COLUMN = "{} got X with the time column {!r}. Drop or encode it."
 
 
-def check_rows(estimator: Any, X: Any, *, reset: bool, allow_nan: bool = False, allow_nd: bool = False) -> np.ndarray:
+def check_rows(estimator: Any, X: Any, *, reset: bool, allow_nan: bool = False) -> np.ndarray:
     """Turn `X` into a float32 or float64 array, or say which column is in the way.
 
     Parameters
@@ -45,8 +45,6 @@ def check_rows(estimator: Any, X: Any, *, reset: bool, allow_nan: bool = False, 
         True in ``fit``, False where columns must equal those of ``fit``.
     allow_nan : bool, default=False
         Whether NaN (not infinity) may stay.
-    allow_nd : bool, default=False
-        Whether windows of shape (n_samples, n_channels, window_length) may come.
 
     Raises
     ------
@@ -62,19 +60,15 @@ def check_rows(estimator: Any, X: Any, *, reset: bool, allow_nan: bool = False, 
     if not reset:
         _compare_columns(who, estimator, X)
     _refuse_unusable_columns(who, X)
-    if not allow_nd and getattr(X, "ndim", 2) == 3:
+    if type(X).__module__.startswith("polars") and hasattr(X, "schema"):
+        # scikit-learn 1.6 does not see the column names of polars 2
+        X = pd.DataFrame({name: X[name].to_numpy() for name in X.columns})
+    if getattr(X, "ndim", 2) == 3:
         raise ValueError(
             f"Found array with dim 3. {who} expected <= 2 dimensions: rows of a table. For windows of sensor "
             "signals use a backbone that was pretrained on windows, or flatten each window into one row."
         )
-    array = validate_data(
-        estimator,
-        X,
-        reset=reset,
-        dtype=[np.float64, np.float32],
-        ensure_all_finite=False,
-        allow_nd=allow_nd,
-    )
+    array = validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False)
     _refuse_non_finite(who, estimator, array, allow_nan)
     return array
 
