@@ -27,6 +27,7 @@ from sktransfer import (
     TransferRegressor,
     _persisted,
     _state,
+    save_backbone,
 )
 from sktransfer._state import Weights, minor_versions
 from tests.helpers import moons, small_backbone
@@ -109,6 +110,17 @@ def test_parameters_set_after_the_fit_do_not_change_what_was_fitted(fitted, back
     )
     np.testing.assert_array_equal(model.predict_proba(X), fitted.predict_proba(X))
     np.testing.assert_array_equal(by_pickle(model).predict_proba(X), fitted.predict_proba(X))
+
+
+def test_a_tuned_pipeline_holds_its_weights_and_those_of_its_source_unless_it_names_the_source(tmp_path):
+    X, y = moons(100)
+    recipe = FromScratch(arguments={"hidden_layer_sizes": (256, 256, 256)})
+    source = TransferClassifier(recipe, max_epochs=1, random_state=0).fit(X, y).backbone_
+    file = save_backbone(source, tmp_path / "source.safetensors")
+    for backbone, held in ((source, 2 * source.nbytes), (str(file), source.nbytes)):
+        pipeline = make_pipeline(BaselineScaler(), TransferClassifier(backbone, max_epochs=2)).fit(X, y)
+        joblib.dump(pipeline, tmp_path / "model.joblib")
+        assert (tmp_path / "model.joblib").stat().st_size <= 1.2 * held + 30_000
 
 
 def test_a_frozen_backbone_is_written_once(tmp_path):
