@@ -39,6 +39,7 @@ _HOMES = {
     "GradualUnfreezing": "gradual",
     "LayerDecay": "layer_decay",
     "L2SP": "l2sp",
+    "WeightDecay": "weight_decay",
     "MLP": "mlp",
     "register_network": "networks",
     "ModelFileError": "exceptions",

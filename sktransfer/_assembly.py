@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from sktransfer._features import FrozenFeatures
 from sktransfer._parameters import InvalidParameterError
 from sktransfer._rows import TrainingRows
 from sktransfer._tasks import Classification, Regression
@@ -26,7 +27,7 @@ from sktransfer.strategy import Strategy
 
 @dataclass
 class Assembly:
-    r"""What a fit begins with, parameters resolved."""
+    """What a fit begins with, parameters resolved."""
 
     backbone: Backbone
     strategy: Strategy
@@ -34,6 +35,7 @@ class Assembly:
     module: TransferModule
     scratch: bool
     seed: int
+    frozen: FrozenFeatures
     features: Any = None  # ndarray, standardised, where the head begins from them
 
     @property
@@ -41,10 +43,12 @@ class Assembly:
         """Whether the strategy asks for a solved head and the head can be solved."""
         return self.strategy.probe() is not None and isinstance(self.head, LinearHead)
 
-    @property
-    def n_blocks(self) -> int:
-        """Number of blocks."""
-        return len(self.module.blocks)
+    def run_features(self) -> np.ndarray:
+        """Features of the rows by the blocks as they came, float64."""
+        module, n_blocks = self.module, len(self.module.blocks)
+        if not self.frozen.fits(module, n_blocks):
+            return module.run_features(self.frozen.X).astype(np.float64)
+        return self.frozen.after(module, n_blocks, module.device).cpu().numpy().astype(np.float64)
 
 
 def feature_statistics(features: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -64,7 +68,7 @@ def begin_head(assembly: Assembly, rows: TrainingRows, task: Classification | Re
     network = assembly.module.head
     init, normalize = check_head(assembly)
     needs_features = normalize == "target" or assembly.solvable or init in ("auto", "source", "imprint")
-    features = assembly.module.run_features(rows.X).astype(np.float64) if needs_features else None
+    features = assembly.run_features() if needs_features else None
     width = network.standardize.mean.numel()
     mean, scale = np.zeros(width), np.ones(width)
     if normalize == "source" and assembly.backbone.source is not None:
@@ -149,7 +153,7 @@ def source_weights(assembly: Assembly, task: Classification | Regression) -> dic
         W, b, known = task.source_rows(check_head(assembly)[0], _source_on(assembly), output.in_features)
         W[~known], b[~known] = np.nan, np.nan
         for name, value in (("head.output.weight", W), ("head.output.bias", b)):
-            source[name] = torch.as_tensor(value, dtype=torch.float32, device=assembly.module.device)
+            source[name] = torch.as_tensor(value, dtype=output.weight.dtype, device=assembly.module.device)
     return source
 
 

@@ -14,62 +14,17 @@ from __future__ import annotations
 
 import dis
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from skorch import NeuralNet
 from torch import nn
 
+from sktransfer._features import FrozenFeatures
+from sktransfer._plan import BatchOrder, Plan, Rows, cosine, diverged, diverged_weight
 from sktransfer._random import private_dropout
-from sktransfer._rows import count_batches
-from sktransfer.module import TransferModule, in_chunks
-from sktransfer.strategy import Strategy
-
-_WEIGHT_DECAY = 0.01  # decoupled, a step: lr * decay * weight
-
-
-@dataclass
-class Rows:
-    """What a fit trains on: inputs, encoded labels, and weights of mean 1, all tensors on one device."""
-
-    X: torch.Tensor
-    y: torch.Tensor
-    weight: torch.Tensor
-
-
-@dataclass
-class Plan:
-    """How a fit trains; everything that is not data or network.
-
-    Parameters
-    ----------
-    loss : callable
-        ``loss(outputs, y)`` of shape (n_samples,), before weighting.
-    source : dict of str to tensor
-        Weights that came from the source, by parameter name.
-    decay : bool
-        Whether matrices decay; a pretrained network's do not, they would drift away from the source.
-    stop_loss : float
-        Training ends when an epoch's mean loss is below it: nothing is left to learn.
-    on_epoch : callable
-        Called after each epoch with its number and mean loss; returns True to stop.
-    """
-
-    strategy: Strategy
-    max_epochs: int
-    lr: float
-    batch_size: int
-    seed: int
-    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-    source: dict[str, torch.Tensor]
-    callbacks: list[Any] | None = None
-    verbose: int = 0
-    on_epoch: Callable[[int, float], bool] = lambda epoch, loss: False
-    stop_loss: float = 0.0
-    decay: bool = True
+from sktransfer.module import TransferModule
 
 
 class _StopTraining(Exception):
@@ -77,26 +32,17 @@ class _StopTraining(Exception):
 
 
 class _Batches:
-    """Batches as slices of tensors, permuted once an epoch by a private generator.
+    """Batches as slices of tensors."""
 
-    Rows are cut into batches of nearly equal size, so that no batch is ever a single row, which BatchNorm could
-    not normalise.
-    """
-
-    def __init__(self, rows: Rows, batch_size: int, generator: torch.Generator):
-        self.rows, self.generator = rows, generator
-        n_rows = len(rows.X)
-        self.n_batches = count_batches(n_rows, batch_size)
-        self.bounds = [n_rows * i // self.n_batches for i in range(self.n_batches + 1)]
+    def __init__(self, rows: Rows, order: BatchOrder):
+        self.rows, self.order = rows, order
 
     def __len__(self) -> int:
-        return self.n_batches
+        return len(self.order)
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]]:
         rows = self.rows
-        order = torch.randperm(len(rows.X), generator=self.generator).to(rows.X.device)
-        for start, stop in zip(self.bounds, self.bounds[1:], strict=False):
-            index = order[start:stop]
+        for index in self.order.draw(rows.X.device):
             yield rows.X[index], (rows.y[index], rows.weight[index])
 
 
@@ -127,22 +73,20 @@ class TransferNet(NeuralNet):
 
     def get_iterator(self, dataset: Rows, training: bool = False) -> _Batches:
         """Batches by slicing."""
-        return _Batches(dataset, self.plan.batch_size, self.generator_)
+        return _Batches(dataset, self.order_)
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> TransferNet:
-        """One group of parameters for each depth, at the rate that the strategy answers."""
-        groups: list[dict[str, Any]] = []
+        """One group of parameters for each rate and decay that the strategy answers."""
+        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+        strategy = self.plan.strategy
         for depth, parameters in self.module_.groups():
-            lr = self.plan.lr * self.plan.strategy.rate(depth)
-            # decay shrinks matrices; biases and normalisation have nothing to gain from it
-            for decay, part in (
-                (_WEIGHT_DECAY, [p for p in parameters.values() if p.ndim > 1]),
-                (0.0, [p for p in parameters.values() if p.ndim <= 1]),
-            ):
-                if part:
-                    groups.append({"params": part, "lr": lr, "weight_decay": decay if self.plan.decay else 0.0})
-        self.optimizer_ = torch.optim.AdamW(groups, lr=self.plan.lr, fused=True)
-        self.base_rates_ = [group["lr"] for group in groups]
+            lr, decay = self.plan.lr * strategy.rate(depth), strategy.shrinkage()
+            for parameter in parameters.values():
+                # decay shrinks matrices; biases and normalisation have nothing to gain from it
+                groups.setdefault((lr, decay if parameter.ndim > 1 else 0.0), []).append(parameter)
+        options = [{"params": part, "lr": lr, "weight_decay": decay} for (lr, decay), part in groups.items()]
+        self.optimizer_ = torch.optim.AdamW(options, lr=self.plan.lr, fused=True)
+        self.base_rates_ = [lr for lr, _ in groups]
         return self
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
@@ -190,31 +134,29 @@ class TransferNet(NeuralNet):
         if iterator is None:
             return
         self.module_.train()
-        total, n_rows = torch.zeros((), device=self.rows.X.device), 0
+        losses, sizes = [], []
         for number, batch in enumerate(iterator):
             self._set_rate((self.epoch_ + number / len(iterator)) / self.plan.max_epochs)
             plain = (batch[0], batch[1][0])  # callbacks know rows and labels, not weights
             if self.callbacks_:
                 self.notify("on_batch_begin", batch=plain, training=training)
             step = step_fn(batch)
-            total, n_rows = total + step["loss"] * len(batch[0]), n_rows + len(batch[0])
+            losses.append(step["loss"])
+            sizes.append(len(batch[0]))
             if self.callbacks_:
                 self.history.record_batch(f"{prefix}_loss", float(step["loss"]))
-                self.history.record_batch(f"{prefix}_batch_size", len(batch[0]))
+                self.history.record_batch(f"{prefix}_batch_size", sizes[-1])
                 self.notify("on_batch_end", batch=plain, training=training, **step)
-        mean = float(total) / n_rows
+        mean = float(torch.stack(losses) @ torch.tensor(sizes, dtype=losses[0].dtype, device=losses[0].device))
+        mean /= sum(sizes)
         if not math.isfinite(mean):
-            raise ValueError(
-                f"The loss is not finite in epoch {self.epoch_ + 1}: training diverged with lr={self.plan.lr:g}. "
-                "Lower lr, or check the scale of X."
-            )
+            raise diverged(self.plan.lr, self.epoch_)
         self.history.record(f"{prefix}_loss", mean)
         self.history.record("frozen_blocks", self.module_.n_frozen)
         self._report(mean)
 
     def _set_rate(self, progress: float) -> None:
-        """Cosine decay from the first step to the last."""
-        factor = 0.5 * (1.0 + math.cos(math.pi * progress))
+        factor = cosine(progress)
         for group, base in zip(self.optimizer_.param_groups, self.base_rates_, strict=True):
             group["lr"] = base * factor
 
@@ -227,11 +169,21 @@ class TransferNet(NeuralNet):
         self.stop_ = self.plan.on_epoch(self.epoch_ - 1, loss) or loss < self.plan.stop_loss
 
 
-def train(module: TransferModule, rows: Rows, plan: Plan) -> list[dict[str, Any]]:
+def train(module: TransferModule, frozen: FrozenFeatures, rows: Rows, plan: Plan) -> list[dict[str, Any]]:
     """Train `module` in place and return one record an epoch.
 
     Frozen blocks are run once for each run of epochs with the same frozen depth, in inference mode, and what is
     above them trains on the result.
+
+    Parameters
+    ----------
+    module : TransferModule
+        Changed in place.
+    frozen : FrozenFeatures
+        Outputs of the blocks as they are in `module` now, for the same rows.
+    rows : Rows
+        Inputs of the first block, labels and weights.
+    plan : Plan
 
     Raises
     ------
@@ -252,40 +204,33 @@ def train(module: TransferModule, rows: Rows, plan: Plan) -> list[dict[str, Any]
     )
     with private_dropout(module, generator):
         net.initialize()
-        # batches are drawn on the CPU, so that CPU and CUDA see the same ones
-        net.generator_ = torch.Generator().manual_seed(plan.seed)
+        net.order_ = BatchOrder(len(rows.X), plan.batch_size, plan.seed)
         net.epoch_ = 0
         net.stop_ = False
         try:
             net.notify("on_train_begin", X=rows.X, y=rows.y)
-            _run_phases(net, plan, len(module.blocks))
+            _run_phases(net, frozen)
         except _StopTraining:
             module.eval()  # asked for by a callback or by the loss; the epochs so far count
         net.notify("on_train_end", X=rows.X, y=rows.y)
     module.eval()
     if not all(bool(torch.isfinite(p).all()) for p in module.state_dict().values()):
-        raise ValueError(f"Training diverged with lr={plan.lr:g}: a weight is not finite. Lower lr.")
-    return [{k: v for k, v in epoch.items() if k != "batches"} for epoch in net.history]
+        raise diverged_weight(plan.lr)
+    # an epoch that a callback ended half-way has no loss of its own
+    finished = [epoch for epoch in net.history if "train_loss" in epoch]
+    return [{k: v for k, v in epoch.items() if k != "batches"} for epoch in finished]
 
 
-def _run_phases(net: TransferNet, plan: Plan, n_blocks: int) -> None:
-    depths = (plan.strategy.n_frozen(epoch, n_blocks) for epoch in range(plan.max_epochs))
-    for n_frozen, epochs in groupby(depths):
-        net.module_.freeze(n_frozen)
-        net.start_ = n_frozen
-        net.learning_ = {name: p for _, group in net.module_.groups() for name, p in group.items() if p.requires_grad}
-        X = prefix_features(net.module_, net.rows.X, n_frozen)
-        net.rows_of_phase_ = Rows(X, net.rows.y, net.rows.weight)
-        net.fit_loop(None, epochs=len(list(epochs)))
-
-
-def prefix_features(module: TransferModule, X: torch.Tensor, n_frozen: int) -> torch.Tensor:
-    """What the first `n_frozen` blocks return for `X`, in inference mode and in chunks."""
-    if n_frozen == 0:
-        return X
-    module.eval()
-    with torch.no_grad():
-        return torch.cat([module.features(X[rows], stop=n_frozen) for rows in in_chunks(len(X))])
+def _run_phases(net: TransferNet, frozen: FrozenFeatures) -> None:
+    module, rows, device = net.module_, net.rows, net.rows.X.device
+    for n_frozen, n_epochs in net.plan.phases(len(module.blocks)):
+        module.freeze(n_frozen)
+        net.learning_ = {name: p for _, group in module.groups() for name, p in group.items() if p.requires_grad}
+        # beyond the budget of memory the frozen blocks run for every batch, in inference mode all the same
+        net.start_ = n_frozen if frozen.fits(module, n_frozen) else 0
+        net.rows_of_phase_ = Rows(frozen.after(module, net.start_, device), rows.y, rows.weight)
+        net.fit_loop(None, epochs=n_epochs)
+        frozen = frozen.below(n_frozen)
 
 
 def _was_raised_by(interrupt: KeyboardInterrupt, callbacks: list[Any]) -> bool:

@@ -20,7 +20,7 @@ from sktransfer.exceptions import ModelFileError, ModelVersionWarning
 from sktransfer.module import TransferModule
 
 STATE_FORMAT = 1
-_TRANSIENT = ("module_", "device_", "_skl_callbacks", "_backbone", "_task", "_parent_callback_ctx")
+_TRANSIENT = ("module_", "device_", "_skl_callbacks", "_parent_callback_ctx")
 
 
 class ArrayState:

@@ -12,6 +12,7 @@ import pandas as pd
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, column_or_1d, validate_data
 
+from sktransfer._precision import number_format
 from sktransfer._quality import warn_of_quality, warn_of_single_rows
 
 __all__ = [
@@ -204,7 +205,7 @@ def to_float32(who: str, array: np.ndarray, names: list[str]) -> np.ndarray:
         If a value is so large that a float32 network would answer NaN.
     """
     refuse_larger_than(LARGEST_INPUT, who, array, names, "Put a scaler that clips in front, such as BaselineScaler().")
-    return np.ascontiguousarray(array, dtype=np.float32)
+    return np.ascontiguousarray(array, dtype=number_format())
 
 
 def refuse_larger_than(limit: float, who: str, array: np.ndarray, names: list[str], mend: str) -> None:

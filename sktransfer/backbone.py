@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -144,12 +145,20 @@ class Backbone:
         other._set(self._description, self._block_names, self._modules, self._weights, **fields)
         return other
 
-    def retrained(self, modules: Iterable[nn.Module], n_frozen: int, **fields: Any) -> Backbone:
-        """The backbone with other weights above the first `n_frozen` blocks, which are shared with it."""
+    def moved(self, modules: Iterable[nn.Module]) -> list[bool]:
+        """Of each block, whether its weights in `modules` are others than the backbone's, to the last bit."""
+        pairs = zip(self._weights, modules, strict=True)
+        return [not _equal(weights, module.state_dict()) for weights, module in pairs]
+
+    def retrained(self, modules: Iterable[nn.Module], moved: Sequence[bool], **fields: Any) -> Backbone:
+        """The backbone with the blocks that `moved` from `modules`; the others are shared with it."""
         other = object.__new__(Backbone)
-        upper = [copy.deepcopy(m).eval().requires_grad_(False).to("cpu") for m in list(modules)[n_frozen:]]
-        weights = [*self._weights[:n_frozen], *(weights_of(m) for m in upper)]
-        other._set(self._description, self._block_names, [*self._modules[:n_frozen], *upper], weights, **fields)
+        blocks, weights = list(self._modules), list(self._weights)
+        for i, module in enumerate(modules):
+            if moved[i]:
+                blocks[i] = copy.deepcopy(module).eval().requires_grad_(False).to("cpu")
+                weights[i] = weights_of(blocks[i])
+        other._set(self._description, self._block_names, blocks, weights, **fields)
         return other
 
     def __repr__(self) -> str:
@@ -254,6 +263,10 @@ def _compare_with_forward(backbone: Backbone, network: nn.Module) -> None:
             "Backbone: the network's children, applied in order, do not reproduce its forward(). Name the blocks "
             "with blocks=[...] so that each takes the output of the one before."
         )
+
+
+def _equal(weights: Mapping[str, np.ndarray], tensors: Mapping[str, torch.Tensor]) -> bool:
+    return all(np.array_equal(weights[key], tensor.cpu().numpy(), equal_nan=True) for key, tensor in tensors.items())
 
 
 def _fields(record: Inputs | Source) -> dict[str, Any]:

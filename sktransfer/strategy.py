@@ -9,6 +9,7 @@ acts on them::
     penalty(weights, source)   pulled back to the source     0      sum
     probe()                    head solved before epoch 0   None    first that is not None
     share()                    share of the change kept      1      product
+    shrinkage()                shrinking of matrices         0      sum
 
 Because the neutral answers are the identities of these combinations, strategies combine with ``&`` without
 special cases, and the neutral strategy itself is full fine-tuning.
@@ -69,6 +70,10 @@ class Strategy(BaseEstimator):
         """How far the weights go from where training by epochs began to where it ended; 1: all the way."""
         return 1.0
 
+    def shrinkage(self) -> float:
+        """Share by which matrices that learn shrink in each step, relative to their learning rate."""
+        return 0.0
+
     def __and__(self, other: Strategy) -> Strategy:
         if not isinstance(other, Strategy):
             return NotImplemented
@@ -81,8 +86,8 @@ class Combined(Strategy):
     Parameters
     ----------
     first, second : Strategy
-        Their answers combine by maximum (frozen blocks), product (rates, share), sum (penalty) and the first that is
-        not None (probe).
+        Their answers combine by maximum (frozen blocks), product (rates, share), sum (penalty, shrinkage) and the first
+        that is not None (probe).
     """
 
     def __init__(self, first: Strategy, second: Strategy):
@@ -109,6 +114,10 @@ class Combined(Strategy):
     def share(self) -> float:
         """Product of both answers."""
         return self.first.share() * self.second.share()
+
+    def shrinkage(self) -> float:
+        """Sum of both answers."""
+        return self.first.shrinkage() + self.second.shrinkage()
 
 
 def count_frozen(n_frozen_blocks: int | str, n_blocks: int) -> int:

@@ -19,18 +19,26 @@ MODULES = {path.stem: path for path in sorted(PACKAGE.glob("*.py")) if path.stem
 # Arrows point down. Modules on one floor do not know each other, except along SIDEWAYS.
 FLOORS = {
     6: {"classifier", "regressor"},
-    5: {"_fitting", "_assembly"},
-    4: {"_net", "_tasks"},
+    5: {"_fitting", "_training", "_assembly"},
+    4: {"_net", "_tasks", "_features", "_plan"},
     3: {"module", "extractor", "persistence", "from_scratch", "_persisted", "_range"},
-    2: {"backbone", "scaling", "fine_tuning", "probing", "probe_then_tune", "gradual", "layer_decay", "l2sp"},
+    2: {
+        "backbone", "scaling", "fine_tuning", "probing", "probe_then_tune", "gradual", "layer_decay", "l2sp",
+        "weight_decay",
+    },
     1: {
         "strategy", "head", "networks", "card", "mlp", "exceptions", "_validation", "_parameters", "_quality",
         "_random", "_threads", "_state", "_rows", "_solver", "_device", "_callbacks", "_blocks",
+        "_precision",
     },
 }  # fmt: skip
 SIDEWAYS = {
     ("probe_then_tune", "probing"),
-    ("_fitting", "_assembly"),
+    ("_fitting", "_training"),
+    ("_training", "_assembly"),
+    ("_net", "_features"),
+    ("_net", "_plan"),
+    ("_validation", "_precision"),
     ("extractor", "from_scratch"),
     ("extractor", "module"),
     ("from_scratch", "persistence"),

@@ -17,6 +17,7 @@ from sktransfer import (
     OutOfRangeWarning,
     ProbeThenTune,
     TransferClassifier,
+    WeightDecay,
 )
 from sktransfer._rows import TrainingRows
 from sktransfer._tasks import Classification
@@ -198,7 +199,7 @@ def test_an_mlp_head_learns_on_blocks_that_do_not(backbone):
 
 def test_without_a_strategy_a_backbone_is_probed_then_tuned_and_a_recipe_is_trained(backbone):
     X, y = few()
-    for start, strategy in ((backbone, ProbeThenTune()), (SMALL, FineTuning(0))):
+    for start, strategy in ((backbone, ProbeThenTune()), (SMALL, WeightDecay(0.01))):
         model = TransferClassifier(start, max_epochs=3, random_state=0)
         expected = clone(model).set_params(strategy=strategy).fit(X, y).predict_proba(X)
         np.testing.assert_array_equal(model.fit(X, y).predict_proba(X), expected)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from skorch.callbacks import Callback, EarlyStopping
 
-from sktransfer import FromScratch, TransferClassifier
+from sktransfer import FineTuning, FromScratch, ProbeThenTune, TransferClassifier
 from tests.helpers import moons
 
 SMALL = FromScratch(arguments={"hidden_layer_sizes": (16, 8)})
@@ -76,3 +76,20 @@ def test_early_stopping_stops_and_restores_the_best_weights():
         np.testing.assert_array_equal(value.numpy(), keeper.states[best][key].numpy())
     last = keeper.states[-1]["head.output.weight"].numpy()
     assert not np.array_equal(model.module_.head.output.weight.numpy(), last)
+
+
+@pytest.mark.parametrize("strategy", [FineTuning(), ProbeThenTune()])
+def test_a_stop_in_the_middle_of_the_first_epoch_keeps_the_weights_of_that_moment(strategy):
+    class StopsAtTheSecondBatch(Callback):
+        def on_batch_end(self, net, **kwargs):
+            self.n_batches = getattr(self, "n_batches", 0) + 1
+            if self.n_batches == 2:
+                raise KeyboardInterrupt
+
+    X, y = moons(200)
+    backbone = TransferClassifier(SMALL, max_epochs=2, random_state=0).fit(X, y).backbone_
+    stop = StopsAtTheSecondBatch()
+    model = TransferClassifier(backbone, strategy=strategy, callbacks=[stop], max_epochs=5, random_state=0).fit(X, y)
+    assert [record for record in model.history_ if "train_loss" in record] == []
+    assert backbone.moved(model.module_.blocks) == [True, True]
+    assert model.backbone_.moved(model.module_.blocks) == [False, False]  # what is handed on is what predicts

@@ -1,0 +1,220 @@
+"""What happens between checked rows and a fitted estimator: assemble, train, remember.
+
+::
+
+    backbone --assemble--> TransferModule: copied blocks + a head that begins where the source ended
+                               |
+             --train-->    head solved, then epochs, as the strategy answers
+                               |
+             --remember--> module_, backbone_, history_, ...
+
+The functions take the estimator for its parameters; `BatchedGridSearchCV` uses the first and the last of them too.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+
+from sktransfer._assembly import Assembly, average, begin_head, solve_head, source_of, source_weights
+from sktransfer._callbacks import FitTask
+from sktransfer._device import resolve_device
+from sktransfer._features import FrozenFeatures
+from sktransfer._persisted import share_blocks
+from sktransfer._plan import Plan, Rows
+from sktransfer._precision import number_format
+from sktransfer._random import build_seeded, draw_seed
+from sktransfer._rows import TrainingRows
+from sktransfer._tasks import Classification, Regression
+from sktransfer.backbone import compare_columns
+from sktransfer.card import Inputs
+from sktransfer.from_scratch import resolve_backbone
+from sktransfer.head import LinearHead
+from sktransfer.module import TransferModule, as_tensor
+from sktransfer.probe_then_tune import ProbeThenTune
+from sktransfer.probing import LinearProbing
+from sktransfer.strategy import Strategy
+from sktransfer.weight_decay import WeightDecay
+
+# ---- assemble
+
+
+def assemble(
+    estimator: Any,
+    rows: TrainingRows,
+    task: Classification | Regression,
+    frozen: FrozenFeatures | None = None,
+    seed: int | None = None,
+) -> Assembly:
+    """Backbone, strategy and head of one fit, with the head where it begins.
+
+    Parameters
+    ----------
+    estimator : TransferClassifier or TransferRegressor
+        Checked by its ``_check``.
+    rows, task
+        What ``_check`` returned.
+    frozen : FrozenFeatures, optional
+        Outputs of the backbone for these rows, if several fits share them.
+    seed : int, optional
+        Drawn from ``random_state`` if not given.
+    """
+    seed = draw_seed(estimator.random_state) if seed is None else seed
+    backbone, scratch = resolve_backbone(estimator.backbone, rows.X.shape[1], seed)
+    names = getattr(estimator, "feature_names_in_", None)
+    compare_columns(type(estimator).__name__, backbone, rows.X.shape[1], names)
+    strategy = estimator.strategy
+    if strategy is None:
+        strategy = WeightDecay() if scratch else ProbeThenTune()
+    head = estimator.head if estimator.head is not None else LinearHead()
+    device, dtype = resolve_device(estimator.device), torch.from_numpy(np.empty(0, number_format())).dtype
+    network = build_seeded(lambda: head.build(backbone.n_features_out, task.n_outputs), seed)
+    module = TransferModule(backbone.copy_blocks(), network, backbone.blocks, keep_statistics=not scratch)
+    module = module.to(device, dtype).eval()
+    assembly = Assembly(backbone, strategy, head, module, scratch, seed, frozen or FrozenFeatures(rows.X))
+    begin_head(assembly, rows, task)
+    return assembly
+
+
+# ---- train
+
+
+@dataclass
+class Schedule:
+    """What is done in one fit, in order.
+
+    Parameters
+    ----------
+    pull : float, "auto" or None
+        Strength with which the head is solved first; None: it is not solved.
+    strategies : list of Strategy
+        What trains by epochs after it, each from the beginning of the rate's cosine.
+    share : float
+        How much of the change by the last of them is kept.
+    """
+
+    pull: float | str | None
+    strategies: list[Strategy]
+    share: float
+
+
+def schedule(assembly: Assembly, n_epochs: int) -> Schedule:
+    """What the strategy asks for, given the head and whether there is a source."""
+    strategy, n_blocks = assembly.strategy, len(assembly.module.blocks)
+    only_head = all(strategy.n_frozen(epoch, n_blocks) == n_blocks for epoch in range(n_epochs))
+    pull = strategy.probe()
+    # from scratch there is nothing worth keeping of where the weights began
+    share = 1.0 if assembly.scratch else strategy.share()
+    if pull is not None and isinstance(assembly.head, LinearHead):
+        return Schedule(pull, [] if only_head else [strategy], share)
+    if pull is not None and not only_head:
+        # a head that cannot be solved first trains on frozen blocks
+        return Schedule(None, [LinearProbing(), strategy], share)
+    return Schedule(None, [strategy], share)
+
+
+def train(
+    estimator: Any, assembly: Assembly, rows: TrainingRows, task: Classification | Regression
+) -> list[dict[str, Any]]:
+    """Train ``assembly.module`` in place; the records of its history."""
+    n_epochs = estimator._n_epochs(len(rows.X))
+    todo = schedule(assembly, n_epochs)
+    history = [] if todo.pull is None else [solve_head(assembly, rows, task, todo.pull)]
+    with FitTask(estimator, rows.X, rows.y, n_epochs * len(todo.strategies)) as progress:
+        for strategy in todo.strategies:
+            last = strategy is todo.strategies[-1]
+            before = copy.deepcopy(assembly.module.state_dict()) if last and todo.share < 1 else {}
+            plan = make_plan(estimator, assembly, task, strategy, len(rows.X))
+            plan.on_epoch = progress.epoch
+            history += _train_epochs(assembly, rows, plan)
+            if before:
+                average(assembly.module, before, todo.share)
+    warn_if_worse(type(estimator).__name__, history, estimator.lr, task.chance_loss)
+    return history
+
+
+def _train_epochs(assembly: Assembly, rows: TrainingRows, plan: Plan) -> list[dict[str, Any]]:
+    # skorch is imported when something trains by epochs, never for predict
+    from sktransfer import _net
+
+    return _net.train(assembly.module, assembly.frozen, as_tensors(rows, assembly), plan)
+
+
+def as_tensors(rows: TrainingRows, assembly: Assembly) -> Rows:
+    """The rows on the device, with weights of mean 1."""
+    X = assembly.frozen.rows(assembly.module.device)
+    y, weight = as_tensor(rows.y), as_tensor(rows.weight / rows.weight.mean())
+    return Rows(X, (y.to(X.dtype) if y.is_floating_point() else y).to(X.device), weight.to(X.device, X.dtype))
+
+
+def make_plan(
+    estimator: Any, assembly: Assembly, task: Classification | Regression, strategy: Strategy, n_rows: int
+) -> Plan:
+    """How `strategy` trains `n_rows` rows with the estimator's parameters."""
+    return Plan(
+        strategy=strategy,
+        max_epochs=estimator._n_epochs(n_rows),
+        lr=float(estimator.lr),
+        batch_size=estimator._batch_size(n_rows),
+        stop_loss=1e-3 if estimator.max_epochs == "auto" else 0.0,
+        seed=assembly.seed,
+        loss=task.loss,
+        source={} if assembly.scratch else source_weights(assembly, task),
+        callbacks=None if estimator.callbacks is None else list(estimator.callbacks),
+        verbose=int(estimator.verbose),
+    )
+
+
+def warn_if_worse(who: str, history: list[dict[str, Any]], lr: float, chance: float) -> None:
+    """Warn if training made it worse than knowing nothing; dropout alone makes a small loss go up and down."""
+    losses = [record["train_loss"] for record in history if "train_loss" in record]
+    if losses and losses[-1] > 2 * chance and (losses[-1] > losses[0] or losses[-1] > 1000 * chance):
+        warnings.warn(
+            f"{who}: the loss went from {losses[0]:.3g} to {losses[-1]:.3g}, where knowing nothing gives {chance:.3g}; "
+            f"lr={lr:g} is too large for these rows.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+
+
+# ---- remember
+
+
+def remember(estimator: Any, assembly: Assembly, history: list[dict[str, Any]], rows: TrainingRows, task: Any) -> Any:
+    """Give the estimator its fitted attributes; `assembly` is used up."""
+    module = assembly.module.eval().requires_grad_(False)
+    n_epochs = sum("train_loss" in record for record in history)
+    moved = assembly.backbone.moved(module.blocks)
+    estimator.device_ = str(module.device)
+    estimator.n_outputs_ = task.n_outputs
+    estimator._head_in_use = clone(assembly.head)  # parameters may be set after the fit
+    estimator.backbone_ = assembly.backbone.retrained(
+        module.blocks,
+        moved,
+        name="fitted",
+        inputs=_inputs(estimator, assembly.backbone.inputs, rows.X),
+        source=source_of(assembly, rows, task, moved=any(moved)),
+        provenance={"fitted_from": assembly.backbone.name, "n_samples": len(rows.X)},
+    )
+    shared = estimator.device_ == "cpu" and number_format() is np.float32  # as backbones are
+    estimator.module_ = share_blocks(module, estimator.backbone_._modules if shared else list(module.blocks))
+    estimator.history_ = history
+    estimator.n_iter_ = n_epochs or max((record.get("n_iter", 0) for record in history), default=0)
+    return estimator
+
+
+def _inputs(estimator: Any, inputs: Inputs, X: np.ndarray) -> Inputs:
+    """The backbone's inputs, with the names and the range of these rows."""
+    low, high = X.min(axis=0), X.max(axis=0)
+    if inputs.minimum is not None and inputs.maximum is not None and len(inputs.minimum) == len(low):
+        low, high = np.minimum(low, inputs.minimum), np.maximum(high, inputs.maximum)
+    names = getattr(estimator, "feature_names_in_", None)
+    names = inputs.names if names is None else tuple(str(name) for name in names)
+    return Inputs(inputs.n, names, inputs.units, inputs.scaling, low, high)
