@@ -24,6 +24,8 @@ _HOMES = {
     "TransferClassifier": "classifier",
     "TransferRegressor": "regressor",
     "FeatureExtractor": "extractor",
+    "BatchedGridSearchCV": "search",
+    "BatchedRandomizedSearchCV": "search",
     "Backbone": "backbone",
     "Inputs": "card",
     "Source": "card",

@@ -21,7 +21,7 @@ from sktransfer._tasks import Classification, Regression
 from sktransfer.backbone import Backbone
 from sktransfer.card import Source
 from sktransfer.head import HeadModule, LinearHead
-from sktransfer.module import TransferModule
+from sktransfer.module import TransferModule, in_chunks
 from sktransfer.strategy import Strategy
 
 
@@ -49,6 +49,13 @@ class Assembly:
         if not self.frozen.fits(module, n_blocks):
             return module.run_features(self.frozen.X).astype(np.float64)
         return self.frozen.after(module, n_blocks, module.device).cpu().numpy().astype(np.float64)
+
+    def outputs(self, rows: FrozenFeatures) -> np.ndarray:
+        """Outputs of the head on what the frozen blocks return for these rows, float64."""
+        module = self.module
+        with torch.inference_mode():
+            features = rows.after(module, len(module.blocks), module.device)
+            return np.concatenate([module.head(features[part]).double().cpu() for part in in_chunks(len(features))])
 
 
 def feature_statistics(features: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

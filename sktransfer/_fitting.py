@@ -72,9 +72,7 @@ class TransferEstimator(ArrayState, CallbackSupport, BaseEstimator):
     # ---- check
 
     def _check(self, X: Any, y: Any, sample_weight: Any) -> tuple[TrainingRows, Classification | Regression]:
-        self._validate_params()
-        resolve_device(self.device)
-        check_callbacks(type(self).__name__, self.callbacks)
+        self._check_parameters()
         who = type(self).__name__
         if y is None:
             raise ValueError(f"{who} requires y to be passed, but the target y is None.")
@@ -87,6 +85,11 @@ class TransferEstimator(ArrayState, CallbackSupport, BaseEstimator):
         if len(rows.X) < 2:
             raise ValueError(f"{who} needs at least 2 different rows with a weight above zero; got 1 sample.")
         return rows, task
+
+    def _check_parameters(self) -> None:
+        self._validate_params()
+        resolve_device(self.device)
+        check_callbacks(type(self).__name__, self.callbacks)
 
     # ---- train
 

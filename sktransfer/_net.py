@@ -25,6 +25,7 @@ from sktransfer._features import FrozenFeatures
 from sktransfer._plan import BatchOrder, Plan, Rows, cosine, diverged, diverged_weight
 from sktransfer._random import private_dropout
 from sktransfer.module import TransferModule
+from sktransfer.strategy import pulls_back
 
 
 class _StopTraining(Exception):
@@ -115,7 +116,7 @@ class TransferNet(NeuralNet):
         """
         y, weight = y_true
         loss = torch.dot(self.plan.loss(y_pred, y), weight) / len(weight)
-        return loss + self.plan.strategy.penalty(self.learning_, self.plan.source)
+        return loss + self.plan.strategy.penalty(self.learning_, self.plan.source) if self.pulls_ else loss
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, torch.Tensor]:
         """One step of the optimizer; training mode is set once an epoch, not once a batch."""
@@ -192,7 +193,6 @@ def train(module: TransferModule, frozen: FrozenFeatures, rows: Rows, plan: Plan
     KeyboardInterrupt
         On Ctrl-C.
     """
-    generator = torch.Generator(device=rows.X.device).manual_seed(plan.seed)
     net = TransferNet(
         module,
         plan=plan,
@@ -202,9 +202,10 @@ def train(module: TransferModule, frozen: FrozenFeatures, rows: Rows, plan: Plan
         verbose=0,
         callbacks=plan.callbacks or "disable",
     )
-    with private_dropout(module, generator):
+    with private_dropout(module, plan.seed, rows.X.device):
         net.initialize()
         net.order_ = BatchOrder(len(rows.X), plan.batch_size, plan.seed)
+        net.pulls_ = pulls_back(plan.strategy)
         net.epoch_ = 0
         net.stop_ = False
         try:

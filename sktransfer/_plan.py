@@ -82,9 +82,13 @@ class BatchOrder:
     def __len__(self) -> int:
         return self.n_batches
 
+    def permutation(self) -> torch.Tensor:
+        """The rows in the order of the next epoch."""
+        return torch.randperm(self.n_rows, generator=self.generator)
+
     def draw(self, device: torch.device) -> Iterator[torch.Tensor]:
         """Row numbers of each batch of the next epoch."""
-        order = torch.randperm(self.n_rows, generator=self.generator).to(device)
+        order = self.permutation().to(device)
         return (order[start:stop] for start, stop in zip(self.bounds, self.bounds[1:], strict=False))
 
 

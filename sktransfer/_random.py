@@ -37,15 +37,18 @@ def build_seeded(build: Callable[[], _Built], seed: int) -> _Built:
             torch.random.set_rng_state(state)
 
 
+DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+
+
 @contextmanager
-def private_dropout(module: nn.Module, generator: torch.Generator) -> Iterator[None]:
-    """While open, every ``nn.Dropout`` in `module` draws from `generator` instead of the global one.
+def private_dropout(module: nn.Module, seed: int, device: torch.device) -> Iterator[None]:
+    """While open, every ``nn.Dropout`` in `module` draws from a generator of its own instead of the global one.
 
     The mask covers whole channels in ``Dropout1d`` and its kin, as in torch.
     """
-    layers = [m for m in module.modules() if isinstance(m, nn.Dropout | nn.Dropout1d | nn.Dropout2d | nn.Dropout3d)]
+    layers = [layer for layer in module.modules() if isinstance(layer, DROPOUTS)]
 
-    def forward_of(layer: Any) -> Callable[[torch.Tensor], torch.Tensor]:
+    def forward_of(layer: Any, generator: torch.Generator) -> Callable[[torch.Tensor], torch.Tensor]:
         def forward(x: torch.Tensor) -> torch.Tensor:
             if not layer.training or layer.p == 0:
                 return x
@@ -55,13 +58,22 @@ def private_dropout(module: nn.Module, generator: torch.Generator) -> Iterator[N
 
         return forward
 
-    for layer in layers:
-        layer.__dict__["forward"] = forward_of(layer)  # found before the method of the class
+    for place, layer in enumerate(layers):
+        # found before the method of the class
+        layer.__dict__["forward"] = forward_of(layer, dropout_generator(seed, place, device))
     try:
         yield
     finally:
         for layer in layers:
             del layer.__dict__["forward"]
+
+
+def dropout_generator(seed: int, place: int, device: torch.device) -> torch.Generator:
+    """The generator of dropout layer number `place` of a network.
+
+    Each layer has its own, so that what one draws does not depend on whether another one is switched off.
+    """
+    return torch.Generator(device=device).manual_seed((seed + place * 0x9E3779B1) % 2**63)
 
 
 def draw_levels(shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:

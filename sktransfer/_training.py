@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ import numpy as np
 import torch
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
+from torch import nn
 
 from sktransfer._assembly import Assembly, average, begin_head, solve_head, source_of, source_weights
 from sktransfer._callbacks import FitTask
@@ -40,7 +42,7 @@ from sktransfer.head import LinearHead
 from sktransfer.module import TransferModule, as_tensor
 from sktransfer.probe_then_tune import ProbeThenTune
 from sktransfer.probing import LinearProbing
-from sktransfer.strategy import Strategy
+from sktransfer.strategy import Strategy, pulls_back
 from sktransfer.weight_decay import WeightDecay
 
 # ---- assemble
@@ -52,6 +54,7 @@ def assemble(
     task: Classification | Regression,
     frozen: FrozenFeatures | None = None,
     seed: int | None = None,
+    blocks: Sequence[nn.Module] | None = None,
 ) -> Assembly:
     """Backbone, strategy and head of one fit, with the head where it begins.
 
@@ -65,6 +68,8 @@ def assemble(
         Outputs of the backbone for these rows, if several fits share them.
     seed : int, optional
         Drawn from ``random_state`` if not given.
+    blocks : sequence of nn.Module, optional
+        The backbone's blocks on the right device, which are not copied: for fits that do not change them.
     """
     seed = draw_seed(estimator.random_state) if seed is None else seed
     backbone, scratch = resolve_backbone(estimator.backbone, rows.X.shape[1], seed)
@@ -76,7 +81,7 @@ def assemble(
     head = estimator.head if estimator.head is not None else LinearHead()
     device, dtype = resolve_device(estimator.device), torch.from_numpy(np.empty(0, number_format())).dtype
     network = build_seeded(lambda: head.build(backbone.n_features_out, task.n_outputs), seed)
-    module = TransferModule(backbone.copy_blocks(), network, backbone.blocks, keep_statistics=not scratch)
+    module = TransferModule(blocks or backbone.copy_blocks(), network, backbone.blocks, keep_statistics=not scratch)
     module = module.to(device, dtype).eval()
     assembly = Assembly(backbone, strategy, head, module, scratch, seed, frozen or FrozenFeatures(rows.X))
     begin_head(assembly, rows, task)
@@ -166,7 +171,7 @@ def make_plan(
         stop_loss=1e-3 if estimator.max_epochs == "auto" else 0.0,
         seed=assembly.seed,
         loss=task.loss,
-        source={} if assembly.scratch else source_weights(assembly, task),
+        source=source_weights(assembly, task) if pulls_back(strategy) and not assembly.scratch else {},
         callbacks=None if estimator.callbacks is None else list(estimator.callbacks),
         verbose=int(estimator.verbose),
     )
@@ -199,7 +204,7 @@ def remember(estimator: Any, assembly: Assembly, history: list[dict[str, Any]], 
         module.blocks,
         moved,
         name="fitted",
-        inputs=_inputs(estimator, assembly.backbone.inputs, rows.X),
+        inputs=fitted_inputs(estimator, assembly.backbone.inputs, rows.X),
         source=source_of(assembly, rows, task, moved=any(moved)),
         provenance={"fitted_from": assembly.backbone.name, "n_samples": len(rows.X)},
     )
@@ -210,7 +215,7 @@ def remember(estimator: Any, assembly: Assembly, history: list[dict[str, Any]], 
     return estimator
 
 
-def _inputs(estimator: Any, inputs: Inputs, X: np.ndarray) -> Inputs:
+def fitted_inputs(estimator: Any, inputs: Inputs, X: np.ndarray) -> Inputs:
     """The backbone's inputs, with the names and the range of these rows."""
     low, high = X.min(axis=0), X.max(axis=0)
     if inputs.minimum is not None and inputs.maximum is not None and len(inputs.minimum) == len(low):

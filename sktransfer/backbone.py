@@ -156,7 +156,7 @@ class Backbone:
         blocks, weights = list(self._modules), list(self._weights)
         for i, module in enumerate(modules):
             if moved[i]:
-                blocks[i] = copy.deepcopy(module).eval().requires_grad_(False).to("cpu")
+                blocks[i] = copy.deepcopy(module).eval().requires_grad_(False).to("cpu", torch.float32)
                 weights[i] = weights_of(blocks[i])
         other._set(self._description, self._block_names, blocks, weights, **fields)
         return other

@@ -171,14 +171,7 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         ValueError
             If columns differ from those of ``fit``, a cell is missing or infinite, or there is no row.
         """
-        outputs, trust = self._outputs(X)
-        probabilities = softmax(outputs, axis=1)
-        far = trust < 1
-        if far.any():
-            warn_of_range(type(self).__name__, trust)
-            weight = trust[far, None]
-            probabilities[far] = weight * probabilities[far] + (1 - weight) / probabilities.shape[1]
-        return probabilities
+        return self._probabilities(*self._outputs(X))
 
     def predict_log_proba(self, X):
         """Logarithm of :meth:`predict_proba`, of the same shape."""
@@ -200,7 +193,18 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         NotFittedError, ValueError
             As :meth:`predict_proba`.
         """
-        probabilities = self.predict_proba(X)
+        return self._labels(self.predict_proba(X))
+
+    def _probabilities(self, outputs: np.ndarray, trust: np.ndarray) -> np.ndarray:
+        probabilities = softmax(outputs, axis=1)
+        far = trust < 1
+        if far.any():
+            warn_of_range(type(self).__name__, trust)
+            weight = trust[far, None]
+            probabilities[far] = weight * probabilities[far] + (1 - weight) / probabilities.shape[1]
+        return probabilities
+
+    def _labels(self, probabilities: np.ndarray) -> np.ndarray:
         return self.classes_[probabilities.argmax(axis=1)]
 
     def _check_y(self, y: Any, weight: np.ndarray, n_rows: int) -> tuple[np.ndarray, Classification]:

@@ -142,6 +142,9 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
         """
         outputs, trust = self._outputs(X)
         warn_of_range(type(self).__name__, trust)
+        return self._values(outputs)
+
+    def _values(self, outputs: np.ndarray) -> np.ndarray:
         values = outputs * self.y_scale_ + self.y_center_
         return values if self.y_was_2d_ else values[:, 0]
 

@@ -142,3 +142,10 @@ def count_frozen(n_frozen_blocks: int | str, n_blocks: int) -> int:
             f"use a number from {-n_blocks} to {n_blocks}, or 'all'."
         )
     return count
+
+
+def pulls_back(strategy: Strategy) -> bool:
+    """Whether `strategy` may add a penalty to the loss."""
+    if isinstance(strategy, Combined):
+        return pulls_back(strategy.first) or pulls_back(strategy.second)
+    return type(strategy).penalty is not Strategy.penalty

@@ -23,6 +23,8 @@ from tests.helpers import moons, small_backbone
 
 RECIPE = FromScratch(arguments={"hidden_layer_sizes": (16, 8), "dropout": 0.3})
 
+CPU = torch.device("cpu")
+
 
 def generators():
     return torch.random.get_rng_state().tolist(), repr(np.random.get_state())
@@ -123,7 +125,7 @@ def test_private_dropout_draws_from_its_generator_alone(layer, shape):
     x, masks, before = torch.ones(shape), [], generators()
     network = nn.Sequential(layer).train()
     for seed in (5, 5, 6):
-        with private_dropout(network, torch.Generator().manual_seed(seed)):
+        with private_dropout(network, seed, CPU):
             masks.append(network(x))
     assert generators() == before
     torch.testing.assert_close(masks[0], masks[1], rtol=0, atol=0)
@@ -138,15 +140,15 @@ def test_private_dropout_draws_from_its_generator_alone(layer, shape):
 
 def test_private_dropout_is_nothing_in_inference_and_all_at_one():
     x = torch.randn(5, 5)
-    with private_dropout(net := nn.Sequential(nn.Dropout(0.9)).eval(), torch.Generator()):
+    with private_dropout(net := nn.Sequential(nn.Dropout(0.9)).eval(), 0, CPU):
         torch.testing.assert_close(net(x), x, rtol=0, atol=0)
-    with private_dropout(net := nn.Sequential(nn.Dropout(1.0)).train(), torch.Generator()):
+    with private_dropout(net := nn.Sequential(nn.Dropout(1.0)).train(), 0, CPU):
         assert torch.equal(net(x), torch.zeros(5, 5))
 
 
 def test_private_dropout_leaves_the_layers_as_they_were_even_after_an_error():
     network = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5))
-    with pytest.raises(RuntimeError, match="shape"), private_dropout(network, torch.Generator()):
+    with pytest.raises(RuntimeError, match="shape"), private_dropout(network, 0, CPU):
         network(torch.ones(1, 3))
     assert "forward" not in network[1].__dict__
     torch.manual_seed(0)
