@@ -11,7 +11,7 @@ the same shape train side by side; nothing is shared between them but the arithm
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -85,10 +85,10 @@ class StackedNetwork:
         n_blocks = len(first.blocks)
         self._steps: list[list[Callable[[torch.Tensor], torch.Tensor]]] = []
         for number in range(start, n_blocks):
-            self._begin(first.names[number], n_blocks - number)
-            self._add(lambda module, number=number: module.blocks[number], "")
-        self._begin("head", 0)
-        self._add(lambda module: module.head, "")
+            self._depth = n_blocks - number
+            self._steps.append(list(self._steps_of(f"blocks.{number}", first.names[number])))
+        self._depth = 0
+        self._steps.append(list(self._steps_of("head", "head")))
         self._start = start
 
     def __call__(self, x: torch.Tensor, start: int) -> torch.Tensor:
@@ -98,22 +98,14 @@ class StackedNetwork:
                 x = step(x)
         return x if x.ndim == 4 else x.unsqueeze(1).expand(-1, self.size[1], -1, -1)
 
-    def _begin(self, name: str, depth: int) -> None:
-        self._steps.append([])
-        self._name, self._depth = name, depth
-
-    def _add(self, part: Callable[[TransferModule], nn.Module], path: str) -> None:
-        """Add the step of one part of the networks, or those of its parts."""
-        layer = part(self._modules[0])
-        if isinstance(layer, HeadModule):
-            for name in ("standardize", "hidden", "output"):
-                self._add(lambda module, name=name: getattr(part(module), name), f"{path}.{name}")
-        elif type(layer) is nn.Sequential:
-            for name in layer._modules:
-                self._add(lambda module, name=name: part(module)._modules[name], f"{path}.{name}")
+    def _steps_of(self, path: str, name: str) -> Iterator[Callable[[torch.Tensor], torch.Tensor]]:
+        """The steps of the networks' part at `path`, or of its parts; its weights are called by `name`."""
+        layer = self._modules[0].get_submodule(path)
+        if isinstance(layer, HeadModule | nn.Sequential):
+            for part, _ in layer.named_children():
+                yield from self._steps_of(f"{path}.{part}", f"{name}.{part}")
         else:
-            step = self._step(layer, [part(module) for module in self._modules], f"{self._name}{path}")
-            self._steps[-1].append(step)
+            yield self._step(layer, [module.get_submodule(path) for module in self._modules], name)
 
     def _step(self, layer: nn.Module, layers: list[Any], name: str) -> Callable[[torch.Tensor], torch.Tensor]:
         if isinstance(layer, nn.Linear):
@@ -168,18 +160,18 @@ class StackedNetwork:
         return step
 
     def _dropout(self, place: int, rates: list[float]) -> Callable[[torch.Tensor], torch.Tensor]:
-        levels = [dropout_threshold(rate) if rate else (None, 1.0) for rate in rates]
+        levels = [dropout_threshold(rate) if rate else (32_768, 1.0) for rate in rates]
         device = next(iter(self._modules[0].parameters())).device
-        # a rate of zero keeps all, whatever the level
-        limits = torch.tensor([40_000 if limit is None else limit for limit, _ in levels], device=device)
+        # "at most" instead of "below", so that the limit of a rate of zero is a level, too
+        limits = torch.tensor([max(limit - 1, -32_768) for limit, _ in levels], dtype=torch.int16, device=device)
         factors = torch.tensor([factor for _, factor in levels], dtype=torch.float64, device=device)
-        limits, factors = (t.view(*self.size, 1, 1) for t in (limits.to(torch.int32), factors))
+        limits, factors = limits.view(*self.size, 1, 1), factors.view(*self.size, 1, 1)
 
         def step(x: torch.Tensor) -> torch.Tensor:
             if not self.training or not any(rates):
                 return x
             drawn = self.levels(place, x.shape[-1]).unsqueeze(1)
-            return self._spread(x) * (drawn < limits).to(x.dtype).mul_(factors.to(x.dtype))
+            return self._spread(x) * (drawn <= limits).to(x.dtype).mul_(factors.to(x.dtype))
 
         return step
 
@@ -208,7 +200,7 @@ class _WideProduct(torch.autograd.Function):
         return wide.view(n_streams, x.shape[1], n_networks, n_out)
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor]:
         x, weight = ctx.saved_tensors
         wide = gradient.reshape(x.shape[0], x.shape[1], -1)
         to_x = torch.bmm(wide, weight.view(x.shape[0], -1, x.shape[2])) if ctx.needs_input_grad[0] else None
@@ -228,3 +220,12 @@ def _standardize(x: torch.Tensor, mean: torch.Tensor, scale: torch.Tensor, share
         return (x - mean) / scale  # (n_streams, 1, width): one row for the rows of each stream
     x = x if x.ndim == 4 else x.unsqueeze(1)
     return (x - mean.unsqueeze(2)) / scale.unsqueeze(2)
+
+
+def pad(tensors: list[torch.Tensor]) -> torch.Tensor:
+    """Stacked, with rows of zeros where one has fewer."""
+    longest = max(len(one) for one in tensors)
+    out = tensors[0].new_zeros((len(tensors), longest, *tensors[0].shape[1:]))
+    for s, one in enumerate(tensors):
+        out[s, : len(one)] = one
+    return out

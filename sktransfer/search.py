@@ -19,8 +19,9 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import GridSearchCV, ParameterGrid, ParameterSampler, RandomizedSearchCV, check_cv
 from sklearn.utils.validation import indexable
 
-from sktransfer._candidates import Bench, StandIn
+from sktransfer._candidates import Bench
 from sktransfer._folds import RememberedSplits, catch_folds
+from sktransfer._stand_in import StandIn
 
 
 class _Evaluation(GridSearchCV):
@@ -49,6 +50,21 @@ class _Evaluation(GridSearchCV):
 
 class _Together:
     """Mixin of the two searches: `fit` that trains first and lets scikit-learn score afterwards."""
+
+    estimator: Any
+    scoring: Any
+    n_jobs: Any
+    refit: Any
+    cv: Any
+    verbose: int
+    pre_dispatch: Any
+    error_score: Any
+    return_train_score: bool
+    multimetric_: bool
+    cv_results_: dict[str, Any]
+    best_estimator_: Any
+    _validate_params: Any
+    _candidates: Any
 
     def fit(self, X, y=None, **params):
         """Run the search.

@@ -18,9 +18,9 @@ MODULES = {path.stem: path for path in sorted(PACKAGE.glob("*.py")) if path.stem
 
 # Arrows point down. Modules on one floor do not know each other, except along SIDEWAYS.
 FLOORS = {
-    6: {"classifier", "regressor"},
-    5: {"_fitting", "_training", "_assembly"},
-    4: {"_net", "_tasks", "_features", "_plan"},
+    6: {"classifier", "regressor", "search", "_candidates", "_folds", "_stand_in"},
+    5: {"_fitting", "_training", "_assembly", "_together", "_lockstep"},
+    4: {"_net", "_tasks", "_features", "_plan", "_stacked"},
     3: {"module", "extractor", "persistence", "from_scratch", "_persisted", "_range"},
     2: {
         "backbone", "scaling", "fine_tuning", "probing", "probe_then_tune", "gradual", "layer_decay", "l2sp",
@@ -36,6 +36,17 @@ SIDEWAYS = {
     ("probe_then_tune", "probing"),
     ("_fitting", "_training"),
     ("_training", "_assembly"),
+    ("_together", "_assembly"),
+    ("_together", "_training"),
+    ("_together", "_lockstep"),
+    ("search", "_candidates"),
+    ("search", "_stand_in"),
+    ("_stand_in", "_candidates"),
+    ("_stand_in", "_folds"),
+    ("search", "_folds"),
+    ("_candidates", "_folds"),
+    ("_candidates", "classifier"),
+    ("_candidates", "regressor"),
     ("_net", "_features"),
     ("_net", "_plan"),
     ("_validation", "_precision"),

@@ -1,0 +1,126 @@
+"""The estimator that hands the results of a search to scikit-learn's own loop.
+
+::
+
+    GridSearchCV: clone, set_params, fit(X_train) --> the next result
+                  scorer(estimator, X_test, y_test) --> its outputs for these rows, or the fitted pipeline
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.pipeline import Pipeline
+from sklearn.utils.metaestimators import available_if
+
+from sktransfer._candidates import Bench
+from sktransfer._folds import last_step, same_rows
+
+
+def _has(method: str) -> Callable[[Any], bool]:
+    return lambda self: hasattr(self.bench.estimator, method)
+
+
+class StandIn(BaseEstimator):
+    """One candidate in scikit-learn's loop: it is fitted by taking the next result, and answers from it."""
+
+    def __init__(self, bench: Bench, parameters: dict[str, Any] | None = None):
+        self.bench = bench
+        self.parameters = parameters or {}
+
+    def __sklearn_clone__(self) -> StandIn:
+        return StandIn(self.bench, self.parameters)
+
+    def set_params(self, **parameters: Any) -> StandIn:
+        self.parameters = parameters
+        return self
+
+    def get_metadata_routing(self) -> Any:
+        return self.bench.estimator.get_metadata_routing()
+
+    def __sklearn_tags__(self) -> Any:
+        return self.bench.estimator.__sklearn_tags__()
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> StandIn:
+        began = time.perf_counter()
+        self._data, self._fitted, self._result, self._fold = (X, y, params), None, None, None
+        if not self.bench.order:  # all folds are done: the best one is fitted to all rows
+            self.fitted()
+            return self
+        key, result = self.bench.next_result()
+        self._fold = self.bench.folds[key]
+        self._result = result
+        if result is None:
+            self.fitted()
+        elif result.error is not None:
+            self.bench.seconds[key] = result.seconds
+            raise result.error
+        self.bench.seconds[key] = time.perf_counter() - began if result is None else result.seconds
+        return self
+
+    def fitted(self) -> Any:
+        """The fitted pipeline; trained again, alone, if a scorer asks for more than the outputs it was trained for."""
+        if self._fitted is None:
+            result, fold = self._result, self._fold
+            if result is not None and not len(result.outputs):
+                before = [] if fold is None or fold.before is None else fold.before.steps
+                name = last_step(self.bench.estimator)[0]
+                self._fitted = Pipeline([*before, (name, result.estimator)]) if name else result.estimator
+            else:
+                X, y, params = self._data
+                self._fitted = self.bench.configured(self.parameters).fit(X, y, **params)
+        return self._fitted
+
+    def _known(self, X: Any) -> tuple[np.ndarray, np.ndarray] | None:
+        """Outputs and trust for these rows, if they are those that were expected."""
+        result = self._result
+        if result is None or self._fitted is not None or self._fold is None:
+            return None
+        for (seen, _), outputs, trust in zip(self._fold.seen, result.outputs, result.trusts, strict=False):
+            if same_rows(seen, X):
+                return outputs, trust
+        return None
+
+    @available_if(_has("predict"))
+    def predict(self, X: Any, **params: Any) -> np.ndarray:
+        known = None if params else self._known(X)
+        if known is None:
+            return self.fitted().predict(X, **params)
+        last = self._result.estimator  # type: ignore[union-attr]
+        return last._labels(last._probabilities(*known)) if hasattr(last, "_labels") else last._values(known[0])
+
+    @available_if(_has("predict_proba"))
+    def predict_proba(self, X: Any, **params: Any) -> np.ndarray:
+        known = None if params else self._known(X)
+        if known is None:
+            return self.fitted().predict_proba(X, **params)
+        return self._result.estimator._probabilities(*known)  # type: ignore[union-attr]
+
+    @available_if(_has("predict_log_proba"))
+    def predict_log_proba(self, X: Any, **params: Any) -> np.ndarray:
+        known = None if params else self._known(X)
+        if known is None:
+            return self.fitted().predict_log_proba(X, **params)
+        return np.log(np.maximum(self.predict_proba(X), np.finfo(np.float64).tiny))
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None, **params: Any) -> float:
+        if params or self._known(X) is None:
+            weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+            return self.fitted().score(X, y, **weights, **params)
+        kind = ClassifierMixin if hasattr(self._result.estimator, "_labels") else RegressorMixin  # type: ignore[union-attr]
+        return kind.score(self, X, y, sample_weight=sample_weight)
+
+    def __getattr__(self, name: str) -> Any:
+        # what scorers read off an estimator: classes_, named_steps, decision_function, ...
+        if name.startswith("__") or name in ("bench", "_result", "_fitted", "_data", "_fold"):
+            raise AttributeError(name)
+        result = self.__dict__.get("_result")
+        if name == "classes_" and result is not None and result.estimator is not None:
+            return result.estimator.classes_
+        if "_data" not in self.__dict__:
+            return getattr(self.bench.estimator, name)
+        return getattr(self.fitted(), name)
