@@ -37,9 +37,10 @@ def canonical(X: np.ndarray, y: np.ndarray, weight: np.ndarray) -> TrainingRows:
     if not keep.all():
         X, y, weight = X[keep], y[keep], weight[keep]
     flat = X.reshape(len(X), -1)
-    key = _row_hash(flat) ^ (_row_hash(y.reshape(len(y), -1).astype(np.float64)) << np.uint64(1))
+    key, place = _fingerprint(flat)
+    key ^= _fingerprint(y.reshape(len(y), -1).astype(np.float64))[0] << np.uint64(1)
     # first by a number that rounding hardly moves, so that a float32 copy of the rows is put in the same order
-    order = np.lexsort((key, _place(flat)))
+    order = np.lexsort((key, place))
     X, y, weight, key = X[order], y[order], weight[order], key[order]
     same = np.zeros(len(X), dtype=bool)
     candidates = np.flatnonzero(key[1:] == key[:-1]) + 1
@@ -59,23 +60,20 @@ def count_batches(n_rows: int, batch_size: int) -> int:
     return max(1, min(-(-n_rows // batch_size), n_rows // 2))
 
 
-def _place(rows: np.ndarray) -> np.ndarray:
-    """A fixed random projection of each row, float64, summed a column at a time: the same wherever the row stands."""
-    directions = np.asarray(np.random.default_rng(1).normal(size=rows.shape[1]))
-    place = np.zeros(len(rows))
-    for j in range(rows.shape[1]):
-        place += rows[:, j] * directions[j]
-    return place
+def _fingerprint(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each row a 64-bit hash of its bits, and its place along a fixed random direction.
 
-
-def _row_hash(rows: np.ndarray) -> np.ndarray:
-    """A 64-bit hash of each row's bits; -0.0 and 0.0 are one value."""
-    bits = (rows + 0.0).view(np.uint32 if rows.dtype.itemsize == 4 else np.uint64).astype(np.uint64, copy=False)
-    multipliers = np.asarray(np.random.default_rng(0).integers(1, 2**63, size=bits.shape[1]), dtype=np.uint64)
+    Both are summed a column at a time, so they are the same wherever the row stands. -0.0 and 0.0 are one value. Many
+    columns are turned at once, or memory would be read once for each.
+    """
+    kind = np.uint32 if rows.dtype.itemsize == 4 else np.uint64
+    multipliers = np.asarray(np.random.default_rng(0).integers(1, 2**63, size=rows.shape[1]), dtype=np.uint64)
     multipliers |= np.uint64(1)
-    # a column at a time: no temporary as large as the rows
-    key = np.zeros(len(rows), dtype=np.uint64)
-    for j in range(bits.shape[1]):
-        mixed = bits[:, j] * multipliers[j]
-        key += mixed ^ (mixed >> np.uint64(29))
-    return key
+    directions = np.asarray(np.random.default_rng(1).normal(size=rows.shape[1]))
+    key, place = np.zeros(len(rows), dtype=np.uint64), np.zeros(len(rows))
+    for start in range(0, rows.shape[1], 32):
+        for j, column in enumerate(np.ascontiguousarray(rows[:, start : start + 32].T), start):
+            place += column * directions[j]
+            mixed = (column + column.dtype.type(0)).view(kind) * multipliers[j]
+            key += mixed ^ (mixed >> np.uint64(29))
+    return key, place

@@ -175,14 +175,22 @@ class BatchedGridSearchCV(_Together, GridSearchCV):
         Pipeline that ends in an estimator of this package, or that estimator. Others are searched as usual.
     param_grid : dict or list of dict
         As in :class:`~sklearn.model_selection.GridSearchCV`.
-    scoring, refit, cv, error_score, return_train_score
-        As in :class:`~sklearn.model_selection.GridSearchCV`.
+    scoring : str, callable, list, tuple, dict or None, default=None
+        What is maximised; None: the estimator's ``score``.
     n_jobs : int or None, default=None
         Worker processes for the candidates that train alone.
+    refit : bool, str or callable, default=True
+        Whether, or by which score, the best candidate is fitted to all rows.
+    cv : int, splitter, iterable or None, default=None
+        Folds; None: five.
     verbose : int, default=0
-        1 shows a progress bar over candidates x folds, more what scikit-learn prints at one less.
+        1 shows a progress bar over candidates x folds; more, what scikit-learn prints at one less.
     pre_dispatch : int or str, default="2*n_jobs"
-        For the candidates that train alone.
+        How many of the candidates that train alone are handed to workers at once.
+    error_score : "raise" or float, default=nan
+        Score of a fit that fails.
+    return_train_score : bool, default=False
+        Whether training rows are scored, too.
 
     Attributes
     ----------
@@ -236,15 +244,42 @@ class BatchedRandomizedSearchCV(_Together, RandomizedSearchCV):
         As in :class:`~sklearn.model_selection.RandomizedSearchCV`.
     n_iter : int, default=10
         Number of candidates.
-    scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, return_train_score
-        As in :class:`BatchedGridSearchCV`.
+    scoring : str, callable, list, tuple, dict or None, default=None
+        What is maximised; None: the estimator's ``score``.
+    n_jobs : int or None, default=None
+        Worker processes for the candidates that train alone.
+    refit : bool, str or callable, default=True
+        Whether, or by which score, the best candidate is fitted to all rows.
+    cv : int, splitter, iterable or None, default=None
+        Folds; None: five.
+    verbose : int, default=0
+        1 shows a progress bar over candidates x folds; more, what scikit-learn prints at one less.
+    pre_dispatch : int or str, default="2*n_jobs"
+        How many of the candidates that train alone are handed to workers at once.
     random_state : int, RandomState or None, default=None
         Draws the candidates.
+    error_score : "raise" or float, default=nan
+        Score of a fit that fails.
+    return_train_score : bool, default=False
+        Whether training rows are scored, too.
 
     Attributes
     ----------
     cv_results_, best_estimator_, best_score_, best_params_, best_index_, refit_time_, scorer_, n_splits_, multimetric_
         As in :class:`BatchedGridSearchCV`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy.stats import loguniform
+    >>> from sktransfer import BatchedRandomizedSearchCV, MLPHead, TransferClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(90, 4))
+    >>> y = np.where(X[:, 0] > 0, "normal", "leak")
+    >>> model = TransferClassifier(head=MLPHead((8,)), max_epochs=3, random_state=0)
+    >>> search = BatchedRandomizedSearchCV(model, {"lr": loguniform(1e-4, 1e-1)}, n_iter=4, cv=3, random_state=0)
+    >>> len(search.fit(X, y).cv_results_["params"])
+    4
     """
 
     def _candidates(self) -> ParameterSampler:
