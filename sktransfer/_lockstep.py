@@ -15,44 +15,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.optim.adamw import adamw
 
+from sktransfer._adamw import Moments, step_of_adamw
 from sktransfer._plan import BatchOrder, Plan, cosine, diverged
 from sktransfer._random import draw_levels, dropout_generator
 from sktransfer._stacked import StackedNetwork, pad
 from sktransfer.strategy import pulls_back
-
-
-class _Moments:
-    """A view of stacked weights that one call of the optimizer updates, with its moments."""
-
-    def __init__(self, name: str, weights: torch.Tensor, where: Any):
-        self.name, self.weights, self.where = name, weights, where
-        self.first, self.second = torch.zeros_like(weights), torch.zeros_like(weights)
-        self.n_steps = torch.zeros((), device=weights.device)
-
-
-def _step_of_adamw(group: list[_Moments], weights: dict[str, torch.Tensor], lr: float, decay: float) -> None:
-    """Torch's fused AdamW, as for a fit on its own, without the bookkeeping of a thousand parameters."""
-    learning = [part for part in group if weights[part.name].grad is not None]
-    if not learning:
-        return
-    adamw(
-        [part.weights for part in learning],
-        [weights[part.name].grad[part.where] for part in learning],  # type: ignore[index]
-        [part.first for part in learning],
-        [part.second for part in learning],
-        [],
-        [part.n_steps for part in learning],
-        fused=True,
-        amsgrad=False,
-        beta1=0.9,
-        beta2=0.999,
-        lr=lr,
-        weight_decay=decay,
-        eps=1e-8,
-        maximize=False,
-    )
 
 
 class Lockstep:
@@ -119,7 +87,14 @@ class Lockstep:
                 whole = last - first == n_networks
                 for where in [slice(None)] if whole else [(s, slice(first, last)) for s in range(n_streams)]:
                     groups.setdefault(options[first], []).append((name, weight.detach()[where], where))
-        self.groups = {options: [_Moments(*view) for view in group] for options, group in groups.items()}
+        self.groups = {options: [self._moments(*view) for view in group] for options, group in groups.items()}
+
+    def _moments(self, name: str, view: torch.Tensor, where: Any) -> Moments:
+        def gradient() -> torch.Tensor | None:
+            whole = self.network.weights[name].grad
+            return None if whole is None else whole[where]
+
+        return Moments(view, gradient)
 
     def _options(self, plan: Plan, name: str, weight: torch.Tensor) -> tuple[float, float]:
         # matrices decay; stacked, they have two dimensions more
@@ -157,7 +132,7 @@ class Lockstep:
         index = self._index(batch, permutations)
         n_streams, size = index.shape
         flat = index.clamp(min=0).flatten()
-        x, y = X[flat].view(n_streams, size, *X.shape[1:]), self.y[flat]
+        x, y = X.index_select(0, flat).view(n_streams, size, *X.shape[1:]), self.y[flat]
         weight = self.weight[flat].masked_fill_((index < 0).flatten()[:, None], 0.0).view(n_streams, size, -1)
         self.network.levels = lambda place, width: self._levels(place, width, batch)
         outputs = self.network(x, n_frozen)
@@ -165,7 +140,7 @@ class Lockstep:
         losses.sum().backward()
         factor = cosine((self.epoch + batch / len(self.positions)) / self.plans[0].max_epochs)
         for (lr, decay), group in self.groups.items():
-            _step_of_adamw(group, self.network.weights, lr * factor, decay)
+            step_of_adamw(group, lr * factor, decay)
         for weights in self.network.weights.values():
             weights.grad = None
         return losses.detach()

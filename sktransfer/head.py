@@ -54,7 +54,11 @@ class HeadModule(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Outputs for `features`."""
-        return self.output(self.hidden(self.standardize(features)))
+        return self.learned(self.standardize(features))
+
+    def learned(self, standardized: torch.Tensor) -> torch.Tensor:
+        """Outputs for features that are standardised: the part that learns."""
+        return self.output(self.hidden(standardized))
 
 
 class _Head(BaseEstimator):

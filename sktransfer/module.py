@@ -78,7 +78,9 @@ class TransferModule(nn.Module):
         return x
 
     def forward(self, x: torch.Tensor, start: int = 0) -> torch.Tensor:
-        """Outputs for `x`, as block `start` takes it."""
+        """Outputs for `x`, as block `start` takes it; beyond the blocks, `x` is features that are standardised."""
+        if start > len(self.blocks):
+            return self.head.learned(x)
         return self.head(self.features(x, start))
 
     def run_features(self, X: np.ndarray, stop: int | None = None) -> np.ndarray:

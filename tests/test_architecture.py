@@ -29,7 +29,7 @@ FLOORS = {
     1: {
         "strategy", "head", "networks", "card", "mlp", "exceptions", "_validation", "_parameters", "_quality",
         "_random", "_threads", "_state", "_rows", "_solver", "_device", "_callbacks", "_blocks",
-        "_precision",
+        "_precision", "_adamw",
     },
 }  # fmt: skip
 SIDEWAYS = {
