@@ -7,6 +7,7 @@ of the result.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch.optim.adamw import adamw
@@ -70,7 +71,9 @@ class FusedAdamW:
     def __init__(self, groups: list[dict]):
         self.param_groups = groups
         self._parameters = [parameter for group in groups for parameter in group["params"]]
-        self._moments = [[Moments(p.detach(), lambda p=p: p.grad) for p in group["params"]] for group in groups]
+        self._moments = [
+            [Moments(p.detach(), partial(getattr, p, "grad")) for p in group["params"]] for group in groups
+        ]
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients."""
