@@ -2,8 +2,8 @@
 
     python -m benchmarks.threads
 
-Head-only training (10,000 rows, 5 epochs, 4 x 256 backbone) and prediction of 100,000 rows with `n_jobs` of 1 and 2; the
-other job multiplies matrices with as many threads as the machine has cores. Median of five rounds, the variants in
+Head-only training (10,000 rows, 5 epochs, 4 x 256 backbone) and prediction of 100,000 rows with `n_jobs` of 1 and 2.
+The other job multiplies matrices with as many threads as the machine has cores. Median of five rounds, the variants in
 turn within each.
 """
 
