@@ -39,12 +39,17 @@ class Assembly:
     @property
     def solvable(self) -> bool:
         """Whether the strategy asks for a solved head and the head can be solved."""
-        return self.strategy.probe() is not None and isinstance(self.head, LinearHead)
+        return is_solvable(self.strategy, self.head)
 
     @property
     def n_blocks(self) -> int:
         """Number of blocks."""
         return len(self.module.blocks)
+
+
+def is_solvable(strategy: Strategy, head: Any) -> bool:
+    """Whether `strategy` asks for a solved head and `head` can be solved."""
+    return strategy.probe() is not None and isinstance(head, LinearHead)
 
 
 def feature_statistics(features: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

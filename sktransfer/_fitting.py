@@ -26,7 +26,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from sktransfer import _validation
-from sktransfer._assembly import Assembly, average, begin_head, solve_head, source_of, source_weights
+from sktransfer._assembly import Assembly, average, begin_head, is_solvable, solve_head, source_of, source_weights
 from sktransfer._callbacks import CallbackSupport, FitTask
 from sktransfer._device import resolve_device
 from sktransfer._parameters import Interval, Options, check_callbacks
@@ -105,8 +105,12 @@ class TransferEstimator(ArrayState, CallbackSupport, BaseEstimator):
         strategy = self.strategy if self.strategy is not None else (Strategy() if scratch else ProbeThenTune())
         head = self.head if self.head is not None else LinearHead()
         network = build_seeded(lambda: head.build(backbone.n_features_out, task.n_outputs), seed)
-        module = TransferModule(backbone.copy_blocks(), network, backbone.blocks, keep_statistics=not scratch)
-        module = module.to(resolve_device(self.device)).eval()
+        device = resolve_device(self.device)
+        # blocks that nothing trains are the backbone's own, as in predict
+        n_epochs, n_blocks = self._n_epochs(len(rows.X)), len(backbone.blocks)
+        shared = is_solvable(strategy, head) and _always_frozen(strategy, n_epochs, n_blocks)
+        blocks = backbone.modules_on(device) if shared else backbone.copy_blocks()
+        module = TransferModule(blocks, network, backbone.blocks, keep_statistics=not scratch).to(device).eval()
         assembly = Assembly(backbone, strategy, head, module, scratch, seed)
         begin_head(assembly, rows, task)
         return assembly

@@ -21,6 +21,8 @@ from scipy.linalg import cholesky
 from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
 
+from sktransfer._curvature import RowCurvature
+
 # Half a decade a step. The strongest candidate lets an average logit move by about one: weaker pulls must be earned
 # by the labels. "inf", the source head as it is, is left to those who ask for it.
 STRENGTHS = 10.0 ** np.arange(0.0, -3.25, -0.5)
@@ -171,7 +173,8 @@ class _Softmax:
         # many rows decide between decades, and cost more
         for strength in STRENGTHS if small else STRENGTHS[::2]:
             if small:
-                change, steps = self.solve(strength, change)
+                # the score falls off with the root of what is left of the slope, and more so under weak pulls
+                change, steps = self.solve(strength, change, tolerance=1e-3 * np.sqrt(strength))
                 score = self._small_score(change, strength)
             else:
                 score, steps = self._five_folds(strength, folds)
@@ -204,7 +207,14 @@ class _Softmax:
 
     def _small_score(self, change: np.ndarray, strength: float) -> float:
         """Log evidence plus leave-one-out log-likelihood."""
-        probabilities = softmax(self.start + self.rows @ change, axis=1)
+        n_rows, n_directions = self.rows.shape
+        logits = self.start + self.rows @ change
+        probabilities = softmax(logits, axis=1)
+        if 3 * len(self.start.T) * n_rows**3 < (n_directions * self.contrasts.shape[1]) ** 3:  # the cheaper side
+            curvature = RowCurvature(self.rows @ self.rows.T / strength, probabilities, self.weight)
+            evidence = self.log_likelihood(logits) - 0.5 * strength * np.vdot(change, change) - curvature.half_logdet()
+            gradient = self.weight[:, None] * (probabilities - self.onehot)
+            return evidence + self.log_likelihood(logits + curvature.leave_one_out(gradient))
         hessian = self._hessian(probabilities)
         hessian[np.diag_indices_from(hessian)] += strength
         evidence = self.log_evidence(change, strength, hessian)

@@ -85,7 +85,7 @@ class Backbone:
         if blocks is None and type(network) is not nn.Sequential:
             _compare_with_forward(self, network)
 
-    def _set(self, description, names, modules, weights, name, inputs, source, provenance) -> None:
+    def _set(self, description, names, modules, weights, name, inputs, source, provenance, width=None) -> None:
         self._description = description
         self._block_names = names
         self._modules = modules
@@ -94,7 +94,7 @@ class Backbone:
         self.inputs = inputs
         self.source = source
         self.provenance = provenance
-        self.n_features_out = probe_width(modules, inputs.n)
+        self.n_features_out = width or probe_width(modules, inputs.n)
         if source is not None:
             source.check(self.n_features_out)
 
@@ -149,7 +149,8 @@ class Backbone:
         other = object.__new__(Backbone)
         upper = [copy.deepcopy(m).eval().requires_grad_(False).to("cpu") for m in list(modules)[n_frozen:]]
         weights = [*self._weights[:n_frozen], *(weights_of(m) for m in upper)]
-        other._set(self._description, self._block_names, [*self._modules[:n_frozen], *upper], weights, **fields)
+        modules, width = [*self._modules[:n_frozen], *upper], None if upper else self.n_features_out
+        other._set(self._description, self._block_names, modules, weights, **fields, width=width)
         return other
 
     def __repr__(self) -> str:
