@@ -21,7 +21,7 @@ from sktransfer.backbone import Backbone
 from sktransfer.card import Source
 from sktransfer.head import HeadModule, LinearHead
 from sktransfer.module import TransferModule
-from sktransfer.strategy import Strategy
+from sktransfer.strategy import Probe, Strategy
 
 
 @dataclass
@@ -130,14 +130,14 @@ def _check_word(head: Any, name: str, value: Any, allowed: tuple[str, ...]) -> N
 
 
 def solve_head(
-    assembly: Assembly, rows: TrainingRows, task: Classification | Regression, pull: float | str
+    assembly: Assembly, rows: TrainingRows, task: Classification | Regression, probe: Probe
 ) -> dict[str, Any]:
     """Solve a linear head on the frozen features; the record that goes into the history."""
     output, init = assembly.module.head.output, check_head(assembly)[0]
-    solution = task.solve(init, _source_on(assembly), assembly.features, rows, pull)
+    solution = task.solve(init, _source_on(assembly), assembly.features, rows, probe)
     _assign(output.weight, solution.weight)
     _assign(output.bias, solution.bias)
-    return {"pull": solution.pull, "n_iter": solution.n_iter}
+    return {"pull": solution.pull, "temperature": solution.temperature, "n_iter": solution.n_iter}
 
 
 def average(module: TransferModule, before: dict[str, torch.Tensor], share: float) -> None:

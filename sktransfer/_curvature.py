@@ -36,8 +36,7 @@ class RowCurvature:
 
     def __init__(self, kernel: np.ndarray, probabilities: np.ndarray, weight: np.ndarray):
         self.kernel, self.weight, self.probabilities = kernel, weight, probabilities
-        # certain rows have next to no curvature; one of exactly zero would leave a class out of the sum below
-        self.diagonal = np.maximum(weight[:, None] * probabilities, 1e-150)
+        self.diagonal = weight[:, None] * probabilities
         roots = np.ascontiguousarray(np.sqrt(self.diagonal.T))
         systems = roots[:, :, None] * kernel * roots[:, None, :]
         np.einsum("cii->ci", systems)[...] += 1.0

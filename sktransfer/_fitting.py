@@ -120,11 +120,11 @@ class TransferEstimator(ArrayState, CallbackSupport, BaseEstimator):
     def _train(self, assembly: Assembly, rows: TrainingRows, task: Classification | Regression) -> list[dict[str, Any]]:
         strategy, n_epochs = assembly.strategy, self._n_epochs(len(rows.X))
         only_head = _always_frozen(strategy, n_epochs, assembly.n_blocks)
-        pull, history, phases = strategy.probe(), [], [strategy]
-        if pull is not None and isinstance(assembly.head, LinearHead):
-            history = [solve_head(assembly, rows, task, pull)]
+        probe, history, phases = strategy.probe(), [], [strategy]
+        if probe is not None and isinstance(assembly.head, LinearHead):
+            history = [solve_head(assembly, rows, task, probe)]
             phases = [] if only_head else [strategy]
-        elif pull is not None and not only_head:
+        elif probe is not None and not only_head:
             phases = [LinearProbing(), strategy]  # a head that cannot be solved first trains on frozen blocks
         # from scratch there is nothing worth keeping of where the weights began
         share = 1.0 if assembly.scratch else strategy.share()

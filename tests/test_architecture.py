@@ -25,7 +25,7 @@ FLOORS = {
     2: {"backbone", "scaling", "fine_tuning", "probing", "probe_then_tune", "gradual", "layer_decay", "l2sp"},
     1: {
         "strategy", "head", "networks", "card", "mlp", "exceptions", "_validation", "_parameters", "_quality",
-        "_random", "_threads", "_state", "_rows", "_solver", "_curvature", "_device", "_callbacks", "_blocks",
+        "_random", "_threads", "_state", "_rows", "_solver", "_reduced", "_curvature", "_calibration", "_ridge", "_device", "_callbacks", "_blocks",
     },
 }  # fmt: skip
 SIDEWAYS = {
@@ -38,6 +38,10 @@ SIDEWAYS = {
     ("mlp", "networks"),
     ("_state", "exceptions"),
     ("_solver", "_curvature"),
+    ("_solver", "_reduced"),
+    ("_solver", "_calibration"),
+    ("_ridge", "_reduced"),
+    ("_ridge", "_calibration"),
     ("_quality", "exceptions"),
     ("_validation", "exceptions"),
     ("_validation", "_quality"),

@@ -17,7 +17,7 @@ from sktransfer import (
     Strategy,
     TransferClassifier,
 )
-from sktransfer.strategy import count_frozen
+from sktransfer.strategy import Probe, count_frozen
 from tests.helpers import moons, small_backbone
 
 ALL = [Strategy(), FineTuning(1), LinearProbing(), GradualUnfreezing(2), LayerDecay(0.5), L2SP(), ProbeThenTune(0.2)]
@@ -171,9 +171,11 @@ def test_l2sp_keeps_the_weights_nearer_to_the_source():
 
 
 def test_probes_answer_their_pull():
-    assert [s.probe() for s in ALL] == [None, None, "auto", None, None, None, "auto"]
-    assert LinearProbing(pull=2).probe() == ProbeThenTune(pull=2).probe() == 2.0
-    assert LinearProbing(pull=np.inf).probe() == np.inf
+    probing, tuning = Probe("auto", "lbfgs", calibrated=True), Probe("auto", "lbfgs", calibrated=False)
+    assert [s.probe() for s in ALL] == [None, None, probing, None, None, None, tuning]
+    assert LinearProbing(pull=2).probe().pull == ProbeThenTune(pull=2).probe().pull == 2.0
+    assert LinearProbing(pull=np.inf, solver="ridge").probe() == Probe(np.inf, "ridge", calibrated=True)
+    assert LinearProbing(solver="sgd").probe() is None
 
 
 @pytest.mark.parametrize("pull", [-1, "some", None, True, float("nan")])
