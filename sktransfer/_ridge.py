@@ -33,14 +33,13 @@ class _LeastSquares:
 
     def change(self, strength: float) -> np.ndarray:
         """D at the optimum."""
-        shrink = np.zeros_like(self.singular) if np.isinf(strength) else self.singular / (self.singular**2 + strength)
-        return self.right.T @ (shrink[:, None] * self.target)
+        return self.right.T @ ((self.singular / (self.singular**2 + strength))[:, None] * self.target)
 
     def left_out(self, strength: float, copies: np.ndarray | float = 1.0) -> np.ndarray:
-        """What is left of each residual when its row (one of its `copies`) is left out, times the root of its weight."""
-        shrink = np.zeros_like(self.singular) if np.isinf(strength) else self.singular**2 / (self.singular**2 + strength)
-        left_over = self.residual * self.root - self.left @ (shrink[:, None] * self.target)
-        leverage = ((self.left**2) @ shrink) / copies
+        """Each residual after its row, or one of its `copies`, was left out, times the root of its weight."""
+        kept = self.singular**2 / (self.singular**2 + strength)
+        left_over = self.residual * self.root - self.left @ (kept[:, None] * self.target)
+        leverage = ((self.left**2) @ kept) / copies
         return left_over / (1.0 - np.minimum(leverage, 1 - 1e-9))[:, None]
 
 

@@ -9,8 +9,8 @@ import torch
 from sklearn.utils.class_weight import compute_class_weight
 
 from sktransfer._parameters import is_number
-from sktransfer._rows import TrainingRows
 from sktransfer._ridge import solve_ridge, solve_ridge_classes
+from sktransfer._rows import TrainingRows
 from sktransfer._solver import Solution, solve_softmax
 from sktransfer.backbone import Source
 from sktransfer.head import imprinted_rows

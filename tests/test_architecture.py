@@ -25,7 +25,8 @@ FLOORS = {
     2: {"backbone", "scaling", "fine_tuning", "probing", "probe_then_tune", "gradual", "layer_decay", "l2sp"},
     1: {
         "strategy", "head", "networks", "card", "mlp", "exceptions", "_validation", "_parameters", "_quality",
-        "_random", "_threads", "_state", "_rows", "_solver", "_reduced", "_curvature", "_calibration", "_ridge", "_device", "_callbacks", "_blocks",
+        "_random", "_threads", "_state", "_rows", "_solver", "_device", "_callbacks", "_blocks",
+        "_reduced", "_curvature", "_calibration", "_ridge",
     },
 }  # fmt: skip
 SIDEWAYS = {
