@@ -24,6 +24,8 @@ _HOMES = {
     "TransferClassifier": "classifier",
     "TransferRegressor": "regressor",
     "FeatureExtractor": "extractor",
+    "Pipeline": "pipeline",
+    "make_pipeline": "pipeline",
     "Backbone": "backbone",
     "Inputs": "card",
     "Source": "card",

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import logsumexp
 
 # A few labels cannot say that a head is wrong by an order of magnitude: log T ~ N(0, 1/4).
 _PRECISION = 4.0
@@ -32,7 +31,11 @@ def choose_temperature(logits: np.ndarray, onehot: np.ndarray, weight: np.ndarra
     """
     if not np.isfinite(logits).all():
         return 1.0, -np.inf
-    gaps = logits - (onehot * logits).sum(axis=1, keepdims=True)
-    scores = [-weight @ logsumexp(gaps / np.exp(u), axis=1) - 0.5 * _PRECISION * u**2 for u in _LOG_TEMPERATURES]
+    largest = logits.max(axis=1, keepdims=True)
+    below = logits - largest
+    excess = float(weight @ (onehot * below).sum(axis=1))  # of the right class, before it is divided
+    temperatures = np.exp(_LOG_TEMPERATURES)
+    sums = [np.log(np.exp(below / temperature).sum(axis=1)) for temperature in temperatures]
+    scores = excess / temperatures - np.array(sums) @ weight - 0.5 * _PRECISION * _LOG_TEMPERATURES**2
     best = int(np.argmax(scores))
-    return float(np.exp(_LOG_TEMPERATURES[best])), float(scores[best])
+    return float(temperatures[best]), float(scores[best])

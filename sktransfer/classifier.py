@@ -174,9 +174,9 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         """
         outputs, trust = self._outputs(X)
         probabilities = softmax(outputs, axis=1)
+        warn_of_range(type(self).__name__, trust)
         far = trust < 1
         if far.any():
-            warn_of_range(type(self).__name__, trust)
             weight = trust[far, None]
             probabilities[far] = weight * probabilities[far] + (1 - weight) / probabilities.shape[1]
         return probabilities

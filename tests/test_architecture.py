@@ -18,7 +18,7 @@ MODULES = {path.stem: path for path in sorted(PACKAGE.glob("*.py")) if path.stem
 
 # Arrows point down. Modules on one floor do not know each other, except along SIDEWAYS.
 FLOORS = {
-    6: {"classifier", "regressor"},
+    6: {"classifier", "regressor", "pipeline"},
     5: {"_fitting", "_assembly"},
     4: {"_net", "_tasks"},
     3: {"module", "extractor", "persistence", "from_scratch", "_persisted", "_range"},
@@ -26,7 +26,7 @@ FLOORS = {
     1: {
         "strategy", "head", "networks", "card", "mlp", "exceptions", "_validation", "_parameters", "_quality",
         "_random", "_threads", "_state", "_rows", "_solver", "_device", "_callbacks", "_blocks",
-        "_reduced", "_curvature", "_calibration", "_ridge",
+        "_reduced", "_curvature", "_calibration", "_ridge", "_tally",
     },
 }  # fmt: skip
 SIDEWAYS = {
@@ -43,6 +43,7 @@ SIDEWAYS = {
     ("_solver", "_calibration"),
     ("_ridge", "_reduced"),
     ("_ridge", "_calibration"),
+    ("_quality", "_tally"),
     ("_quality", "exceptions"),
     ("_validation", "exceptions"),
     ("_validation", "_quality"),
