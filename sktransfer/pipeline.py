@@ -31,8 +31,8 @@ class Pipeline(sklearn.pipeline.Pipeline):
     """scikit-learn's ``Pipeline``, which predicts and transforms many rows in chunks through all steps.
 
     scikit-learn sends all rows through one step after the other, so a scaler in front of a network copies the whole
-    table. Here ``chunk_rows`` rows at a time walk through all steps, and what is needed beside the table and its outputs
-    does not grow with it. Everything else is scikit-learn's class, fits included.
+    table. Here ``chunk_rows`` rows at a time walk through all steps, and what is needed beside the table and its
+    outputs does not grow with it. Everything else is scikit-learn's class, fits included.
 
     Every step must treat rows one by one when it predicts or transforms, which is the contract of scikit-learn's
     estimators. A ``FunctionTransformer`` that looks across rows (a cumulative sum, say) breaks it; use scikit-learn's
@@ -198,7 +198,7 @@ def _fill(first: np.ndarray, rest: Iterator[np.ndarray], n_rows: int) -> np.ndar
         end += len(part)
     if end < n_rows:
         raise ValueError(
-            f"Pipeline: the steps returned {end} outputs for {n_rows} rows, after one a row in the first chunk. Steps must "
-            "treat rows one by one; use scikit-learn's Pipeline for these."
+            f"Pipeline: the steps returned {end} outputs for {n_rows} rows, after one a row in the first chunk. Steps "
+            "must treat rows one by one; use scikit-learn's Pipeline for these."
         )
     return joined
