@@ -61,7 +61,8 @@ class Pipeline(sklearn.pipeline.Pipeline):
     an array, a frame, a CSR matrix nor a list, if a keyword argument does not hold one value a row (``return_std=True``
     may concern all rows at once), or if the outputs of the first chunk are not one a row.
 
-    Warnings of this package that count rows are said once, with the count over all chunks.
+    Warnings of this package that count rows are said once, with the count over all chunks. A sensor that is stuck over
+    the border of two chunks is reported with the longer part.
 
     Examples
     --------

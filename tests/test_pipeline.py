@@ -70,7 +70,7 @@ def frames(X):
         "array": X,
         "columns first": np.asfortranarray(X),
         "float32": X.astype(np.float32),
-        "frame": pd.DataFrame(X, columns=names, index=np.arange(len(X))[::-1] * 3),
+        "frame": pd.DataFrame(X, columns=names, index=np.arange(len(X))[::-1] / 2),
         "polars": pl.DataFrame(X, schema=names),
         "list": X.tolist(),
         "sparse": sparse.csr_array(X),
@@ -249,6 +249,7 @@ def test_rows_out_of_range_are_counted_over_all_chunks_in_one_warning_at_the_cal
     assert Path(found[0].filename) == Path(__file__)
     assert warned(lambda: ours.predict(X[:N_ROWS]), OutOfRangeWarning) == []
     outer = Pipeline([("inner", ours)])
+    ours.chunk_rows = 20
     assert len(warned(lambda: outer.predict(far), OutOfRangeWarning)) == 1
 
 
@@ -257,7 +258,7 @@ def test_stuck_and_far_sensors_are_said_once_with_all_their_columns():
     pipe = make_pipeline(BaselineScaler()).fit(rng.normal(size=(200, 3)))
     X = rng.normal(size=(200, 3))
     X[10], X[100, 1], X[150, 2] = [1e9, 0, 0], 1e9, 1e9
-    X[70:120, 0] = 0.5
+    X[70:120, 0], X[150:180, 0] = 0.5, 0.7
     found = sorted(str(w.message) for w in warned(lambda: pipe.transform(X), DataQualityWarning))
     assert len(found) == 2
     assert "3 of 200 rows lie further" in found[0]
