@@ -11,15 +11,16 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import cholesky
 from scipy.optimize import minimize
-from scipy.special import logsumexp, softmax
+from scipy.special import softmax
 
 from sktransfer._calibration import choose_temperature
-from sktransfer._curvature import RowCurvature
+from sktransfer._curvature import RowPath, log_sums
 from sktransfer._reduced import Solution, _Reduced, solution_of
 
 # Half a decade a step. The strongest candidate lets an average logit move by about one: weaker pulls must be earned
@@ -147,7 +148,7 @@ class _Softmax:
 
     def log_likelihood(self, logits: np.ndarray) -> float:
         """Weighted sum over rows."""
-        return float(self.weight @ ((self.onehot * logits).sum(axis=1) - logsumexp(logits, axis=1)))
+        return float(self.weight @ ((self.onehot * logits).sum(axis=1) - log_sums(logits)))
 
     @property
     def small(self) -> bool:
@@ -160,13 +161,14 @@ class _Softmax:
             # the strength is the precision of a prior, so it does not depend on how many rows choose it
             part = self._part(np.argsort(self._rank_in_class(), kind="stable")[:_FOLD_ROWS])
             return part.choose_strength()._replace(held_out=None)
-        best = last = None
-        n_iter = 0
         # many rows decide between decades, and cost more
-        for strength in STRENGTHS if self.small else STRENGTHS[::2]:
+        first, *weaker = STRENGTHS if self.small else STRENGTHS[::2]
+        best = last = self.score(float(first))
+        n_iter = last.n_iter
+        for strength in weaker:
             last = self.score(float(strength), last)
             n_iter += last.n_iter
-            if best is None or last.score > best.score:
+            if last.score > best.score:
                 best = last
             elif last.score < best.score - _PATIENCE:
                 break
@@ -178,11 +180,30 @@ class _Softmax:
             folds = {} if last is None else dict(enumerate(last.begin))
             score, n_iter, held_out = self._five_folds(strength, folds)
             return Scored(score, strength, n_iter, list(folds.values()), held_out)
-        # the score falls off with the root of what is left of the slope, and more so under weak pulls
-        begin = None if last is None else last.begin[0]
-        change, n_iter = self.solve(strength, begin, tolerance=1e-3 * np.sqrt(min(strength, 1.0)))
-        evidence, held_out = self._second_order(change, strength)
+        if self._row_path is not None:
+            change, curvature, n_iter = self._row_path.optimum(strength)
+            logits = self.start + self.rows @ change
+            evidence = self.log_likelihood(logits) - 0.5 * strength * np.vdot(change, change) - curvature.half_logdet()
+            gradient = self.weight[:, None] * (softmax(logits, axis=1) - self.onehot)
+            held_out = logits + curvature.leave_one_out(gradient)
+        else:
+            # the score falls off with the root of what is left of the slope, and more so under weak pulls
+            begin = None if last is None else last.begin[0]
+            change, n_iter = self.solve(strength, begin, tolerance=1e-3 * np.sqrt(min(strength, 1.0)))
+            probabilities = softmax(self.start + self.rows @ change, axis=1)
+            hessian = self._hessian(probabilities)
+            hessian[np.diag_indices_from(hessian)] += strength
+            evidence = self.log_evidence(change, strength, hessian)
+            held_out = self.leave_one_out(change, probabilities, hessian)
         return Scored(evidence + self.log_likelihood(held_out), strength, n_iter, [change], held_out)
+
+    @cached_property
+    def _row_path(self) -> RowPath | None:
+        """Newton's method on the rows' side where it is cheaper than the Hessian of the weights."""
+        n_rows, n_directions = self.rows.shape
+        if 3 * len(self.start.T) * n_rows**3 < (n_directions * self.contrasts.shape[1]) ** 3:
+            return RowPath(self.rows, self.start, self.onehot, self.weight)
+        return None
 
     def _part(self, rows: np.ndarray) -> _Softmax:
         return _Softmax(self.rows[rows], self.start[rows], self.onehot[rows], self.weight[rows])
@@ -203,20 +224,6 @@ class _Softmax:
             logits[out] = self.start[out] + self.rows[out] @ folds[fold]
             n_iter += steps
         return self.log_likelihood(logits), n_iter, logits
-
-    def _second_order(self, change: np.ndarray, strength: float) -> tuple[float, np.ndarray]:
-        """Log evidence and leave-one-out logits, on the side of the rows or of the weights: the cheaper one."""
-        n_rows, n_directions = self.rows.shape
-        logits = self.start + self.rows @ change
-        probabilities = softmax(logits, axis=1)
-        if 3 * len(self.start.T) * n_rows**3 < (n_directions * self.contrasts.shape[1]) ** 3:
-            curvature = RowCurvature(self.rows @ self.rows.T / strength, probabilities, self.weight)
-            evidence = self.log_likelihood(logits) - 0.5 * strength * np.vdot(change, change) - curvature.half_logdet()
-            gradient = self.weight[:, None] * (probabilities - self.onehot)
-            return float(evidence), logits + curvature.leave_one_out(gradient)
-        hessian = self._hessian(probabilities)
-        hessian[np.diag_indices_from(hessian)] += strength
-        return self.log_evidence(change, strength, hessian), self.leave_one_out(change, probabilities, hessian)
 
     def log_evidence(self, change: np.ndarray, strength: float, hessian: np.ndarray) -> float:
         """Laplace's approximation of ``log p(labels | strength)`` with prior ``change ~ N(0, I / strength)``."""
