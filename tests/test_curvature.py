@@ -7,7 +7,7 @@ from scipy.special import log_softmax, softmax
 
 from sktransfer import FromScratch, LinearProbing, ProbeThenTune, TransferClassifier
 from sktransfer import _fitting as fitting
-from sktransfer._curvature import RowCurvature
+from sktransfer._curvature import RowCurvature, RowPath
 from sktransfer._solver import STRENGTHS, _Reduced, _Softmax, solve_softmax
 from tests.helpers import moons
 
@@ -104,6 +104,19 @@ def test_rows_and_weights_give_the_same_determinant_and_leave_one_out_logits(str
     np.testing.assert_allclose(
         log_softmax(found, axis=1), log_softmax(expected, axis=1), atol=1e-6 * np.abs(expected).max()
     )
+
+
+@pytest.mark.parametrize("spread", [0.1, 3.0])
+def test_the_path_of_newton_s_method_passes_through_the_optima(spread):
+    features, codes, weight, W0, b0 = problem(14, 5, 20, seed=2, spread=spread)
+    reduced = _Softmax(_Reduced(features).rows, features @ W0.T + b0, np.eye(5)[codes], weight)
+    path = RowPath(reduced.rows, reduced.start, reduced.onehot, weight)
+    for strength in STRENGTHS:
+        change, _, n_steps = path.optimum(strength)
+        expected, _ = reduced.solve(strength, tolerance=1e-9)
+        expected -= expected.mean(axis=1, keepdims=True)
+        np.testing.assert_allclose(change - change.mean(axis=1, keepdims=True), expected, atol=1e-4)
+        assert n_steps < 8
 
 
 @pytest.mark.parametrize(("strategy", "shared"), [(LinearProbing(), True), (ProbeThenTune(), False)])
