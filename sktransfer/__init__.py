@@ -26,6 +26,8 @@ _HOMES = {
     "FeatureExtractor": "extractor",
     "BatchedGridSearchCV": "search",
     "BatchedRandomizedSearchCV": "search",
+    "Pipeline": "pipeline",
+    "make_pipeline": "pipeline",
     "Backbone": "backbone",
     "Inputs": "card",
     "Source": "card",

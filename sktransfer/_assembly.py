@@ -22,7 +22,7 @@ from sktransfer.backbone import Backbone
 from sktransfer.card import Source
 from sktransfer.head import HeadModule, LinearHead
 from sktransfer.module import TransferModule, in_chunks
-from sktransfer.strategy import Strategy
+from sktransfer.strategy import Probe, Strategy
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Assembly:
     @property
     def solvable(self) -> bool:
         """Whether the strategy asks for a solved head and the head can be solved."""
-        return self.strategy.probe() is not None and isinstance(self.head, LinearHead)
+        return is_solvable(self.strategy, self.head)
 
     def run_features(self) -> np.ndarray:
         """Features of the rows by the blocks as they came, float64."""
@@ -56,6 +56,11 @@ class Assembly:
         with torch.inference_mode():
             features = rows.after(module, len(module.blocks), module.device)
             return np.concatenate([module.head(features[part]).double().cpu() for part in in_chunks(len(features))])
+
+
+def is_solvable(strategy: Strategy, head: Any) -> bool:
+    """Whether `strategy` asks for a solved head and `head` can be solved."""
+    return strategy.probe() is not None and isinstance(head, LinearHead)
 
 
 def feature_statistics(features: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -136,14 +141,14 @@ def _check_word(head: Any, name: str, value: Any, allowed: tuple[str, ...]) -> N
 
 
 def solve_head(
-    assembly: Assembly, rows: TrainingRows, task: Classification | Regression, pull: float | str
+    assembly: Assembly, rows: TrainingRows, task: Classification | Regression, probe: Probe
 ) -> dict[str, Any]:
     """Solve a linear head on the frozen features; the record that goes into the history."""
     output, init = assembly.module.head.output, check_head(assembly)[0]
-    solution = task.solve(init, _source_on(assembly), assembly.features, rows, pull)
+    solution = task.solve(init, _source_on(assembly), assembly.features, rows, probe)
     _assign(output.weight, solution.weight)
     _assign(output.bias, solution.bias)
-    return {"pull": solution.pull, "n_iter": solution.n_iter}
+    return {"pull": solution.pull, "temperature": solution.temperature, "n_iter": solution.n_iter}
 
 
 def average(module: TransferModule, before: dict[str, torch.Tensor], share: float) -> None:

@@ -161,9 +161,9 @@ class Bench:
         began = time.perf_counter()
         try:
             lane = self._prepared(estimator, fold)
-            if lane.schedule.pull is not None:
+            if lane.schedule.probe is not None:
                 with torch_threads(estimator.n_jobs), blas_threads(estimator.n_jobs):
-                    solve_head(lane.assembly, lane.rows, lane.task, lane.schedule.pull)
+                    solve_head(lane.assembly, lane.rows, lane.task, lane.schedule.probe)
                     if not lane.schedule.strategies:
                         lane.outputs = [lane.assembly.outputs(test) for test in lane.tests]
         except Exception:

@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 
+from sktransfer._tally import Tally, warn_of
 from sktransfer.exceptions import DataQualityWarning
 
 # Numbers that historians, loggers and integer registers write where there is no measurement.
@@ -107,25 +108,22 @@ def warn_of_stuck_columns(who: str, X: np.ndarray, typical: np.ndarray, names: l
         if longest >= limit[j]:
             stuck[names[j]] = longest
     if stuck:
-        warnings.warn(
-            f"{who}: the columns {list(stuck)[:5]} do not change over {max(stuck.values())} rows although they varied "
-            "while healthy. The sensors may be stuck or saturated.",
-            DataQualityWarning,
-            4,
+        text = (
+            f"{who}: the columns {{names}} do not change over {{count}} rows although they varied while healthy. The "
+            "sensors may be stuck or saturated."
         )
+        warn_of(Tally(text, DataQualityWarning, max(stuck.values()), names=list(stuck)), stacklevel=4, merge=max)
 
 
 def warn_of_far_rows(who: str, z: np.ndarray, limit: float, names: list[str]) -> None:
     """Warn of rows with a scaled value beyond `limit`."""
     beyond = np.abs(z) > limit
-    if beyond.any():
-        warnings.warn(
-            f"{who}: {int(beyond.any(axis=1).sum())} of {len(z)} rows lie further from the healthy baseline than "
-            f"anything credible, in the columns {[names[j] for j in np.flatnonzero(beyond.any(axis=0))[:5]]}. Check "
-            "units and sensors.",
-            DataQualityWarning,
-            4,
-        )
+    text = (
+        f"{who}: {{count}} of {{total}} rows lie further from the healthy baseline than anything credible, in the "
+        "columns {names}. Check units and sensors."
+    )
+    columns = [names[j] for j in np.flatnonzero(beyond.any(axis=0))]
+    warn_of(Tally(text, DataQualityWarning, int(beyond.any(axis=1).sum()), len(z), columns), stacklevel=4)
 
 
 def warn_of_lost_digits(who: str, center: np.ndarray, scale: np.ndarray, names: list[str], stacklevel: int) -> None:

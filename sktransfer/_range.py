@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 
+from sktransfer._tally import Tally, warn_of
 from sktransfer.card import Inputs
 from sktransfer.exceptions import OutOfRangeWarning
 
@@ -32,12 +31,8 @@ def confidence_weights(X: np.ndarray, inputs: Inputs) -> np.ndarray:
 
 def warn_of_range(who: str, trust: np.ndarray) -> None:
     """Say how many rows lie so far outside the seen range that their confidence falls by a third or more."""
-    far = trust < 2 / 3
-    if not far.any():
-        return
-    warnings.warn(
-        f"{who}: {int(far.sum())} of {len(far)} rows lie far outside the range of all rows seen in training; what is "
-        "said of them is a guess. Check units, sensors and scaling.",
-        OutOfRangeWarning,
-        stacklevel=3,
+    text = (
+        f"{who}: {{count}} of {{total}} rows lie far outside the range of all rows seen in training; what is said of "
+        "them is a guess. Check units, sensors and scaling."
     )
+    warn_of(Tally(text, OutOfRangeWarning, int((trust < 2 / 3).sum()), len(trust)), stacklevel=3)

@@ -9,10 +9,12 @@ import torch
 from sklearn.utils.class_weight import compute_class_weight
 
 from sktransfer._parameters import is_number
+from sktransfer._ridge import solve_ridge, solve_ridge_classes
 from sktransfer._rows import TrainingRows
-from sktransfer._solver import Solution, solve_ridge, solve_softmax
+from sktransfer._solver import Solution, solve_softmax
 from sktransfer.backbone import Source
 from sktransfer.head import imprinted_rows
+from sktransfer.strategy import Probe
 
 
 class Classification:
@@ -77,20 +79,22 @@ class Classification:
         return W, b
 
     def solve(
-        self, init: str, source: Source | None, features: np.ndarray, rows: TrainingRows, pull: float | str
+        self, init: str, source: Source | None, features: np.ndarray, rows: TrainingRows, probe: Probe
     ) -> Solution:
-        """The head that minimises weighted cross-entropy plus pull.
+        """The head that minimises weighted cross-entropy, or squared distance from class codes, plus pull.
 
         Rows of new classes are pulled to the mean of the known rows, which says nothing of the class: what is said
         comes from the labels. An imprinted row as the centre scored lower (see Decisions in CONTRIBUTING); it is the
         centre where ``init="imprint"`` asks for it, and where an infinite pull leaves nothing else to be said.
         """
         W, b, known = self.source_rows(init, source, features.shape[1])
-        if init == "imprint" or (pull == np.inf and init != "random"):
+        if init == "imprint" or (probe.pull == np.inf and init != "random"):
             W, b = self.begin(init, source, features, rows)
         elif known.any():
             W[~known], b[~known] = W[known].mean(axis=0), b[known].mean()
-        return solve_softmax(features, rows.y, rows.weight, W, b, pull)
+        if probe.solver == "ridge":
+            return solve_ridge_classes(features, rows.y, rows.weight, W, b, probe.pull)
+        return solve_softmax(features, rows.y, rows.weight, W, b, probe.pull, probe.calibrated)
 
     def source_rows(self, init: str, source: Source | None, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Source rows by class name, zero elsewhere, and which rows those are."""
@@ -148,11 +152,11 @@ class Regression:
         return W, b
 
     def solve(
-        self, init: str, source: Source | None, features: np.ndarray, rows: TrainingRows, pull: float | str
+        self, init: str, source: Source | None, features: np.ndarray, rows: TrainingRows, probe: Probe
     ) -> Solution:
         """The head that minimises weighted squared error plus pull."""
         W, b = self.begin(init, source, features, rows)
-        return solve_ridge(features, rows.y, rows.weight, W, b, pull)
+        return solve_ridge(features, rows.y, rows.weight, W, b, probe.pull)
 
     def source_rows(self, init: str, source: Source | None, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The source's rows in this fit's units, zero where it has none, and which rows those are."""

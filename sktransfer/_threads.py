@@ -7,6 +7,7 @@ threads that fit at once never leave a wrong count behind.
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import torch
@@ -56,7 +57,7 @@ def blas_threads(n_jobs: int | None) -> Iterator[None]:
         return
     with _LOCK:
         if _blas_inside == 0:
-            _blas_limit = ThreadpoolController().limit(limits=n_jobs or 1, user_api="blas")
+            _blas_limit = _controller().limit(limits=n_jobs or 1, user_api="blas")
         _blas_inside += 1
     try:
         yield
@@ -65,3 +66,9 @@ def blas_threads(n_jobs: int | None) -> Iterator[None]:
             _blas_inside -= 1
             if _blas_inside == 0:
                 _blas_limit.restore_original_limits()
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    """The process's BLAS libraries: looking for them costs milliseconds, and numpy's and scipy's are loaded by now."""
+    return ThreadpoolController()

@@ -25,7 +25,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
-from sktransfer._assembly import Assembly, average, begin_head, solve_head, source_of, source_weights
+from sktransfer._assembly import Assembly, average, begin_head, is_solvable, solve_head, source_of, source_weights
 from sktransfer._callbacks import FitTask
 from sktransfer._device import resolve_device
 from sktransfer._features import FrozenFeatures
@@ -35,14 +35,14 @@ from sktransfer._precision import number_format
 from sktransfer._random import build_seeded, draw_seed
 from sktransfer._rows import TrainingRows
 from sktransfer._tasks import Classification, Regression
-from sktransfer.backbone import compare_columns
+from sktransfer.backbone import Backbone, compare_columns
 from sktransfer.card import Inputs
 from sktransfer.from_scratch import resolve_backbone
 from sktransfer.head import LinearHead
 from sktransfer.module import TransferModule, as_tensor
 from sktransfer.probe_then_tune import ProbeThenTune
 from sktransfer.probing import LinearProbing
-from sktransfer.strategy import Strategy, pulls_back
+from sktransfer.strategy import Probe, Strategy, pulls_back
 from sktransfer.weight_decay import WeightDecay
 
 # ---- assemble
@@ -81,11 +81,27 @@ def assemble(
     head = estimator.head if estimator.head is not None else LinearHead()
     device, dtype = resolve_device(estimator.device), torch.from_numpy(np.empty(0, number_format())).dtype
     network = build_seeded(lambda: head.build(backbone.n_features_out, task.n_outputs), seed)
-    module = TransferModule(blocks or backbone.copy_blocks(), network, backbone.blocks, keep_statistics=not scratch)
+    if blocks is None:
+        blocks = _own_blocks(estimator, strategy, head, backbone, len(rows.X), device)
+    module = TransferModule(blocks, network, backbone.blocks, keep_statistics=not scratch)
     module = module.to(device, dtype).eval()
     assembly = Assembly(backbone, strategy, head, module, scratch, seed, frozen or FrozenFeatures(rows.X))
     begin_head(assembly, rows, task)
     return assembly
+
+
+def _own_blocks(
+    estimator: Any, strategy: Strategy, head: Any, backbone: Backbone, n_rows: int, device: torch.device
+) -> Sequence[nn.Module]:
+    """Copies of the backbone's blocks; its own where nothing trains them, as in predict."""
+    untouched = is_solvable(strategy, head) and _only_head(strategy, estimator._n_epochs(n_rows), len(backbone.blocks))
+    if untouched and number_format() is np.float32:
+        return backbone.modules_on(device)
+    return backbone.copy_blocks()
+
+
+def _only_head(strategy: Strategy, n_epochs: int, n_blocks: int) -> bool:
+    return all(strategy.n_frozen(epoch, n_blocks) == n_blocks for epoch in range(n_epochs))
 
 
 # ---- train
@@ -97,15 +113,15 @@ class Schedule:
 
     Parameters
     ----------
-    pull : float, "auto" or None
-        Strength with which the head is solved first; None: it is not solved.
+    probe : Probe or None
+        How the head is solved first; None: it is not.
     strategies : list of Strategy
         What trains by epochs after it, each from the beginning of the rate's cosine.
     share : float
         How much of the change by the last of them is kept.
     """
 
-    pull: float | str | None
+    probe: Probe | None
     strategies: list[Strategy]
     share: float
 
@@ -113,13 +129,13 @@ class Schedule:
 def schedule(assembly: Assembly, n_epochs: int) -> Schedule:
     """What the strategy asks for, given the head and whether there is a source."""
     strategy, n_blocks = assembly.strategy, len(assembly.module.blocks)
-    only_head = all(strategy.n_frozen(epoch, n_blocks) == n_blocks for epoch in range(n_epochs))
-    pull = strategy.probe()
+    only_head = _only_head(strategy, n_epochs, n_blocks)
+    probe = strategy.probe()
     # from scratch there is nothing worth keeping of where the weights began
     share = 1.0 if assembly.scratch else strategy.share()
-    if pull is not None and isinstance(assembly.head, LinearHead):
-        return Schedule(pull, [] if only_head else [strategy], share)
-    if pull is not None and not only_head:
+    if probe is not None and isinstance(assembly.head, LinearHead):
+        return Schedule(probe, [] if only_head else [strategy], share)
+    if probe is not None and not only_head:
         # a head that cannot be solved first trains on frozen blocks
         return Schedule(None, [LinearProbing(), strategy], share)
     return Schedule(None, [strategy], share)
@@ -131,7 +147,7 @@ def train(
     """Train ``assembly.module`` in place; the records of its history."""
     n_epochs = estimator._n_epochs(len(rows.X))
     todo = schedule(assembly, n_epochs)
-    history = [] if todo.pull is None else [solve_head(assembly, rows, task, todo.pull)]
+    history = [] if todo.probe is None else [solve_head(assembly, rows, task, todo.probe)]
     with FitTask(estimator, rows.X, rows.y, n_epochs * len(todo.strategies)) as progress:
         for strategy in todo.strategies:
             last = strategy is todo.strategies[-1]

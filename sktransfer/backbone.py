@@ -86,7 +86,7 @@ class Backbone:
         if blocks is None and type(network) is not nn.Sequential:
             _compare_with_forward(self, network)
 
-    def _set(self, description, names, modules, weights, name, inputs, source, provenance) -> None:
+    def _set(self, description, names, modules, weights, name, inputs, source, provenance, width=None) -> None:
         self._description = description
         self._block_names = names
         self._modules = modules
@@ -95,7 +95,7 @@ class Backbone:
         self.inputs = inputs
         self.source = source
         self.provenance = provenance
-        self.n_features_out = probe_width(modules, inputs.n)
+        self.n_features_out = width or probe_width(modules, inputs.n)
         if source is not None:
             source.check(self.n_features_out)
 
@@ -158,7 +158,8 @@ class Backbone:
             if moved[i]:
                 blocks[i] = copy.deepcopy(module).eval().requires_grad_(False).to("cpu", torch.float32)
                 weights[i] = weights_of(blocks[i])
-        other._set(self._description, self._block_names, blocks, weights, **fields)
+        width = None if any(moved) else self.n_features_out
+        other._set(self._description, self._block_names, blocks, weights, **fields, width=width)
         return other
 
     def __repr__(self) -> str:

@@ -66,7 +66,8 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         The backbone after this fit, with the head as its source head: what the next fit can begin with.
     history_ : list of dict
         One record an epoch with ``train_loss`` and ``frozen_blocks``; before them, if the head was solved, one with
-        ``pull`` (strength of the pull to the source head) and ``n_iter``.
+        ``pull`` (strength of the pull to the source head), ``temperature`` (by which its logits were divided; 1 where
+        something trains after it) and ``n_iter``.
     n_iter_ : int
         Epochs trained, or iterations of the solver if the head alone was solved.
     n_features_in_ : int
@@ -197,9 +198,9 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
 
     def _probabilities(self, outputs: np.ndarray, trust: np.ndarray) -> np.ndarray:
         probabilities = softmax(outputs, axis=1)
+        warn_of_range(type(self).__name__, trust)
         far = trust < 1
         if far.any():
-            warn_of_range(type(self).__name__, trust)
             weight = trust[far, None]
             probabilities[far] = weight * probabilities[far] + (1 - weight) / probabilities.shape[1]
         return probabilities

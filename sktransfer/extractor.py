@@ -55,6 +55,14 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, if `X` was a frame.
 
+    Notes
+    -----
+    A search over what stands behind the extractor computes the features of each fold's training rows once, whatever
+    the number of candidates, if the pipeline keeps them: ``make_pipeline(FeatureExtractor(backbone), SVC(),
+    memory="cache")``. The key is the parameters and the rows; equal backbones are one key, in every process. A backbone
+    given by its path is known by the path alone, so pass ``load_backbone(path)`` where the file may change.
+    scikit-learn keeps what fits return; rows that are only scored run through the backbone for each candidate.
+
     Examples
     --------
     >>> import numpy as np

@@ -9,7 +9,7 @@
 
 from sktransfer._parameters import is_number
 from sktransfer.probing import check_pull
-from sktransfer.strategy import Strategy, count_frozen
+from sktransfer.strategy import Probe, Strategy, count_frozen
 
 
 class ProbeThenTune(Strategy):
@@ -60,9 +60,9 @@ class ProbeThenTune(Strategy):
             raise ValueError(f"ProbeThenTune got tune_rate={self.tune_rate!r}; it must be a number above 0.")
         return float(self.tune_rate)
 
-    def probe(self) -> float | str:
+    def probe(self) -> Probe:
         """The strength of the pull in the first step."""
-        return check_pull(type(self).__name__, self.pull)
+        return Probe(check_pull(type(self).__name__, self.pull))
 
     def share(self) -> float:
         """`tune_share`."""

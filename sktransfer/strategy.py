@@ -18,12 +18,31 @@ special cases, and the neutral strategy itself is full fine-tuning.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from sklearn.base import BaseEstimator
 
 from sktransfer._parameters import is_whole
+
+
+class Probe(NamedTuple):
+    """How the head alone is solved before the first epoch: what :meth:`Strategy.probe` answers.
+
+    Parameters
+    ----------
+    pull : float or "auto"
+        Strength of the pull to the source head; ``"auto"`` chooses it from the labelled rows.
+    solver : {"lbfgs", "ridge"}
+        See :class:`sktransfer.LinearProbing`.
+    calibrated : bool
+        Whether a classifier's head is divided by the temperature that the labelled rows advise. What trains on
+        after the probe finds its own.
+    """
+
+    pull: float | str
+    solver: str = "lbfgs"
+    calibrated: bool = False
 
 
 class Strategy(BaseEstimator):
@@ -59,11 +78,8 @@ class Strategy(BaseEstimator):
         """
         return 0.0
 
-    def probe(self) -> float | str | None:
-        """Strength of the pull to the source head while the head alone is solved first; None: it is not.
-
-        ``"auto"`` chooses the strength from the labelled rows; see :class:`sktransfer.LinearProbing`.
-        """
+    def probe(self) -> Probe | None:
+        """How the head alone is solved first; None: it is not."""
         return None
 
     def share(self) -> float:
@@ -106,7 +122,7 @@ class Combined(Strategy):
         """Sum of both answers."""
         return self.first.penalty(weights, source) + self.second.penalty(weights, source)
 
-    def probe(self) -> float | str | None:
+    def probe(self) -> Probe | None:
         """The first of both answers that is not None."""
         first = self.first.probe()
         return self.second.probe() if first is None else first

@@ -18,7 +18,7 @@ MODULES = {path.stem: path for path in sorted(PACKAGE.glob("*.py")) if path.stem
 
 # Arrows point down. Modules on one floor do not know each other, except along SIDEWAYS.
 FLOORS = {
-    6: {"classifier", "regressor", "search", "_candidates", "_folds", "_stand_in"},
+    6: {"classifier", "regressor", "search", "_candidates", "_folds", "_stand_in", "pipeline"},
     5: {"_fitting", "_training", "_assembly", "_together", "_lockstep"},
     4: {"_net", "_tasks", "_features", "_plan", "_stacked"},
     3: {"module", "extractor", "persistence", "from_scratch", "_persisted", "_range"},
@@ -30,6 +30,7 @@ FLOORS = {
         "strategy", "head", "networks", "card", "mlp", "exceptions", "_validation", "_parameters", "_quality",
         "_random", "_threads", "_state", "_rows", "_solver", "_device", "_callbacks", "_blocks",
         "_precision", "_adamw",
+        "_reduced", "_curvature", "_calibration", "_ridge", "_tally",
     },
 }  # fmt: skip
 SIDEWAYS = {
@@ -56,6 +57,12 @@ SIDEWAYS = {
     ("_persisted", "module"),
     ("mlp", "networks"),
     ("_state", "exceptions"),
+    ("_solver", "_curvature"),
+    ("_solver", "_reduced"),
+    ("_solver", "_calibration"),
+    ("_ridge", "_reduced"),
+    ("_ridge", "_calibration"),
+    ("_quality", "_tally"),
     ("_quality", "exceptions"),
     ("_validation", "exceptions"),
     ("_validation", "_quality"),

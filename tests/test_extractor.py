@@ -1,12 +1,30 @@
 """FeatureExtractor: the frozen backbone as a transformer."""
 
+import subprocess
+import sys
+
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
 from torch import nn
 
-from sktransfer import Backbone, FeatureExtractor, FromScratch, LinearProbing, TransferClassifier, save_backbone
+import sktransfer
+from sktransfer import (
+    Backbone,
+    FeatureExtractor,
+    FromScratch,
+    LinearProbing,
+    TransferClassifier,
+    load_backbone,
+    register_network,
+    save_backbone,
+)
 from tests.helpers import moons, small_backbone
 
 
@@ -139,3 +157,58 @@ def test_features_that_are_not_finite_are_an_error():
         net[0].weight.fill_(float("inf"))
     with pytest.raises(ValueError, match="not finite"):
         FeatureExtractor(Backbone(net)).fit_transform(moons(20)[0])
+
+
+@register_network("counting")
+class Counting(nn.Module):
+    """Notes how many rows went through it."""
+
+    class Count(nn.Linear):
+        def forward(self, x):
+            Counting.rows.append(len(x))
+            return super().forward(x)
+
+    rows = []
+
+    def __init__(self, n_features_in=4):
+        super().__init__()
+        self.block = self.Count(n_features_in, 8)
+
+    def forward(self, x):
+        return self.block(x)
+
+
+@pytest.mark.parametrize("make", [make_pipeline, sktransfer.make_pipeline])
+@pytest.mark.parametrize("n_candidates", [2, 6])
+def test_a_cached_search_runs_the_training_rows_once_a_fold_whatever_the_candidates(make, n_candidates, tmp_path):
+    X, y = moons(100)
+    backbone, all_rows = FromScratch("counting").build(4), np.arange(100)
+    folds = [(all_rows[20:], all_rows[:20]), (all_rows[:80], all_rows[80:])]
+    candidates = {"logisticregression__C": np.logspace(-2, 2, n_candidates)}
+
+    def count(n_rows):
+        return Counting.rows.count(n_rows)
+
+    for memory, passes in ((None, 2 * n_candidates), (str(tmp_path), 2), (str(tmp_path), 0)):
+        pipe = make(FeatureExtractor(backbone), LogisticRegression(), memory=memory)
+        Counting.rows.clear()
+        GridSearchCV(pipe, candidates, cv=folds, refit=False).fit(X, y)
+        assert count(80) == passes
+        assert count(20) == 2 * n_candidates  # scikit-learn keeps what fits return, not what scoring transforms
+
+
+def test_equal_parameters_have_one_hash_after_fits_in_copies_and_in_other_processes(backbone, tmp_path):
+    X, _ = moons(20)
+    path = save_backbone(backbone, tmp_path / "b.safetensors")
+    extractor = FeatureExtractor(load_backbone(path), block="block2")
+    before = joblib.hash(extractor)
+    extractor.fit(X).transform(X)
+    again = FeatureExtractor(load_backbone(path), block="block2")
+    assert joblib.hash(clone(extractor)) == joblib.hash(again) == before
+    assert joblib.hash(clone(extractor).set_params(block="block1")) != before
+    code = (
+        "import sys, joblib; from sktransfer import FeatureExtractor, load_backbone; "
+        "print(joblib.hash(FeatureExtractor(load_backbone(sys.argv[1]), block='block2')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == before, done.stderr

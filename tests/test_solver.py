@@ -5,7 +5,8 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp, softmax
 
-from sktransfer._solver import _RIDGE_STRENGTHS, STRENGTHS, _Reduced, _Softmax, solve_ridge, solve_softmax
+from sktransfer._ridge import _RIDGE_STRENGTHS, solve_ridge
+from sktransfer._solver import STRENGTHS, _Reduced, _Softmax, solve_softmax
 
 
 def problem(n_rows, n_features, n_classes=3, seed=0, zero_start=True):

@@ -17,7 +17,7 @@ from sktransfer import (
     Strategy,
     TransferClassifier,
 )
-from sktransfer.strategy import count_frozen
+from sktransfer.strategy import Probe, count_frozen
 from tests.helpers import moons, small_backbone
 
 ALL = [Strategy(), FineTuning(1), LinearProbing(), GradualUnfreezing(2), LayerDecay(0.5), L2SP(), ProbeThenTune(0.2)]
@@ -171,9 +171,11 @@ def test_l2sp_keeps_the_weights_nearer_to_the_source():
 
 
 def test_probes_answer_their_pull():
-    assert [s.probe() for s in ALL] == [None, None, "auto", None, None, None, "auto"]
-    assert LinearProbing(pull=2).probe() == ProbeThenTune(pull=2).probe() == 2.0
-    assert LinearProbing(pull=np.inf).probe() == np.inf
+    probing, tuning = Probe("auto", "lbfgs", calibrated=True), Probe("auto", "lbfgs", calibrated=False)
+    assert [s.probe() for s in ALL] == [None, None, probing, None, None, None, tuning]
+    assert LinearProbing(pull=2).probe().pull == ProbeThenTune(pull=2).probe().pull == 2.0
+    assert LinearProbing(pull=np.inf, solver="ridge").probe() == Probe(np.inf, "ridge", calibrated=True)
+    assert LinearProbing(solver="sgd").probe() is None
 
 
 @pytest.mark.parametrize("pull", [-1, "some", None, True, float("nan")])
@@ -183,6 +185,13 @@ def test_a_pull_that_is_none_is_refused(strategy, pull):
         strategy(pull=pull).probe()
 
 
+class Uncalibrated(LinearProbing):
+    """The probe that tuning begins from."""
+
+    def probe(self):
+        return Probe("auto", "lbfgs")
+
+
 def test_probe_then_tune_goes_its_share_of_the_way_from_the_probed_network():
     X, y = moons(60, seed=1, offset=0.5)
     backbone, params = small_backbone(max_epochs=2), {"lr": 0.01, "max_epochs": 5, "random_state": 0}
@@ -190,7 +199,7 @@ def test_probe_then_tune_goes_its_share_of_the_way_from_the_probed_network():
         TransferClassifier(backbone, strategy=ProbeThenTune(tune_share=share), **params).fit(X, y)
         for share in (0.5, 1.0)
     )
-    probed = TransferClassifier(backbone, strategy=LinearProbing()).fit(X, y)
+    probed = TransferClassifier(backbone, strategy=Uncalibrated()).fit(X, y)
     start, end, middle = (dict(m.module_.state_dict()) for m in (probed, whole, half))
     moved = 0.0
     for key, value in middle.items():
