@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
 from threadpoolctl import ThreadpoolController
 
 _LOCK = threading.Lock()
@@ -27,6 +26,8 @@ def torch_threads(n_jobs: int | None) -> Iterator[None]:
     if n_jobs == -1:
         yield
         return
+    import torch  # not above: what runs in numpy needs the cap below, and no torch
+
     depth = getattr(_DEPTH, "value", 0)
     with _LOCK:
         if _inside == 0:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
@@ -14,7 +13,9 @@ from sktransfer._callbacks import with_callbacks
 from sktransfer._fitting import TransferEstimator
 from sktransfer._parameters import InvalidParameterError
 from sktransfer._range import warn_of_range
-from sktransfer._tasks import Classification
+
+if TYPE_CHECKING:
+    from sktransfer._tasks import Classification
 
 
 class TransferClassifier(ClassifierMixin, TransferEstimator):
@@ -49,9 +50,10 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         validation split: monitor ``"train_loss"``. The learning rate follows its cosine whatever a scheduler says.
     device : str, default="auto"
         ``"cpu"``, ``"cuda"``, ``"cuda:1"``, or ``"auto"``: CUDA where there is one. Resolved at ``fit`` and at
-        ``predict``, never stored.
+        ``predict``, never stored. A network of common layers predicts on the CPU without torch; ``"auto"`` does not
+        import torch only to look for CUDA, so that a process in which nothing has imported it predicts on the CPU.
     n_jobs : int or None, default=None
-        Torch threads inside ``fit`` and ``predict``; None: 1, which is fastest for small networks on busy machines;
+        Threads inside ``fit`` and ``predict``; None: 1, which is fastest for small networks on busy machines;
         -1: as many as torch has.
     verbose : int, default=0
         1 prints one line an epoch.
@@ -172,13 +174,24 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
             If columns differ from those of ``fit``, a cell is missing or infinite, or there is no row.
         """
         outputs, trust = self._outputs(X)
-        probabilities = softmax(outputs, axis=1)
+        warn_of_range(type(self).__name__, trust)
+        return self._probabilities(outputs, trust)
+
+    @staticmethod
+    def _probabilities(outputs: np.ndarray, trust: np.ndarray) -> np.ndarray:
+        """Softmax of `outputs`, mixed with equal shares where rows are not to be trusted; in place."""
+        outputs -= outputs.max(axis=1, keepdims=True)
+        np.exp(outputs, out=outputs)
+        outputs /= outputs.sum(axis=1, keepdims=True)
         far = trust < 1
         if far.any():
-            warn_of_range(type(self).__name__, trust)
             weight = trust[far, None]
-            probabilities[far] = weight * probabilities[far] + (1 - weight) / probabilities.shape[1]
-        return probabilities
+            outputs[far] = weight * outputs[far] + (1 - weight) / outputs.shape[1]
+        return outputs
+
+    def _labels(self, probabilities: np.ndarray) -> np.ndarray:
+        """Most probable class of each row."""
+        return self.classes_[probabilities.argmax(axis=1)]
 
     def predict_log_proba(self, X):
         """Logarithm of :meth:`predict_proba`, of the same shape."""
@@ -200,10 +213,21 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         NotFittedError, ValueError
             As :meth:`predict_proba`.
         """
-        probabilities = self.predict_proba(X)
-        return self.classes_[probabilities.argmax(axis=1)]
+        labels: list[np.ndarray] = []
+        trusts: list[np.ndarray] = []
+
+        def use(outputs: np.ndarray, trust: np.ndarray) -> None:
+            # a chunk at a time: the probabilities of all rows would take more memory than the labels
+            labels.append(self._labels(self._probabilities(outputs, trust)))
+            trusts.append(trust)
+
+        self._run(X, use)
+        warn_of_range(type(self).__name__, np.concatenate(trusts))
+        return np.concatenate(labels)
 
     def _check_y(self, y: Any, weight: np.ndarray, n_rows: int) -> tuple[np.ndarray, Classification]:
+        from sktransfer._tasks import Classification
+
         who = type(self).__name__
         y = _validation.check_labels(who, y, n_rows)
         check_classification_targets(y)
