@@ -24,7 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 from sktransfer import _validation
 from sktransfer._callbacks import CallbackSupport
 from sktransfer._device import is_cpu, resolve_device
-from sktransfer._lean import in_chunks
+from sktransfer._lean import CHUNK, FEW_ROWS, in_chunks
 from sktransfer._parameters import Interval, Options, TorchDevice, check_callbacks
 from sktransfer._persisted import ArrayState
 from sktransfer._precision import number_format
@@ -38,9 +38,6 @@ from sktransfer.strategy import Strategy
 
 if TYPE_CHECKING:
     from sktransfer._tasks import Classification, Regression
-
-# Up to as many rows BLAS does not use several threads anyway, and capping them would take longer than the prediction.
-_FEW_ROWS = 12
 
 
 class TransferEstimator(ArrayState, CallbackSupport, BaseEstimator):
@@ -114,25 +111,50 @@ class TransferEstimator(ArrayState, CallbackSupport, BaseEstimator):
 
     # ---- predict
 
-    def _outputs(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Outputs of shape (n_samples, n_outputs), float64, and the confidence weight of each row."""
-        parts: list[tuple[np.ndarray, np.ndarray]] = []
-        self._run(X, lambda outputs, trust: parts.append((outputs, trust)))
-        if len(parts) == 1:
+    def _outputs(self, X: Any) -> tuple[np.ndarray, np.ndarray | None]:
+        """Outputs of shape (n_samples, n_outputs), float64, and the confidence weight of each row; None: all one."""
+        X, checked = self._rows(X)
+        parts: list[tuple[np.ndarray, np.ndarray | None]] = []
+        if len(X) <= CHUNK:
+            self._run(X, checked, lambda rows, *found: parts.append(found))
             return parts[0]
-        return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+        outputs, trust = np.empty((len(X), self.n_outputs_)), np.ones(len(X))
 
-    def _run(self, X: Any, use: Callable[[np.ndarray, np.ndarray], None]) -> None:
-        """Call `use` with outputs, float64, and confidence weights of each chunk of rows, in order."""
-        checked = not self._is_plain(X)
-        if checked:
-            check_is_fitted(self)
-            X = _validation.check_rows(self, X, reset=False)
+        def keep(rows: slice, found: np.ndarray, weights: np.ndarray | None) -> None:
+            outputs[rows] = found
+            if weights is not None:
+                trust[rows] = weights
+
+        self._run(X, checked, keep)
+        return outputs, trust
+
+    def _rows(self, X: Any) -> tuple[np.ndarray, bool]:
+        """`X` as an array, and whether it has been checked.
+
+        Where scikit-learn's checks could only find fault with single cells, which :meth:`_run` looks at anyway, they
+        are left out: they take longer than a small network.
+        """
+        if (
+            type(X) is np.ndarray
+            and X.ndim == 2
+            and X.dtype in (np.float64, np.float32)
+            and len(X) > 0
+            and "_predictor" in self.__dict__
+            and X.shape[1] == self.n_features_in_
+            and "feature_names_in_" not in self.__dict__
+        ):
+            return X, False
+        check_is_fitted(self)
+        return _validation.check_rows(self, X, reset=False), True
+
+    def _run(self, X: np.ndarray, checked: bool, use: Callable[[slice, np.ndarray, np.ndarray | None], Any]) -> None:
+        """Call `use` with the place, outputs and confidence weights (None: all one) of each chunk of rows."""
         compute, capped = self._computer(len(X))
-        with capped:
+        is_ordinary = self._predictor.is_ordinary
+        with capped, np.errstate(all="ignore"):  # what overflows is found by comparisons
             for part in in_chunks(len(X)):
-                chunk, trust = self._ordinary(X[part])
-                if trust is None:
+                chunk, trust = np.ascontiguousarray(X[part], dtype=number_format()), None
+                if not is_ordinary(chunk):
                     if not checked:
                         _validation.check_rows(self, X, reset=False)
                         checked = True
@@ -144,28 +166,7 @@ class TransferEstimator(ArrayState, CallbackSupport, BaseEstimator):
                     raise ValueError(
                         f"{type(self).__name__}: the network returned values that are not finite for these rows."
                     )
-                use(outputs, trust)
-
-    def _is_plain(self, X: Any) -> bool:
-        """Whether scikit-learn's checks could only find fault with single cells of `X`."""
-        return (
-            type(X) is np.ndarray
-            and X.ndim == 2
-            and X.dtype in (np.float64, np.float32)
-            and len(X) > 0
-            and "_predictor" in self.__dict__
-            and X.shape[1] == self.n_features_in_
-            and "feature_names_in_" not in self.__dict__
-        )
-
-    def _ordinary(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """One chunk of rows in the format of the network; weights of one if no cell needs a closer look, else None."""
-        with np.errstate(over="ignore"):
-            chunk = np.ascontiguousarray(X, dtype=number_format())
-        low, high = self._predictor.limits
-        # false for NaN, too
-        ordinary = bool(((chunk >= low) & (chunk <= high)).all())
-        return chunk, np.ones(len(chunk)) if ordinary else None
+                use(part, outputs, trust)
 
     def _computer(self, n_rows: int) -> tuple[Callable[[np.ndarray], np.ndarray], AbstractContextManager[None]]:
         """What computes outputs of a chunk where the network is to run, and a cap on the threads it uses."""
@@ -173,7 +174,7 @@ class TransferEstimator(ArrayState, CallbackSupport, BaseEstimator):
         program = predictor.program if number_format() is np.float32 else None
         if program is not None and is_cpu(self.device):
             self.device_ = "cpu"
-            return program.run, nullcontext() if n_rows <= _FEW_ROWS else blas_threads(self.n_jobs)
+            return program.run, nullcontext() if n_rows <= FEW_ROWS else blas_threads(self.n_jobs)
         self.device_ = str(resolve_device(self.device))
         return predictor.module_on(self.device_).run, torch_threads(self.n_jobs)
 

@@ -135,7 +135,7 @@ def _mlp(
     """The layers of `MLP` as a description of an ``nn.Sequential``; a test compares them with the network."""
     if not isinstance(hidden_layer_sizes, list | tuple) or not _is_flag(batch_norm) or not hidden_layer_sizes:
         return None
-    if not (_is_share(dropout) and dropout < 1):
+    if not (_is_share(dropout) and dropout < 1 and len(hidden_layer_sizes) <= _LONGEST):
         return None
     blocks, width = [], n_features_in
     for depth, size in enumerate(hidden_layer_sizes, start=1):

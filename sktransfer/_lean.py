@@ -24,6 +24,7 @@ import numpy as np
 from sktransfer._layers import Layer
 
 CHUNK = 960  # rows at once: a multiple of _ROWS whose activations stay in the cache
+FEW_ROWS = 4  # up to which BLAS uses one thread at these widths, and capping its threads would take longer
 _ROWS = 12
 _WIDE = 101  # with 12 rows more than the 1,200 outputs up to which OpenBLAS takes its kernels for small matrices
 
@@ -48,32 +49,36 @@ class Program:
         self._steps = [_finish(step) for step in _fold(steps)]
 
     def run(self, rows: np.ndarray) -> np.ndarray:
-        """Outputs for one chunk of float32 rows, float32 or float64."""
+        """Outputs for one chunk of float32 rows, float32 or float64; overflow is left to the caller to find."""
         n_rows, x = len(rows), rows
-        with np.errstate(all="ignore"):  # what overflows is not finite, which the caller reports
-            for kind, first, second in self._steps:
-                if kind == "wide":
-                    x = np.matmul(_filled(x, n_rows), first)
-                    x += second
-                elif kind == "narrow":
-                    x = np.matmul(x[:n_rows].astype(np.float64), first)
-                    x += second
-                elif kind == "scale":
-                    x = x * first + second
-                elif x is rows:  # activations work in place
-                    x = first(rows.copy(), **second)
-                else:
-                    x = first(x, **second)
-        return x[:n_rows]
-
-
-def _filled(x: np.ndarray, n_rows: int) -> np.ndarray:
-    """`x` as float32 with zero rows up to a multiple of `_ROWS`."""
-    size = -(-n_rows // _ROWS) * _ROWS
-    if len(x) == size and x.dtype == np.float32:
+        filled = None  # the array of which x is the first rows; zeros below them stay zeros
+        for kind, first, second in self._steps:
+            if kind == "wide":
+                filled = np.matmul(_filled(x) if filled is None else filled, first)
+                x = filled[:n_rows]
+                x += second
+                continue
+            if kind == "call" and x is not rows:
+                first(x, **second)  # in place
+                continue
+            filled = None
+            if kind == "narrow":
+                x = np.matmul(x.astype(np.float64), first)
+                x += second
+            elif kind == "scale":
+                x = x * first + second
+            else:
+                x = first(rows.copy(), **second)
         return x
-    filled = np.zeros((size, x.shape[1]), dtype=np.float32)
-    filled[:n_rows] = x[:n_rows]
+
+
+def _filled(x: np.ndarray) -> np.ndarray:
+    """`x` as float32 with zero rows up to a multiple of `_ROWS`."""
+    n_rows = len(x)
+    if n_rows % _ROWS == 0:
+        return np.ascontiguousarray(x, dtype=np.float32)
+    filled = np.zeros((n_rows + _ROWS - n_rows % _ROWS, x.shape[1]), dtype=np.float32)
+    filled[:n_rows] = x
     return filled
 
 

@@ -50,7 +50,7 @@ class Predictor:
         self, backbone: Backbone, head: Any, arrays: Weights, n_outputs: int, module: TransferModule | None = None
     ):
         self.backbone, self.head, self.arrays, self.n_outputs = backbone, head, arrays, n_outputs
-        self.limits = ordinary_range(backbone.inputs, LARGEST_INPUT)
+        self._low, self._high = ordinary_range(backbone.inputs, LARGEST_INPUT)
         self._lock = RLock()
         self._module = module
         self._program: Program | None = None
@@ -60,6 +60,10 @@ class Predictor:
             self._layers = layers if layers is not None and fits(layers, arrays) else None
         if self._layers is None and module is None:
             self._module = self._build()  # it says what does not fit
+
+    def is_ordinary(self, rows: np.ndarray) -> bool:
+        """Whether every cell is a number within the seen range or near it, so that nothing more need be checked."""
+        return bool(((rows >= self._low) & (rows <= self._high)).all())  # NaN compares false
 
     @property
     def program(self) -> Program | None:
@@ -94,7 +98,7 @@ class Predictor:
             network = self.head.build(self.backbone.n_features_out, self.n_outputs)
         expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
         if expected != {key: value.shape for key, value in self.arrays.items()}:
-            raise ModelFileError(f"The stored {type(self.head).__name__} does not fit its parameters.")
+            raise ModelFileError(f"The arrays of the head in this file do not fit its parameters, {self.head!r}.")
         tensors = {key: torch.from_numpy(np.asarray(value)) for key, value in self.arrays.items()}
         network.load_state_dict(tensors, assign=True)
         module = TransferModule(self.backbone._modules, network, self.backbone.blocks)

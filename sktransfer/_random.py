@@ -4,16 +4,20 @@
 other. Initial weights are therefore made under a lock, and dropout draws from a private generator.
 """
 
+from __future__ import annotations
+
 import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import torch
 from sklearn.utils import check_random_state
-from torch import nn
+
+if TYPE_CHECKING:  # a seed is drawn without torch
+    import torch
+    from torch import nn
 
 _Built = TypeVar("_Built")
 _BUILD_LOCK = threading.Lock()
@@ -28,6 +32,8 @@ def draw_seed(random_state: object) -> int:
 
 def build_seeded(build: Callable[[], _Built], seed: int) -> _Built:
     """Call `build` with torch's global CPU generator seeded, then put the generator back as it was."""
+    import torch
+
     with _BUILD_LOCK:
         state = torch.random.get_rng_state()
         torch.random.default_generator.manual_seed(seed)
@@ -43,6 +49,8 @@ def private_dropout(module: nn.Module, generator: torch.Generator) -> Iterator[N
 
     The mask covers whole channels in ``Dropout1d`` and its kin, as in torch.
     """
+    from torch import nn
+
     layers = [m for m in module.modules() if isinstance(m, nn.Dropout | nn.Dropout1d | nn.Dropout2d | nn.Dropout3d)]
 
     def forward_of(layer: Any) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -70,6 +78,8 @@ def draw_levels(shape: Sequence[int], generator: torch.Generator) -> torch.Tenso
     Four of them are cut from each 64-bit draw: an eighth of the time of ``bernoulli_``. Dropout keeps what is below a
     threshold, so networks with different rates can share one draw.
     """
+    import torch
+
     n_numbers = math.prod(shape)
     draws = torch.empty(-(-n_numbers // 4), dtype=torch.int64, device=generator.device)
     return draws.random_(-(2**63), None, generator=generator).view(torch.int16)[:n_numbers].view(*shape)

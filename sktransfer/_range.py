@@ -52,13 +52,17 @@ def ordinary_range(inputs: Inputs, largest: float) -> tuple[np.ndarray, np.ndarr
     return np.nextafter(low.astype(np.float32), up), np.nextafter(high.astype(np.float32), down)
 
 
-def warn_of_range(who: str, trust: np.ndarray) -> None:
-    """Say how many rows lie so far outside the seen range that their confidence falls by a third or more."""
-    far = trust < 2 / 3
-    if not far.any():
+def count_far(trust: np.ndarray | None) -> int:
+    """How many rows lie so far outside the seen range that their confidence falls by a third or more."""
+    return 0 if trust is None else int((trust < 2 / 3).sum())
+
+
+def warn_of_range(who: str, n_far: int, n_rows: int) -> None:
+    """Say how many rows :func:`count_far` found."""
+    if n_far == 0:
         return
     warnings.warn(
-        f"{who}: {int(far.sum())} of {len(far)} rows lie far outside the range of all rows seen in training; what is "
+        f"{who}: {n_far} of {n_rows} rows lie far outside the range of all rows seen in training; what is "
         "said of them is a guess. Check units, sensors and scaling.",
         OutOfRangeWarning,
         stacklevel=3,

@@ -262,9 +262,7 @@ class Backbone:
         inputs = Inputs(**{**state["inputs"], **{k: _tuple(state["inputs"][k]) for k in ("names", "units")}})
         source = None if state["source"] is None else Source(**state["source"])
         try:
-            self._set(
-                description, names, modules, weights, layers, state["name"], inputs, source, state["provenance"]
-            )
+            self._set(description, names, modules, weights, layers, state["name"], inputs, source, state["provenance"])
         except ValueError as error:
             raise ModelFileError(f"The parts of the backbone in this file do not fit together: {error}") from error
 

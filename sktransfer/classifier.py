@@ -12,7 +12,7 @@ from sktransfer import _validation
 from sktransfer._callbacks import with_callbacks
 from sktransfer._fitting import TransferEstimator
 from sktransfer._parameters import InvalidParameterError
-from sktransfer._range import warn_of_range
+from sktransfer._range import count_far, warn_of_range
 
 if TYPE_CHECKING:
     from sktransfer._tasks import Classification
@@ -174,17 +174,16 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
             If columns differ from those of ``fit``, a cell is missing or infinite, or there is no row.
         """
         outputs, trust = self._outputs(X)
-        warn_of_range(type(self).__name__, trust)
+        warn_of_range(type(self).__name__, count_far(trust), len(outputs))
         return self._probabilities(outputs, trust)
 
     @staticmethod
-    def _probabilities(outputs: np.ndarray, trust: np.ndarray) -> np.ndarray:
-        """Softmax of `outputs`, mixed with equal shares where rows are not to be trusted; in place."""
-        outputs -= outputs.max(axis=1, keepdims=True)
+    def _probabilities(outputs: np.ndarray, trust: np.ndarray | None) -> np.ndarray:
+        """Softmax of `outputs`, mixed with equal shares where `trust` is below one; computed in place."""
+        outputs -= np.maximum.reduce(outputs, axis=1, keepdims=True)
         np.exp(outputs, out=outputs)
-        outputs /= outputs.sum(axis=1, keepdims=True)
-        far = trust < 1
-        if far.any():
+        outputs /= np.add.reduce(outputs, axis=1, keepdims=True)
+        if trust is not None and (far := trust < 1).any():
             weight = trust[far, None]
             outputs[far] = weight * outputs[far] + (1 - weight) / outputs.shape[1]
         return outputs
@@ -213,17 +212,18 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         NotFittedError, ValueError
             As :meth:`predict_proba`.
         """
-        labels: list[np.ndarray] = []
-        trusts: list[np.ndarray] = []
+        X, checked = self._rows(X)
+        labels, n_far = np.empty(len(X), dtype=self.classes_.dtype), 0
 
-        def use(outputs: np.ndarray, trust: np.ndarray) -> None:
+        def decide(rows: slice, outputs: np.ndarray, trust: np.ndarray | None) -> None:
             # a chunk at a time: the probabilities of all rows would take more memory than the labels
-            labels.append(self._labels(self._probabilities(outputs, trust)))
-            trusts.append(trust)
+            nonlocal n_far
+            labels[rows] = self._labels(self._probabilities(outputs, trust))
+            n_far += count_far(trust)
 
-        self._run(X, use)
-        warn_of_range(type(self).__name__, np.concatenate(trusts))
-        return np.concatenate(labels)
+        self._run(X, checked, decide)
+        warn_of_range(type(self).__name__, n_far, len(X))
+        return labels
 
     def _check_y(self, y: Any, weight: np.ndarray, n_rows: int) -> tuple[np.ndarray, Classification]:
         from sktransfer._tasks import Classification

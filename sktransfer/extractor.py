@@ -19,9 +19,10 @@ from sklearn.utils.validation import check_is_fitted
 from sktransfer import _validation
 from sktransfer._callbacks import CallbackSupport, FitTask, with_callbacks
 from sktransfer._device import is_cpu, resolve_device
-from sktransfer._lean import CHUNK, Program, in_chunks
+from sktransfer._lean import FEW_ROWS, Program, in_chunks
 from sktransfer._parameters import Interval, Options, TorchDevice
 from sktransfer._precision import number_format
+from sktransfer._random import draw_seed
 from sktransfer._threads import blas_threads, torch_threads
 from sktransfer.backbone import Backbone, compare_columns
 from sktransfer.from_scratch import FromScratch, resolve_backbone
@@ -105,8 +106,6 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
             return self._fit(X)
 
     def _fit(self, X):
-        from sktransfer._random import draw_seed
-
         X = _validation.check_rows(self, X, reset=True)
         seed = draw_seed(self.random_state)
         backbone, _ = resolve_backbone(self.backbone, X.shape[1], seed)
@@ -160,7 +159,8 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
         return np.asarray(features.reshape(len(X), -1), dtype=np.float32)
 
     def _in_numpy(self, program: Program, X: np.ndarray) -> np.ndarray:
-        with blas_threads(self.n_jobs) if len(X) > CHUNK else nullcontext():
+        capped = blas_threads(self.n_jobs) if len(X) > FEW_ROWS else nullcontext()
+        with capped, np.errstate(all="ignore"):  # what is not finite is an error of ours
             return np.concatenate([program.run(X[part]) for part in in_chunks(len(X))])
 
     def _in_torch(self, X: np.ndarray, stop: int) -> np.ndarray:

@@ -6,6 +6,7 @@ import os
 
 from sklearn.base import BaseEstimator
 
+from sktransfer._random import build_seeded
 from sktransfer.backbone import Backbone
 from sktransfer.card import Inputs
 from sktransfer.persistence import load_backbone
@@ -63,7 +64,5 @@ def resolve_backbone(
         backbone = load_backbone(backbone)
     if isinstance(backbone, Backbone):
         return backbone, False
-    from sktransfer._random import build_seeded
-
     recipe = FromScratch() if backbone is None else backbone
     return build_seeded(lambda: recipe.build(n_features_in), seed), True

@@ -10,7 +10,7 @@ from sklearn.base import RegressorMixin
 from sktransfer import _validation
 from sktransfer._callbacks import with_callbacks
 from sktransfer._fitting import TransferEstimator
-from sktransfer._range import warn_of_range
+from sktransfer._range import count_far, warn_of_range
 
 if TYPE_CHECKING:
     from sktransfer._tasks import Regression
@@ -143,7 +143,7 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
             If columns differ from those of ``fit``, a cell is missing or infinite, or there is no row.
         """
         outputs, trust = self._outputs(X)
-        warn_of_range(type(self).__name__, trust)
+        warn_of_range(type(self).__name__, count_far(trust), len(outputs))
         return self._values(outputs)
 
     def _values(self, outputs: np.ndarray) -> np.ndarray:
