@@ -170,7 +170,7 @@ def _shapes(layer: Layer) -> dict[str, tuple[int, ...]]:
     if layer.kind == "BatchNorm1d":
         names = ("weight", "bias") if layer.arguments["affine"] else ()
         shape = (layer.arguments["num_features"],)
-        return {"num_batches_tracked": (), **{name: shape for name in (*names, "running_mean", "running_var")}}
+        return {"num_batches_tracked": (), **dict.fromkeys((*names, "running_mean", "running_var"), shape)}
     return {}
 
 

@@ -2,37 +2,39 @@
 
 ::
 
-    layers and arrays --fold--> (weight, bias) activation (weight, bias) activation ...   normalisation is in the weights
+    layers and arrays --fold--> (weight, bias) activation (weight, bias) ...     normalisation is in the weights
     rows --chunks--> x @ weight + bias --> activation --> ... --> outputs
 
 numpy's BLAS and torch's need the same time for the products, so that what is saved is all around them: a second of
 import, and some hundred microseconds a call.
 
-Rows get the same result alone and among others. BLAS has several kernels, which round differently: which of them a row
-meets depends on how many rows there are. With a multiple of `_ROWS` rows and at least `_WIDE` outputs OpenBLAS takes one
-and the same for all of them (measured for its x86 kernels; a test does it again). Narrower layers are computed in
-float64, where the difference is far below what a float32 can show.
+Few rows are computed in float64. BLAS has several kernels that round differently, and which of them a row meets depends
+on how many rows there are and on its place among them; in float64 that is far below what anybody sees, so that a row
+gets the same result alone and among others. A single row even takes less time than in float32 with torch. Many rows are
+computed in float32, as torch does, in half the time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
 from sktransfer._layers import Layer
 
-CHUNK = 960  # rows at once: a multiple of _ROWS whose activations stay in the cache
-FEW_ROWS = 4  # up to which BLAS uses one thread at these widths, and capping its threads would take longer
-_ROWS = 12
-_WIDE = 101  # with 12 rows more than the 1,200 outputs up to which OpenBLAS takes its kernels for small matrices
+CHUNK = 1024  # rows at once, so that their activations stay in the cache
+FEW_ROWS = 64  # up to which rows are computed in float64
 
 
 def in_chunks(n_rows: int) -> Iterator[slice]:
     """Slices of at most `CHUNK` rows."""
     for start in range(0, n_rows, CHUNK):
         yield slice(start, min(start + CHUNK, n_rows))
+
+
+_Step = tuple[str, Any, Any]  # ("linear", weight, bias), ("scale", factor, offset) or ("call", function, arguments)
 
 
 class Program:
@@ -46,45 +48,33 @@ class Program:
 
     def __init__(self, parts: Sequence[tuple[Sequence[Layer], Mapping[str, np.ndarray]]]):
         steps = [step for layers, arrays in parts for layer in layers for step in _step(layer, arrays)]
-        self._steps = [_finish(step) for step in _fold(steps)]
+        self._steps = [_in_format(step, np.float64) for step in _fold(steps)]
+        self._short: list[_Step] | None = None  # the same in float32, made when many rows come
+        self._lock = Lock()
 
     def run(self, rows: np.ndarray) -> np.ndarray:
-        """Outputs for one chunk of float32 rows, float32 or float64; overflow is left to the caller to find."""
-        n_rows, x = len(rows), rows
-        filled = None  # the array of which x is the first rows; zeros below them stay zeros
-        for kind, first, second in self._steps:
-            if kind == "wide":
-                filled = np.matmul(_filled(x) if filled is None else filled, first)
-                x = filled[:n_rows]
-                x += second
-                continue
-            if kind == "call" and x is not rows:
-                first(x, **second)  # in place
-                continue
-            filled = None
-            if kind == "narrow":
-                x = np.matmul(x.astype(np.float64), first)
+        """Outputs for one chunk of float32 rows, float64 for few, float32 for many; overflow is left to the caller."""
+        few = len(rows) <= FEW_ROWS
+        x: Any = rows.astype(np.float64 if few else np.float32)
+        for kind, first, second in self._steps if few else self._in_float32():
+            if kind == "linear":
+                x = np.matmul(x, first)
                 x += second
             elif kind == "scale":
-                x = x * first + second
+                x *= first
+                x += second
             else:
-                x = first(rows.copy(), **second)
+                first(x, **second)  # in place
         return x
 
-
-def _filled(x: np.ndarray) -> np.ndarray:
-    """`x` as float32 with zero rows up to a multiple of `_ROWS`."""
-    n_rows = len(x)
-    if n_rows % _ROWS == 0:
-        return np.ascontiguousarray(x, dtype=np.float32)
-    filled = np.zeros((n_rows + _ROWS - n_rows % _ROWS, x.shape[1]), dtype=np.float32)
-    filled[:n_rows] = x
-    return filled
+    def _in_float32(self) -> list[_Step]:
+        with self._lock:
+            if self._short is None:
+                self._short = [_in_format(step, np.float32) for step in self._steps]
+            return self._short
 
 
-# ---- from layers to steps: ("linear", weight, bias), ("scale", factor, offset) or ("call", function, arguments)
-
-_Step = tuple[str, Any, Any]
+# ---- from layers to steps
 
 
 def _step(layer: Layer, arrays: Mapping[str, np.ndarray]) -> list[_Step]:
@@ -98,7 +88,7 @@ def _step(layer: Layer, arrays: Mapping[str, np.ndarray]) -> list[_Step]:
         return [("scale", 1 / array("scale"), -array("mean") / array("scale"))]
     if layer.kind == "BatchNorm1d":
         factor = 1 / np.sqrt(array("running_var") + layer.arguments["eps"])
-        offset = 0.0
+        offset = np.zeros_like(factor)
         if layer.arguments["affine"]:
             factor, offset = factor * array("weight"), array("bias")
         return [("scale", factor, offset - array("running_mean") * factor)]
@@ -112,7 +102,7 @@ def _fold(steps: Sequence[_Step]) -> list[_Step]:
     folded: list[_Step] = []
     for step in steps:
         kind, first, second = step
-        before = folded[-1] if folded else ("", None, None)
+        before: _Step = folded[-1] if folded else ("", None, None)
         if kind == "scale" and before[0] in ("linear", "scale"):
             folded[-1] = (before[0], before[1] * first, before[2] * first + second)
         elif kind == "linear" and before[0] == "scale":
@@ -122,16 +112,13 @@ def _fold(steps: Sequence[_Step]) -> list[_Step]:
     return folded
 
 
-def _finish(step: _Step) -> _Step:
+def _in_format(step: _Step, number_format: type[np.floating]) -> _Step:
     kind, first, second = step
     if kind == "call":
         return step
-    if kind == "scale":
-        return kind, first.astype(np.float32), second.astype(np.float32)
-    if first.shape[1] < _WIDE:
-        return "narrow", np.ascontiguousarray(first), second
-    # in Fortran order, in which OpenBLAS keeps its kernels for small matrices to small outputs
-    return "wide", np.asarray(first, dtype=np.float32, order="F"), second.astype(np.float32)
+    # BLAS is faster with one row in one order, with many in the other
+    order: Any = "F" if number_format is np.float64 else "C"
+    return kind, np.asarray(first, dtype=number_format, order=order), np.asarray(second, dtype=number_format)
 
 
 # ---- activations, in place
@@ -176,9 +163,8 @@ def _silu(x: np.ndarray) -> np.ndarray:
 
 
 def _softplus(x: np.ndarray, beta: float, threshold: float) -> np.ndarray:
-    beta = x.dtype.type(beta)
-    scaled = x * beta
-    return np.divide(np.logaddexp(x.dtype.type(0), scaled), beta, out=x, where=scaled <= threshold)
+    scaled = x * x.dtype.type(beta)
+    return np.divide(np.logaddexp(x.dtype.type(0), scaled), x.dtype.type(beta), out=x, where=scaled <= threshold)
 
 
 _ACTIVATIONS: dict[str, Callable[..., np.ndarray]] = {

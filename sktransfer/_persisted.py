@@ -1,8 +1,8 @@
 """Fitted estimators on disk: primitives, numpy arrays, versions, and checksums.
 
 ``__getstate__`` writes parameters and fitted attributes; the network is written as the arrays of `backbone_` and
-of the head, and made ready again from them when it is first used. No torch object is stored, so a file from a CUDA box loads on a
-CPU box, and joblib, pickle and skops files hold the same state.
+of the head, and made ready again from them when it is first used. No torch object is stored, so a file from a CUDA box
+loads on a CPU box, and joblib, pickle and skops files hold the same state.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What a fitted estimator predicts with: its backbone and head, in numpy, or as a torch module where that is needed.
+r"""What a fitted estimator predicts with: its backbone and head, in numpy, or as a torch module where that is needed.
 
 ::
 
-    arrays of backbone and head --layers known--> Program: numpy, on the CPU        (no torch is imported)
-                               \\-> TransferModule on a device                       (CUDA, networks that only torch knows)
+    arrays of backbone and head --layers known--> Program: numpy on the CPU; no torch is imported
+                               \-> TransferModule on a device: CUDA, and networks that only torch knows
 """
 
 from __future__ import annotations

@@ -161,7 +161,8 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
     def _in_numpy(self, program: Program, X: np.ndarray) -> np.ndarray:
         capped = blas_threads(self.n_jobs) if len(X) > FEW_ROWS else nullcontext()
         with capped, np.errstate(all="ignore"):  # what is not finite is an error of ours
-            return np.concatenate([program.run(X[part]) for part in in_chunks(len(X))])
+            parts = [program.run(X[part]) for part in in_chunks(len(X))]
+        return np.concatenate(parts, dtype=parts[0].dtype, casting="same_kind")
 
     def _in_torch(self, X: np.ndarray, stop: int) -> np.ndarray:
         from torch import nn

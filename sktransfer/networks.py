@@ -146,7 +146,7 @@ def describe_layer(key: str, layer: nn.Module | None) -> list[Any] | None:
     if type(layer) is nn.Sequential:
         inner = [describe_layer(k, child) for k, child in layer._modules.items()]
         return None if any(item is None for item in inner) else [key, "Sequential", {"layers": inner}]
-    if kind not in _LAYERS or type(layer) is not getattr(nn, kind):
+    if layer is None or kind not in _LAYERS or type(layer) is not getattr(nn, kind):
         return None
     arguments: dict[str, Any] = {name: getattr(layer, name) for name in _LAYERS[kind]}
     if "bias" in arguments:

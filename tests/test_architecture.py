@@ -189,7 +189,7 @@ def test_predicting_with_a_stored_model_needs_neither_torch_nor_skorch(tmp_path,
 
 
 def test_other_estimators_and_backbone_files_need_no_torch_either(tmp_path):
-    X, y = moons(40)
+    X, _ = moons(40)
     regressor = TransferRegressor(max_epochs=1, random_state=0).fit(X, X[:, 0])
     joblib.dump((regressor, X), tmp_path / "model.joblib")
     assert run(MODULES_AFTER_PREDICT, tmp_path / "model.joblib") == []
