@@ -61,7 +61,8 @@ LINEAR = {"in_features": 3, "out_features": 2, "bias": True}
             {"n_features_in": None}, {"n_features_in": 0}, {"dropout": 1.0}, {"dropout": "0"}, {"batch_norm": 1})),
         *({"name": "sequential", "arguments": {"layers": layers}} for layers in (
             None, [["block1"]], [["block1", "Bilinear", {}]], [["block1", "Linear", {"in_features": 3}]],
-            [["block1", "Linear", {**LINEAR, "device": "cuda"}]], [["block1", "Linear", LINEAR], ["block1", "ReLU", {}]],
+            [["block1", "Linear", {**LINEAR, "device": "cuda"}]],
+            [["block1", "Linear", LINEAR], ["block1", "ReLU", {}]],
             [["block1", "Conv1d", {}]], [["block1", ["Linear"], LINEAR]], [["block.1", "Linear", LINEAR]],
             [["block1", "Sequential", LINEAR]], [["block1", "Linear", [3, 2]]])),
     ],

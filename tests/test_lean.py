@@ -25,13 +25,13 @@ from sktransfer import (
     TransferClassifier,
     TransferRegressor,
 )
-from sktransfer._lean import CHUNK, FEW_ROWS, Program
 from sktransfer._layers import read_layers
+from sktransfer._lean import CHUNK, FEW_ROWS, Program
 from sktransfer.networks import describe_layer
 from tests.helpers import moons
 
-ACTIVATIONS = [nn.ReLU(), nn.LeakyReLU(0.3), nn.ELU(0.7), nn.GELU(), nn.GELU("tanh"), nn.SiLU(), nn.Tanh(), nn.Sigmoid(),
-               nn.Softplus(2.0, 3.0), nn.Identity(), nn.Dropout(0.4)]  # fmt: skip
+ACTIVATIONS = [nn.ReLU(), nn.LeakyReLU(0.3), nn.ELU(0.7), nn.GELU(), nn.GELU("tanh"), nn.SiLU(), nn.Tanh(),
+               nn.Sigmoid(), nn.Softplus(2.0, 3.0), nn.Identity(), nn.Dropout(0.4)]  # fmt: skip
 
 
 def program_of(network):
@@ -93,8 +93,8 @@ def test_layers_in_any_order_are_those_of_torch(kinds, n_rows, seed):
 
 
 def test_normalisation_is_folded_into_the_products():
-    network = nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.BatchNorm1d(8), nn.Dropout(),
-                            nn.Linear(8, 2))  # fmt: skip
+    network = nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.BatchNorm1d(8),
+                            nn.Dropout(), nn.Linear(8, 2))  # fmt: skip
     assert [step[0] for step in program_of(network.eval())._steps] == ["linear", "call", "linear"]
 
 
@@ -107,7 +107,7 @@ def wide():
 
 
 def test_an_estimator_predicts_what_its_torch_module_says(wide):
-    X, y = moons(2500, seed=1)
+    X = moons(2500, seed=1)[0]
     X = X.clip(-3, 3).astype(np.float32)
     with torch.no_grad():
         outputs = wide.module_.double()(torch.from_numpy(X).double())
