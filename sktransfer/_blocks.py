@@ -10,9 +10,23 @@ import numpy as np
 import torch
 from torch import nn
 
+from sktransfer import mlp  # noqa: F401  (registers the network "mlp")
+from sktransfer._layers import Blocks, read_layers
 from sktransfer._state import Weights
 from sktransfer.exceptions import ModelFileError
-from sktransfer.networks import build_empty, build_network
+from sktransfer.networks import build_empty, build_network, describe_layer, describe_network, takes_width
+
+__all__ = [
+    "build_blocks",
+    "build_network",
+    "describe_network",
+    "find_blocks",
+    "first_width",
+    "layers_of_modules",
+    "probe_width",
+    "takes_width",
+    "weights_of",
+]
 
 
 def build_blocks(
@@ -54,7 +68,7 @@ def _constants(module: nn.Module) -> Iterator[torch.Tensor]:
 def find_blocks(network: nn.Module, names: Sequence[str]) -> list[nn.Module]:
     if not names:
         raise ValueError("Backbone got no blocks; name at least one submodule.")
-    known = [key for key, _ in network.named_modules() if key]
+    known = [key for key, _ in network.named_modules(remove_duplicate=False) if key]
     for name in names:
         if name not in known:
             near = get_close_matches(name, known, n=1)
@@ -89,3 +103,12 @@ def probe_width(modules: Sequence[nn.Module], n_features_in: int | None) -> int:
 
 def weights_of(module: nn.Module) -> Weights:
     return Weights({key: value.detach().numpy() for key, value in module.state_dict().items()})
+
+
+def layers_of_modules(modules: Sequence[nn.Module]) -> Blocks | None:
+    """What numpy must know to compute these blocks in inference mode; None if only torch can."""
+    if any(layer._forward_hooks or layer._forward_pre_hooks for module in modules for layer in module.modules()):
+        return None
+    described = [describe_layer("", module) for module in modules]
+    blocks = [None if item is None else read_layers("", item[1], item[2]) for item in described]
+    return None if None in blocks else tuple(layers for layers in blocks if layers is not None)

@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 import os
-
-import torch
+import sys
+from typing import TYPE_CHECKING
 
 from sktransfer._parameters import InvalidParameterError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def is_cpu(device: str | torch.device) -> bool:
+    """Whether a network that needs no torch is computed on the CPU.
+
+    ``"auto"`` does not import torch only to ask whether there is CUDA: until something else has, it is the CPU.
+
+    Raises
+    ------
+    InvalidParameterError, RuntimeError
+        As :func:`resolve_device`.
+    """
+    if device == "auto":
+        device = os.environ.get("SKTRANSFER_DEVICE", "auto" if "torch" in sys.modules else "cpu")
+    return device == "cpu" or resolve_device(device).type == "cpu"
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -19,6 +37,8 @@ def resolve_device(device: str | torch.device) -> torch.device:
     RuntimeError
         If CUDA is asked for and is not here.
     """
+    import torch
+
     if device == "auto":
         device = os.environ.get("SKTRANSFER_DEVICE", "cuda" if torch.cuda.is_available() else "cpu")
     try:

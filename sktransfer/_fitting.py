@@ -6,36 +6,38 @@
                         |
              --assemble--> --train--> --remember-->     see `_training.py`; nothing is remembered unless all went well
                                           |
-    X --check--> rows in chunks --module_--> outputs, and how far to trust them
+    X --check--> rows in chunks --numpy, or torch--> outputs, and how far to trust them
 """
 
 from __future__ import annotations
 
-import copy
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from numbers import Integral, Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from sktransfer import _validation
 from sktransfer._callbacks import CallbackSupport
-from sktransfer._device import resolve_device
-from sktransfer._parameters import Interval, Options, check_callbacks
+from sktransfer._device import is_cpu, resolve_device
+from sktransfer._lean import CHUNK, FEW_ROWS, in_chunks
+from sktransfer._parameters import Interval, Options, TorchDevice, check_callbacks
 from sktransfer._persisted import ArrayState
+from sktransfer._precision import number_format
 from sktransfer._range import confidence_weights
 from sktransfer._rows import TrainingRows, canonical, count_batches
-from sktransfer._tasks import Classification, Regression
 from sktransfer._threads import blas_threads, torch_threads
-from sktransfer._training import assemble, remember, train
 from sktransfer.backbone import Backbone
 from sktransfer.from_scratch import FromScratch
 from sktransfer.head import LinearHead, MLPHead
-from sktransfer.module import TransferModule, in_chunks
 from sktransfer.strategy import Strategy
+
+if TYPE_CHECKING:
+    from sktransfer._tasks import Classification, Regression
 
 
 class TransferEstimator(ArrayState, CallbackSupport, BaseEstimator):
@@ -49,13 +51,16 @@ class TransferEstimator(ArrayState, CallbackSupport, BaseEstimator):
         "lr": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), Options(str, {"auto"})],
         "callbacks": [list, tuple, None],
-        "device": [str, torch.device],
+        "device": [str, TorchDevice()],
         "n_jobs": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1}), None],
         "verbose": ["verbose"],
         "random_state": ["random_state", np.random.Generator],
     }
 
     def _fit(self, X: Any, y: Any, sample_weight: Any) -> Any:
+        # imported where something is fitted, never for predict: all that trains needs torch
+        from sktransfer._training import assemble, remember, train
+
         self._forget()
         rows, task = self._check(X, y, sample_weight)
         with torch_threads(self.n_jobs), blas_threads(self.n_jobs):
@@ -67,7 +72,8 @@ class TransferEstimator(ArrayState, CallbackSupport, BaseEstimator):
         """Leave nothing of an earlier fit: an interrupted fit must not look like a finished one."""
         for name in [key for key in self.__dict__ if key.endswith("_") and not key.startswith("_")]:
             delattr(self, name)
-        self.__dict__.pop("_head_in_use", None)
+        for name in ("_head_in_use", "_predictor"):
+            self.__dict__.pop(name, None)
 
     # ---- check
 
@@ -108,30 +114,72 @@ class TransferEstimator(ArrayState, CallbackSupport, BaseEstimator):
 
     # ---- predict
 
-    def _outputs(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Outputs of shape (n_samples, n_outputs), float64, and the confidence weight of each row."""
-        check_is_fitted(self)
-        X = _validation.check_rows(self, X, reset=False)
-        who, names = type(self).__name__, _validation.column_names(self, X.shape[1])
-        device = resolve_device(self.device)
-        module = self._module_on(device)
-        outputs, trust = np.empty((len(X), self.n_outputs_)), np.empty(len(X))
-        with torch_threads(self.n_jobs):
-            for part in in_chunks(len(X)):
-                chunk = _validation.to_float32(who, X[part], names)
-                outputs[part] = module.run(chunk)
-                trust[part] = confidence_weights(chunk, self.backbone_.inputs)
-        if not np.isfinite(outputs).all():
-            raise ValueError(f"{who}: the network returned values that are not finite for these rows.")
+    def _outputs(self, X: Any) -> tuple[np.ndarray, np.ndarray | None]:
+        """Outputs of shape (n_samples, n_outputs), float64, and the confidence weight of each row; None: all one."""
+        X, checked = self._rows(X)
+        parts: list[tuple[np.ndarray, np.ndarray | None]] = []
+        if len(X) <= CHUNK:
+            self._run(X, checked, lambda rows, *found: parts.append(found))
+            return parts[0]
+        outputs, trust = np.empty((len(X), self.n_outputs_)), np.ones(len(X))
+
+        def keep(rows: slice, found: np.ndarray, weights: np.ndarray | None) -> None:
+            outputs[rows] = found
+            if weights is not None:
+                trust[rows] = weights
+
+        self._run(X, checked, keep)
         return outputs, trust
 
-    def _module_on(self, device: torch.device) -> TransferModule:
-        if str(device) != self.device_:
-            # a new module: another thread may be predicting with the old one
-            head = copy.deepcopy(self.module_.head).to(device)
-            self.module_ = TransferModule(self.backbone_.modules_on(device), head, self.backbone_.blocks).eval()
-            self.device_ = str(device)
-        return self.module_
+    def _rows(self, X: Any) -> tuple[np.ndarray, bool]:
+        """`X` as an array, and whether it has been checked.
+
+        Where scikit-learn's checks could only find fault with single cells, which :meth:`_run` looks at anyway, they
+        are left out: they take longer than a small network.
+        """
+        if (
+            type(X) is np.ndarray
+            and X.ndim == 2
+            and X.dtype in (np.float64, np.float32)
+            and len(X) > 0
+            and "_predictor" in self.__dict__
+            and X.shape[1] == self.n_features_in_
+            and "feature_names_in_" not in self.__dict__
+        ):
+            return X, False
+        check_is_fitted(self)
+        return _validation.check_rows(self, X, reset=False), True
+
+    def _run(self, X: np.ndarray, checked: bool, use: Callable[[slice, np.ndarray, np.ndarray | None], Any]) -> None:
+        """Call `use` with the place, outputs and confidence weights (None: all one) of each chunk of rows."""
+        compute, capped = self._computer(len(X))
+        is_ordinary = self._predictor.is_ordinary
+        with capped, np.errstate(all="ignore"):  # what overflows is found by comparisons
+            for part in in_chunks(len(X)):
+                chunk, trust = np.ascontiguousarray(X[part], dtype=number_format()), None
+                if not is_ordinary(chunk):
+                    if not checked:
+                        _validation.check_rows(self, X, reset=False)
+                        checked = True
+                    names = _validation.column_names(self, X.shape[1])
+                    chunk = _validation.to_float32(type(self).__name__, X[part], names)
+                    trust = confidence_weights(chunk, self.backbone_.inputs)
+                outputs = np.asarray(compute(chunk), dtype=np.float64)
+                if not np.isfinite(outputs).all():
+                    raise ValueError(
+                        f"{type(self).__name__}: the network returned values that are not finite for these rows."
+                    )
+                use(part, outputs, trust)
+
+    def _computer(self, n_rows: int) -> tuple[Callable[[np.ndarray], np.ndarray], AbstractContextManager[None]]:
+        """What computes outputs of a chunk where the network is to run, and a cap on the threads it uses."""
+        predictor = self._predictor
+        program = predictor.program if number_format() is np.float32 else None
+        if program is not None and is_cpu(self.device):
+            self.device_ = "cpu"
+            return program.run, nullcontext() if n_rows <= FEW_ROWS else blas_threads(self.n_jobs)
+        self.device_ = str(resolve_device(self.device))
+        return predictor.module_on(self.device_).run, torch_threads(self.n_jobs)
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "module_")
+        return "_predictor" in self.__dict__

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 
 from sktransfer._adamw import Moments, step_of_adamw
+from sktransfer._dropout import draw_levels, dropout_generator
 from sktransfer._plan import BatchOrder, Plan, cosine, diverged
-from sktransfer._random import draw_levels, dropout_generator
 from sktransfer._stacked import StackedNetwork, pad
 from sktransfer.strategy import pulls_back
 

@@ -22,9 +22,9 @@ from skorch import NeuralNet
 from torch import nn
 
 from sktransfer._adamw import FusedAdamW
+from sktransfer._dropout import private_dropout
 from sktransfer._features import FrozenFeatures
 from sktransfer._plan import BatchOrder, Plan, Rows, cosine, diverged, diverged_weight
-from sktransfer._random import private_dropout
 from sktransfer.module import TransferModule
 from sktransfer.strategy import pulls_back
 

@@ -3,19 +3,34 @@
 import numbers
 from typing import Any
 
-from sklearn.utils._param_validation import Interval, InvalidParameterError, Options, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, InvalidParameterError, Options, StrOptions
 
 __all__ = [
     "Interval",
     "InvalidParameterError",
     "Options",
     "StrOptions",
+    "TorchDevice",
     "check_callbacks",
     "check_dropout",
     "check_sizes",
     "is_number",
     "is_whole",
 ]
+
+
+class TorchDevice(HasMethods):
+    """An instance of ``torch.device``, told without importing torch."""
+
+    def __init__(self) -> None:
+        super().__init__("type")
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        """Whether `val` is a device."""
+        return (type(val).__module__, type(val).__qualname__) == ("torch", "device")
+
+    def __str__(self) -> str:
+        return "an instance of 'torch.device'"
 
 
 def is_number(value: Any) -> bool:

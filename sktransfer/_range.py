@@ -21,18 +21,45 @@ def confidence_weights(X: np.ndarray, inputs: Inputs) -> np.ndarray:
     """
     if inputs.minimum is None or inputs.maximum is None or X.ndim != 2:
         return np.ones(len(X))
-    middle = (inputs.minimum.astype(np.float64) + inputs.maximum) / 2
-    half = (inputs.maximum.astype(np.float64) - inputs.minimum) / 2
-    typical = np.median(half[half > 0]) if (half > 0).any() else 1.0
-    half = np.where(half > 0, np.maximum(half, 1e-3 * typical), typical)
+    middle, half = _seen(inputs.minimum, inputs.maximum)
     excess = (np.abs(X - middle) / half).max(axis=1, initial=0.0)
     return _TOLERANCE / np.maximum(excess, _TOLERANCE)
 
 
-def warn_of_range(who: str, trust: np.ndarray) -> None:
-    """Say how many rows lie so far outside the seen range that their confidence falls by a third or more."""
+def _seen(minimum: np.ndarray, maximum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Middle and half-range of each column."""
+    middle = (minimum.astype(np.float64) + maximum) / 2
+    half = (maximum.astype(np.float64) - minimum) / 2
+    typical = np.median(half[half > 0]) if (half > 0).any() else 1.0
+    return middle, np.where(half > 0, np.maximum(half, 1e-3 * typical), typical)
+
+
+def ordinary_range(inputs: Inputs, largest: float) -> tuple[np.ndarray, np.ndarray]:
+    """Float32 limits, a number or one a column, within which a row is as good as any.
+
+    All of them within: no NaN, nothing infinite or beyond `largest`, and a confidence weight of 1. A row beyond them
+    may still be good; that is then looked at more closely.
+    """
+    if inputs.minimum is None or inputs.maximum is None:
+        low, high = np.array([-largest]), np.array([largest])
+    else:
+        middle, half = _seen(inputs.minimum, inputs.maximum)
+        low = np.maximum(middle - _TOLERANCE * half, -largest)
+        high = np.minimum(middle + _TOLERANCE * half, largest)
+    # one step of float32 inside, because rounding may have gone outside
+    up, down = np.float32(np.inf), np.float32(-np.inf)
+    return np.nextafter(low.astype(np.float32), up), np.nextafter(high.astype(np.float32), down)
+
+
+def count_far(trust: np.ndarray | None) -> int:
+    """How many rows lie so far outside the seen range that their confidence falls by a third or more."""
+    return 0 if trust is None else int((trust < 2 / 3).sum())
+
+
+def warn_of_range(who: str, n_far: int, n_rows: int) -> None:
+    """Say how many rows :func:`count_far` found."""
     text = (
         f"{who}: {{count}} of {{total}} rows lie far outside the range of all rows seen in training; what is said of "
         "them is a guess. Check units, sensors and scaling."
     )
-    warn_of(Tally(text, OutOfRangeWarning, int((trust < 2 / 3).sum()), len(trust)), stacklevel=3)
+    warn_of(Tally(text, OutOfRangeWarning, n_far, n_rows), stacklevel=3)

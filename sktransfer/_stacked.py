@@ -18,8 +18,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
-from sktransfer._random import DROPOUTS, dropout_threshold
-from sktransfer.head import HeadModule, Standardize
+from sktransfer._dropout import DROPOUTS, dropout_threshold
+from sktransfer._head_modules import HeadModule, Standardize
 from sktransfer.module import TransferModule
 
 # Layers without weights that treat every number alone; they are used as they are.

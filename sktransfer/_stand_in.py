@@ -19,6 +19,7 @@ from sklearn.utils.metaestimators import available_if
 
 from sktransfer._candidates import Bench
 from sktransfer._folds import last_step, same_rows
+from sktransfer._range import count_far, warn_of_range
 
 
 def _has(method: str) -> Callable[[Any], bool]:
@@ -82,7 +83,8 @@ class StandIn(BaseEstimator):
             return None
         for (seen, _), outputs, trust in zip(self._fold.seen, result.outputs, result.trusts, strict=False):
             if same_rows(seen, X):
-                return outputs, trust
+                warn_of_range(type(result.estimator).__name__, count_far(trust), len(trust))
+                return outputs.copy(), trust  # probabilities are computed in place
         return None
 
     @available_if(_has("predict"))

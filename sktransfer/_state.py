@@ -4,9 +4,11 @@ One `Weights` object is written once however many owners it has, because pickle 
 not remember arrays). That is why a fitted estimator that kept its backbone frozen stores it once.
 """
 
+import functools
 import hashlib
 import platform
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -71,17 +73,22 @@ class Weights(Mapping[str, np.ndarray]):
 def running_versions() -> dict[str, str]:
     """Versions of the packages whose change can change numbers."""
     import sklearn
-    import torch
 
     import sktransfer
 
     return {
         "sktransfer": sktransfer.__version__,
         "scikit-learn": sklearn.__version__,
-        "torch": torch.__version__.split("+")[0],
+        "torch": _torch_version(),
         "numpy": np.__version__,
         "python": platform.python_version(),
     }
+
+
+@functools.cache
+def _torch_version() -> str:
+    """Torch's version from its metadata: importing it would take longer than all else in loading a model."""
+    return version("torch").split("+")[0]
 
 
 def minor_versions(versions: Mapping[str, str]) -> dict[str, str]:

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-import torch
 from threadpoolctl import ThreadpoolController
 
 _LOCK = threading.Lock()
@@ -28,6 +27,8 @@ def torch_threads(n_jobs: int | None) -> Iterator[None]:
     if n_jobs == -1:
         yield
         return
+    import torch  # not above: what runs in numpy needs the cap below, and no torch
+
     depth = getattr(_DEPTH, "value", 0)
     with _LOCK:
         if _inside == 0:

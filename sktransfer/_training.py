@@ -29,7 +29,6 @@ from sktransfer._assembly import Assembly, average, begin_head, is_solvable, sol
 from sktransfer._callbacks import FitTask
 from sktransfer._device import resolve_device
 from sktransfer._features import FrozenFeatures
-from sktransfer._persisted import share_blocks
 from sktransfer._plan import Plan, Rows
 from sktransfer._precision import number_format
 from sktransfer._random import build_seeded, draw_seed
@@ -39,7 +38,7 @@ from sktransfer.backbone import Backbone, compare_columns
 from sktransfer.card import Inputs
 from sktransfer.from_scratch import resolve_backbone
 from sktransfer.head import LinearHead
-from sktransfer.module import TransferModule, as_tensor
+from sktransfer.module import TransferModule, as_tensor, share_blocks
 from sktransfer.probe_then_tune import ProbeThenTune
 from sktransfer.probing import LinearProbing
 from sktransfer.strategy import Probe, Strategy, pulls_back

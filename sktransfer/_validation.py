@@ -3,17 +3,22 @@
 Every message says who, what was expected, what came, and how to mend it, and names the column where it can.
 """
 
+from __future__ import annotations
+
 import datetime
 import numbers
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, column_or_1d, validate_data
 
 from sktransfer._precision import number_format
 from sktransfer._quality import warn_of_quality, warn_of_single_rows
+
+if TYPE_CHECKING:  # rows that are no frames need no pandas
+    import pandas as pd
 
 __all__ = [
     "check_labels",
@@ -63,6 +68,8 @@ def check_rows(estimator: Any, X: Any, *, reset: bool, allow_nan: bool = False) 
     _refuse_unusable_columns(who, X)
     if type(X).__module__.startswith("polars") and hasattr(X, "schema"):
         # scikit-learn 1.6 does not see the column names of polars 2
+        import pandas as pd
+
         X = pd.DataFrame({name: X[name].to_numpy() for name in X.columns})
     if getattr(X, "ndim", 2) == 3:
         raise ValueError(
@@ -114,7 +121,7 @@ def _refuse_unusable_columns(who: str, X: Any) -> None:
         repeated = sorted({str(c) for c in columns if columns.count(c) > 1}) if len(set(columns)) < len(columns) else []
         if repeated:
             raise ValueError(f"{who} got X with duplicate column names {repeated}. Rename or drop the copies.")
-        if isinstance(X, pd.DataFrame):
+        if "pandas" in sys.modules and isinstance(X, sys.modules["pandas"].DataFrame):
             for name in columns:
                 _refuse_unusable_column(who, name, X[name])
         elif hasattr(X, "schema"):
@@ -133,6 +140,8 @@ def _holds_text(X: Any) -> bool:
 
 
 def _refuse_unusable_column(who: str, name: Any, column: pd.Series) -> None:
+    import pandas as pd
+
     if pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
         return
     if pd.api.types.is_datetime64_any_dtype(column.dtype) or pd.api.types.is_timedelta64_dtype(column.dtype):
@@ -254,6 +263,8 @@ def check_labels(who: str, y: Any, n_rows: int) -> np.ndarray:
     ValueError
         For missing labels, with their rows, and for labels of mixed kinds.
     """
+    import pandas as pd
+
     if hasattr(getattr(y, "dtype", None), "numpy_dtype") and not y.isna().any():
         y = np.asarray(y.to_numpy(dtype=y.dtype.numpy_dtype))  # pandas' nullable integers stay integers
     y = column_or_1d(y, warn=True)

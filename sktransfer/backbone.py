@@ -12,17 +12,19 @@ import copy
 import dataclasses
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from threading import RLock
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import nn
 
-from sktransfer import mlp  # noqa: F401  (registers the network "mlp")
-from sktransfer._blocks import build_blocks, find_blocks, first_width, probe_width, weights_of
+from sktransfer._layers import Blocks, fits, layers_of, width_after
+from sktransfer._lean import Program
 from sktransfer.card import Inputs, Source
 from sktransfer.exceptions import DataQualityWarning, ModelFileError
-from sktransfer.networks import describe_network
+
+if TYPE_CHECKING:  # loading a backbone of known layers and predicting with it needs no torch
+    import torch
+    from torch import nn
 
 STATE_FORMAT = 1
 
@@ -73,31 +75,75 @@ class Backbone:
         source: Source | None = None,
         provenance: Mapping[str, Any] | None = None,
     ):
+        from torch import nn
+
+        from sktransfer import _blocks
+
         if not isinstance(network, nn.Module):
             raise TypeError(f"Backbone takes a torch nn.Module, got {type(network).__name__}.")
-        names = tuple(blocks) if blocks is not None else tuple(key for key, _ in network.named_children())
-        modules = find_blocks(network, names)
+        names = tuple(blocks) if blocks is not None else tuple(network._modules)
+        modules = _blocks.find_blocks(network, names)
         modules = [module.eval().requires_grad_(False) for module in copy.deepcopy(modules)]
         modules = [module.to("cpu") for module in modules]
         inputs = inputs or Inputs()
         if inputs.n is None:
-            inputs = dataclasses.replace(inputs, n=first_width(modules))
-        self._set(describe_network(network), names, modules, None, name, inputs, source, dict(provenance or {}))
+            inputs = dataclasses.replace(inputs, n=_blocks.first_width(modules))
+        description = _blocks.describe_network(network)
+        weights = [_blocks.weights_of(module) for module in modules]
+        layers = _blocks.layers_of_modules(modules)
+        self._set(description, names, modules, weights, layers, name, inputs, source, dict(provenance or {}))
         if blocks is None and type(network) is not nn.Sequential:
             _compare_with_forward(self, network)
 
-    def _set(self, description, names, modules, weights, name, inputs, source, provenance, width=None) -> None:
+    def _set(self, description, names, modules, weights, layers, name, inputs, source, provenance) -> None:
+        """Take the parts; `modules` is None if they are built when first needed, which `layers` must then allow."""
         self._description = description
         self._block_names = names
-        self._modules = modules
-        self._weights = weights or [weights_of(module) for module in modules]
+        self._built: list[nn.Module] | None = modules
+        self._weights = weights
+        known = layers is not None and all(map(fits, layers, weights))
+        self._layers: Blocks | None = layers if known else None
+        self._programs: dict[int, Program | None] = {}
+        self._lock = RLock()
         self.name = name
         self.inputs = inputs
         self.source = source
         self.provenance = provenance
-        self.n_features_out = width or probe_width(modules, inputs.n)
+        self.n_features_out = self._measure(inputs.n)
         if source is not None:
             source.check(self.n_features_out)
+
+    def _measure(self, n_features_in: int | None) -> int:
+        if self._layers is None:
+            from sktransfer._blocks import probe_width
+
+            return probe_width(self._modules, n_features_in)
+        width = n_features_in or 8
+        try:
+            return width_after(self._layers, width)
+        except ValueError as error:
+            raise ValueError(
+                f"Backbone: the blocks do not take {width} columns one after the other ({error})."
+            ) from error
+
+    @property
+    def _modules(self) -> list[nn.Module]:
+        """The blocks as torch modules on the CPU, on the memory of `_weights`; built when first asked for."""
+        with self._lock:  # estimators in several threads share one backbone
+            if self._built is None:
+                from sktransfer._blocks import build_blocks
+
+                self._built = build_blocks(self._description, self._block_names, self._weights)
+            return self._built
+
+    def program(self, n_blocks: int) -> Program | None:
+        """The first `n_blocks` blocks for numpy; None if only torch can compute them."""
+        with self._lock:
+            if n_blocks not in self._programs:
+                known = self._layers is not None
+                parts = list(zip(self._layers or (), self._weights, strict=known))[:n_blocks]
+                self._programs[n_blocks] = Program(parts) if known else None
+            return self._programs[n_blocks]
 
     def __setattr__(self, name: str, value: Any) -> None:
         # shared by clones and threads: what one of them changed, all would see
@@ -142,7 +188,7 @@ class Backbone:
             raise TypeError(f"Backbone.describe got {sorted(unknown)}; it changes name, inputs, source and provenance.")
         other = object.__new__(Backbone)
         fields = {key: changes.get(key, getattr(self, key)) for key in ("name", "inputs", "source", "provenance")}
-        other._set(self._description, self._block_names, self._modules, self._weights, **fields)
+        other._set(self._description, self._block_names, self._built, self._weights, self._layers, **fields)
         return other
 
     def moved(self, modules: Iterable[nn.Module]) -> list[bool]:
@@ -152,14 +198,17 @@ class Backbone:
 
     def retrained(self, modules: Iterable[nn.Module], moved: Sequence[bool], **fields: Any) -> Backbone:
         """The backbone with the blocks that `moved` from `modules`; the others are shared with it."""
+        import torch
+
+        from sktransfer._blocks import weights_of
+
         other = object.__new__(Backbone)
         blocks, weights = list(self._modules), list(self._weights)
         for i, module in enumerate(modules):
             if moved[i]:
                 blocks[i] = copy.deepcopy(module).eval().requires_grad_(False).to("cpu", torch.float32)
                 weights[i] = weights_of(blocks[i])
-        width = None if any(moved) else self.n_features_out
-        other._set(self._description, self._block_names, blocks, weights, **fields, width=width)
+        other._set(self._description, self._block_names, blocks, weights, self._layers, **fields)
         return other
 
     def __repr__(self) -> str:
@@ -204,12 +253,18 @@ class Backbone:
                 f"{STATE_FORMAT}. Upgrade sktransfer."
             )
         names = tuple(state["blocks"])
-        modules = build_blocks(state["network"], names, state["weights"])
+        description, weights, modules = state["network"], list(state["weights"]), None
+        layers = layers_of(description, names)
+        if layers is None or not all(map(fits, layers, weights)):
+            # a network that only torch knows, or one that does not fit its weights: then this says so
+            from sktransfer import _blocks
+
+            modules = _blocks.build_blocks(description, names, weights)
+            layers = _blocks.layers_of_modules(modules)
         inputs = Inputs(**{**state["inputs"], **{k: _tuple(state["inputs"][k]) for k in ("names", "units")}})
         source = None if state["source"] is None else Source(**state["source"])
-        weights = list(state["weights"])
         try:
-            self._set(state["network"], names, modules, weights, state["name"], inputs, source, state["provenance"])
+            self._set(description, names, modules, weights, layers, state["name"], inputs, source, state["provenance"])
         except ValueError as error:
             raise ModelFileError(f"The parts of the backbone in this file do not fit together: {error}") from error
 
@@ -249,6 +304,8 @@ def compare_columns(who: str, backbone: Backbone, n_columns: int, names: Sequenc
 
 def _compare_with_forward(backbone: Backbone, network: nn.Module) -> None:
     """Blocks in order must be the network, or its ``forward`` does more than its children show."""
+    import torch
+
     x = torch.linspace(-1, 1, 4 * (backbone.n_features_in or 8)).reshape(4, -1)
     was_training, network = network.training, network.eval()
     expected = x

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
@@ -13,8 +12,10 @@ from sktransfer import _validation
 from sktransfer._callbacks import with_callbacks
 from sktransfer._fitting import TransferEstimator
 from sktransfer._parameters import InvalidParameterError
-from sktransfer._range import warn_of_range
-from sktransfer._tasks import Classification
+from sktransfer._range import count_far, warn_of_range
+
+if TYPE_CHECKING:
+    from sktransfer._tasks import Classification
 
 
 class TransferClassifier(ClassifierMixin, TransferEstimator):
@@ -49,9 +50,10 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         validation split: monitor ``"train_loss"``. The learning rate follows its cosine whatever a scheduler says.
     device : str, default="auto"
         ``"cpu"``, ``"cuda"``, ``"cuda:1"``, or ``"auto"``: CUDA where there is one. Resolved at ``fit`` and at
-        ``predict``, never stored.
+        ``predict``, never stored. A network of common layers predicts on the CPU without torch; ``"auto"`` does not
+        import torch only to look for CUDA, so that a process in which nothing has imported it predicts on the CPU.
     n_jobs : int or None, default=None
-        Torch threads inside ``fit`` and ``predict``; None: 1, which is fastest for small networks on busy machines;
+        Threads inside ``fit`` and ``predict``; None: 1, which is fastest for small networks on busy machines;
         -1: as many as torch has.
     verbose : int, default=0
         1 prints one line an epoch.
@@ -172,7 +174,24 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         ValueError
             If columns differ from those of ``fit``, a cell is missing or infinite, or there is no row.
         """
-        return self._probabilities(*self._outputs(X))
+        outputs, trust = self._outputs(X)
+        warn_of_range(type(self).__name__, count_far(trust), len(outputs))
+        return self._probabilities(outputs, trust)
+
+    @staticmethod
+    def _probabilities(outputs: np.ndarray, trust: np.ndarray | None) -> np.ndarray:
+        """Softmax of `outputs`, mixed with equal shares where `trust` is below one; computed in place."""
+        outputs -= np.maximum.reduce(outputs, axis=1, keepdims=True)
+        np.exp(outputs, out=outputs)
+        outputs /= np.add.reduce(outputs, axis=1, keepdims=True)
+        if trust is not None and (far := trust < 1).any():
+            weight = trust[far, None]
+            outputs[far] = weight * outputs[far] + (1 - weight) / outputs.shape[1]
+        return outputs
+
+    def _labels(self, probabilities: np.ndarray) -> np.ndarray:
+        """Most probable class of each row."""
+        return self.classes_[probabilities.argmax(axis=1)]
 
     def predict_log_proba(self, X):
         """Logarithm of :meth:`predict_proba`, of the same shape."""
@@ -194,21 +213,22 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         NotFittedError, ValueError
             As :meth:`predict_proba`.
         """
-        return self._labels(self.predict_proba(X))
+        X, checked = self._rows(X)
+        labels, n_far = np.empty(len(X), dtype=self.classes_.dtype), 0
 
-    def _probabilities(self, outputs: np.ndarray, trust: np.ndarray) -> np.ndarray:
-        probabilities = softmax(outputs, axis=1)
-        warn_of_range(type(self).__name__, trust)
-        far = trust < 1
-        if far.any():
-            weight = trust[far, None]
-            probabilities[far] = weight * probabilities[far] + (1 - weight) / probabilities.shape[1]
-        return probabilities
+        def decide(rows: slice, outputs: np.ndarray, trust: np.ndarray | None) -> None:
+            # a chunk at a time: the probabilities of all rows would take more memory than the labels
+            nonlocal n_far
+            labels[rows] = self._labels(self._probabilities(outputs, trust))
+            n_far += count_far(trust)
 
-    def _labels(self, probabilities: np.ndarray) -> np.ndarray:
-        return self.classes_[probabilities.argmax(axis=1)]
+        self._run(X, checked, decide)
+        warn_of_range(type(self).__name__, n_far, len(X))
+        return labels
 
     def _check_y(self, y: Any, weight: np.ndarray, n_rows: int) -> tuple[np.ndarray, Classification]:
+        from sktransfer._tasks import Classification
+
         who = type(self).__name__
         y = _validation.check_labels(who, y, n_rows)
         check_classification_targets(y)

@@ -8,23 +8,24 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from numbers import Integral
 from typing import Any
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sktransfer import _validation
 from sktransfer._callbacks import CallbackSupport, FitTask, with_callbacks
-from sktransfer._device import resolve_device
-from sktransfer._parameters import Interval, Options
+from sktransfer._device import is_cpu, resolve_device
+from sktransfer._lean import FEW_ROWS, Program, in_chunks
+from sktransfer._parameters import Interval, Options, TorchDevice
+from sktransfer._precision import number_format
 from sktransfer._random import draw_seed
-from sktransfer._threads import torch_threads
+from sktransfer._threads import blas_threads, torch_threads
 from sktransfer.backbone import Backbone, compare_columns
 from sktransfer.from_scratch import FromScratch, resolve_backbone
-from sktransfer.module import TransferModule
 
 
 class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -76,7 +77,7 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
         "backbone": [Backbone, FromScratch, str, os.PathLike, None],
         "block": [str, None],
         "standardize": ["boolean"],
-        "device": [str, torch.device],
+        "device": [str, TorchDevice()],
         "n_jobs": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1}), None],
         "random_state": ["random_state", np.random.Generator],
     }
@@ -153,15 +154,33 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
         return _validation.column_names(self, self.n_features_in_)
 
     def _run(self, X: np.ndarray) -> np.ndarray:
-        backbone, device = self.backbone_, resolve_device(self.device)
+        backbone = self.backbone_
         stop = len(backbone.blocks) if self.block is None else backbone.blocks.index(self.block) + 1
-        module = TransferModule(backbone.modules_on(device), torch.nn.Identity(), backbone.blocks).eval()
-        with torch_threads(self.n_jobs):
-            features = module.run_features(X, stop=stop)
+        program = backbone.program(stop) if number_format() is np.float32 else None
+        if program is not None and is_cpu(self.device):
+            features = self._in_numpy(program, X)
+        else:
+            features = self._in_torch(X, stop)
         source = backbone.source
         if self.standardize and stop == len(backbone.blocks) and source is not None:
             features = (features - source.feature_mean) / source.feature_scale
         return np.asarray(features.reshape(len(X), -1), dtype=np.float32)
+
+    def _in_numpy(self, program: Program, X: np.ndarray) -> np.ndarray:
+        capped = blas_threads(self.n_jobs) if len(X) > FEW_ROWS else nullcontext()
+        with capped, np.errstate(all="ignore"):  # what is not finite is an error of ours
+            parts = [program.run(X[part]) for part in in_chunks(len(X))]
+        return np.concatenate(parts, dtype=parts[0].dtype, casting="same_kind")
+
+    def _in_torch(self, X: np.ndarray, stop: int) -> np.ndarray:
+        from torch import nn
+
+        from sktransfer.module import TransferModule
+
+        device = resolve_device(self.device)
+        module = TransferModule(self.backbone_.modules_on(device), nn.Identity(), self.backbone_.blocks).eval()
+        with torch_threads(self.n_jobs):
+            return module.run_features(X, stop=stop)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

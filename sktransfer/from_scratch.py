@@ -9,7 +9,6 @@ from sklearn.base import BaseEstimator
 from sktransfer._random import build_seeded
 from sktransfer.backbone import Backbone
 from sktransfer.card import Inputs
-from sktransfer.networks import build_network, takes_width
 from sktransfer.persistence import load_backbone
 
 
@@ -48,6 +47,8 @@ class FromScratch(BaseEstimator):
 
     def build(self, n_features_in: int) -> Backbone:
         """The network with the weights that its constructor draws from torch's generator."""
+        from sktransfer._blocks import build_network, takes_width
+
         arguments = dict(self.arguments or {})
         if takes_width(self.network):
             arguments["n_features_in"] = n_features_in

@@ -8,69 +8,43 @@
 
 from __future__ import annotations
 
-import numpy as np
-import torch
-from sklearn.base import BaseEstimator
-from torch import nn
+from typing import TYPE_CHECKING
 
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from sktransfer._layers import Layer
 from sktransfer._parameters import check_dropout, check_sizes
 
-
-class Standardize(nn.Module):
-    """``(features - mean) / scale`` with constants that no training changes.
-
-    **Shape**
-
-    - Input and output: ``(n_samples, n_features)``
-    """
-
-    mean: torch.Tensor
-    scale: torch.Tensor
-
-    def __init__(self, n_features: int):
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(n_features))
-        self.register_buffer("scale", torch.ones(n_features))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Standardised `x`."""
-        return (x - self.mean) / self.scale
-
-
-class HeadModule(nn.Module):
-    """Standardisation, hidden layers, one linear layer.
-
-    **Shape**
-
-    - Input: ``(n_samples, n_features)``
-    - Output: ``(n_samples, n_outputs)``
-    """
-
-    def __init__(self, n_features: int, hidden: nn.Module, width: int, n_outputs: int):
-        super().__init__()
-        self.standardize = Standardize(n_features)
-        self.hidden = hidden
-        self.output = nn.Linear(width, n_outputs)
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Outputs for `features`."""
-        return self.learned(self.standardize(features))
-
-    def learned(self, standardized: torch.Tensor) -> torch.Tensor:
-        """Outputs for features that are standardised: the part that learns."""
-        return self.output(self.hidden(standardized))
+if TYPE_CHECKING:  # a fitted head predicts without torch
+    from sktransfer._head_modules import HeadModule
 
 
 class _Head(BaseEstimator):
     """What both heads share."""
 
-    def _hidden(self, n_features: int) -> tuple[nn.Module, int]:
-        return nn.Identity(), n_features
+    def _sizes(self) -> list[int]:
+        """Widths of the hidden layers."""
+        return []
 
     def build(self, n_features: int, n_outputs: int) -> HeadModule:
         """The head as a torch module with parts ``standardize``, ``hidden`` and ``output``."""
-        hidden, width = self._hidden(n_features)
-        return HeadModule(n_features, hidden, width, n_outputs)
+        from sktransfer._head_modules import HeadModule
+
+        return HeadModule(n_features, self._sizes(), float(getattr(self, "dropout", 0.0)), n_outputs)
+
+    def layers(self, n_features: int, n_outputs: int) -> tuple[Layer, ...] | None:
+        """Its layers for numpy; None for a class of somebody else's, which may build what it likes."""
+        if type(self) not in (LinearHead, MLPHead):
+            return None
+        layers = [Layer("Standardize", "standardize.", {"num_features": n_features}, n_features, n_features)]
+        for depth, size in enumerate(self._sizes()):
+            layers += [_linear(f"hidden.{3 * depth}.", layers[-1].n_out, size), Layer("ReLU", "", {}, size, size)]
+        return (*layers, _linear("output.", layers[-1].n_out, n_outputs))
+
+
+def _linear(key: str, n_in: int | None, n_out: int) -> Layer:
+    return Layer("Linear", key, {"in_features": n_in, "out_features": n_out, "bias": True}, n_in, n_out)
 
 
 class LinearHead(_Head):
@@ -125,15 +99,10 @@ class MLPHead(_Head):
         self.dropout = dropout
         self.normalize = normalize
 
-    def _hidden(self, n_features: int) -> tuple[nn.Module, int]:
+    def _sizes(self) -> list[int]:
         check_sizes("MLPHead", self.hidden_layer_sizes)
         check_dropout("MLPHead", self.dropout)
-        layers: list[nn.Module] = []
-        width = n_features
-        for size in self.hidden_layer_sizes:
-            layers += [nn.Linear(width, size), nn.ReLU(), nn.Dropout(self.dropout)]
-            width = size
-        return nn.Sequential(*layers), width
+        return [int(size) for size in self.hidden_layer_sizes]
 
 
 def imprinted_rows(features: np.ndarray, codes: np.ndarray, weights: np.ndarray, n_classes: int) -> np.ndarray:

@@ -7,13 +7,16 @@
               +--- alpha/2 |w - w_source|^2 + beta/2 |w_new|^2 ---> loss
 """
 
-from collections.abc import Mapping
-from typing import Any
+from __future__ import annotations
 
-import torch
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from sktransfer._parameters import is_number
 from sktransfer.strategy import Strategy
+
+if TYPE_CHECKING:
+    import torch
 
 
 class L2SP(Strategy):
@@ -49,6 +52,8 @@ class L2SP(Strategy):
 
     def penalty(self, weights: Mapping[str, torch.Tensor], source: Mapping[str, torch.Tensor]) -> Any:
         """Half the squared distance, weighted by `alpha` or `beta`."""
+        import torch
+
         for name, value in (("alpha", self.alpha), ("beta", self.beta)):
             if not (is_number(value) and value >= 0):
                 raise ValueError(f"L2SP got {name}={value!r}; it must be a number of at least 0.")

@@ -113,6 +113,12 @@ class TransferModule(nn.Module):
             yield depth, {f"{name}.{key}": value for key, value in block.named_parameters()}
 
 
+def share_blocks(module: TransferModule, blocks: list[nn.Module]) -> TransferModule:
+    """`module` with the blocks of a backbone in place of its own equal ones: one set of weights in memory."""
+    shared = TransferModule(blocks, module.head, module.names)
+    return shared.eval().requires_grad_(False)
+
+
 def in_chunks(rows: int, chunk: int = 1024) -> Iterator[slice]:
     """Slices of at most `chunk` rows; about 1,024 keeps a small network's activations in the cache."""
     for start in range(0, rows, chunk):

@@ -124,7 +124,8 @@ def describe_network(network: nn.Module) -> dict[str, Any] | None:
             arguments = json.loads(json.dumps(network.__dict__["_network_arguments"], default=_plain_number))
             return {"name": name, "arguments": arguments}
     if type(network) is nn.Sequential:
-        layers = [_describe_layer(key, child) for key, child in network.named_children()]
+        # not named_children, which leaves out a layer that occurs a second time
+        layers = [describe_layer(key, child) for key, child in network._modules.items()]
         if all(layer is not None for layer in layers):
             return json.loads(json.dumps({"name": "sequential", "arguments": {"layers": layers}}))
     return None
@@ -139,15 +140,15 @@ def _plain_number(value: Any) -> Any:
     return value.item()
 
 
-def _describe_layer(key: str, layer: nn.Module) -> list[Any] | None:
-    """``[key, layer name, arguments]``, or None for a layer that is not in the table."""
+def describe_layer(key: str, layer: nn.Module | None) -> list[Any] | None:
+    """Entry of a description, ``[key, layer name, arguments]``; None for a layer that is not in the table."""
     kind = type(layer).__name__
     if type(layer) is nn.Sequential:
-        inner = [_describe_layer(k, child) for k, child in layer.named_children()]
+        inner = [describe_layer(k, child) for k, child in layer._modules.items()]
         return None if any(item is None for item in inner) else [key, "Sequential", {"layers": inner}]
-    if kind not in _LAYERS or type(layer) is not getattr(nn, kind):
+    if layer is None or kind not in _LAYERS or type(layer) is not getattr(nn, kind):
         return None
-    arguments = {name: getattr(layer, name) for name in _LAYERS[kind]}
+    arguments: dict[str, Any] = {name: getattr(layer, name) for name in _LAYERS[kind]}
     if "bias" in arguments:
         arguments["bias"] = layer.bias is not None
     return [key, kind, arguments]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import RegressorMixin
@@ -10,8 +10,10 @@ from sklearn.base import RegressorMixin
 from sktransfer import _validation
 from sktransfer._callbacks import with_callbacks
 from sktransfer._fitting import TransferEstimator
-from sktransfer._range import warn_of_range
-from sktransfer._tasks import Regression
+from sktransfer._range import count_far, warn_of_range
+
+if TYPE_CHECKING:
+    from sktransfer._tasks import Regression
 
 
 class TransferRegressor(RegressorMixin, TransferEstimator):
@@ -34,9 +36,9 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
     callbacks : list of skorch callbacks or None, default=None
         Called while something trains by epochs.
     device : str, default="auto"
-        ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"auto"``.
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"auto"``, as in :class:`TransferClassifier`.
     n_jobs : int or None, default=None
-        Torch threads inside ``fit`` and ``predict``; None: 1.
+        Threads inside ``fit`` and ``predict``; None: 1.
     verbose : int, default=0
         1 prints one line an epoch.
     random_state : int, RandomState, Generator or None, default=None
@@ -141,14 +143,17 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
             If columns differ from those of ``fit``, a cell is missing or infinite, or there is no row.
         """
         outputs, trust = self._outputs(X)
-        warn_of_range(type(self).__name__, trust)
+        warn_of_range(type(self).__name__, count_far(trust), len(outputs))
         return self._values(outputs)
 
     def _values(self, outputs: np.ndarray) -> np.ndarray:
+        """Outputs in the unit and shape of ``y``."""
         values = outputs * self.y_scale_ + self.y_center_
         return values if self.y_was_2d_ else values[:, 0]
 
     def _check_y(self, y: Any, weight: np.ndarray, n_rows: int) -> tuple[np.ndarray, Regression]:
+        from sktransfer._tasks import Regression
+
         y = _validation.check_values(type(self).__name__, y, n_rows)
         self.y_was_2d_ = y.ndim == 2
         values = y.reshape(n_rows, -1)

@@ -18,12 +18,14 @@ special cases, and the neutral strategy itself is full fine-tuning.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
 from sklearn.base import BaseEstimator
 
 from sktransfer._parameters import is_whole
+
+if TYPE_CHECKING:  # a stored model holds its strategy, and predicts without torch
+    import torch
 
 
 class Probe(NamedTuple):

@@ -7,10 +7,23 @@ from pathlib import Path
 
 import joblib
 import pytest
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import sktransfer
-from sktransfer import FromScratch, TransferClassifier, load_backbone, save_backbone
-from tests.helpers import moons
+from sktransfer import (
+    L2SP,
+    FineTuning,
+    FromScratch,
+    LayerDecay,
+    LinearProbing,
+    MLPHead,
+    TransferClassifier,
+    TransferRegressor,
+    load_backbone,
+    save_backbone,
+)
+from tests.helpers import moons, width_free_backbone
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "sktransfer"
@@ -21,7 +34,7 @@ FLOORS = {
     6: {"classifier", "regressor", "search", "_candidates", "_folds", "_stand_in", "pipeline"},
     5: {"_fitting", "_training", "_assembly", "_together", "_lockstep"},
     4: {"_net", "_tasks", "_features", "_plan", "_stacked"},
-    3: {"module", "extractor", "persistence", "from_scratch", "_persisted", "_range"},
+    3: {"module", "extractor", "persistence", "from_scratch", "_persisted", "_predictor", "_range"},
     2: {
         "backbone", "scaling", "fine_tuning", "probing", "probe_then_tune", "gradual", "layer_decay", "l2sp",
         "weight_decay",
@@ -29,7 +42,7 @@ FLOORS = {
     1: {
         "strategy", "head", "networks", "card", "mlp", "exceptions", "_validation", "_parameters", "_quality",
         "_random", "_threads", "_state", "_rows", "_solver", "_device", "_callbacks", "_blocks",
-        "_precision", "_adamw",
+        "_precision", "_layers", "_lean", "_head_modules", "_adamw", "_dropout",
         "_reduced", "_curvature", "_calibration", "_ridge", "_tally",
     },
 }  # fmt: skip
@@ -54,7 +67,15 @@ SIDEWAYS = {
     ("extractor", "from_scratch"),
     ("extractor", "module"),
     ("from_scratch", "persistence"),
+    ("_persisted", "_predictor"),
     ("_persisted", "module"),
+    ("_predictor", "_range"),
+    ("_predictor", "module"),
+    ("_lean", "_layers"),
+    ("head", "_head_modules"),
+    ("head", "_layers"),
+    ("_blocks", "_layers"),
+    ("_blocks", "mlp"),
     ("mlp", "networks"),
     ("_state", "exceptions"),
     ("_solver", "_curvature"),
@@ -170,14 +191,40 @@ def test_a_backbone_file_loads_where_nothing_else_was_imported(tmp_path):
     assert run("import sys, joblib; print(joblib.load(sys.argv[1]).n_features_out)", pickled) == ["4"]
 
 
-def test_predicting_with_a_stored_model_needs_torch_but_not_skorch(tmp_path):
+MODULES_AFTER_PREDICT = (
+    "import sys, joblib; model, X = joblib.load(sys.argv[1]); model.predict(X); "
+    "print(*[m for m in ('torch', 'skorch') if m in sys.modules])"
+)
+
+
+@pytest.mark.parametrize("head", [None, MLPHead((8,))])
+@pytest.mark.parametrize("strategy", [None, L2SP(), LayerDecay() & FineTuning()])
+def test_predicting_with_a_stored_model_needs_neither_torch_nor_skorch(tmp_path, head, strategy):
     X, y = moons(40)
-    joblib.dump((TransferClassifier(max_epochs=1, random_state=0).fit(X, y), X), tmp_path / "model.joblib")
+    model = TransferClassifier(head=head, strategy=strategy, max_epochs=1, random_state=0).fit(X, y)
+    joblib.dump((make_pipeline(StandardScaler().fit(X), model), X), tmp_path / "model.joblib")
+    assert run(MODULES_AFTER_PREDICT, tmp_path / "model.joblib") == []
+
+
+def test_other_estimators_and_backbone_files_need_no_torch_either(tmp_path):
+    X, _ = moons(40)
+    regressor = TransferRegressor(max_epochs=1, random_state=0).fit(X, X[:, 0])
+    joblib.dump((regressor, X), tmp_path / "model.joblib")
+    assert run(MODULES_AFTER_PREDICT, tmp_path / "model.joblib") == []
     code = (
-        "import sys, joblib; model, X = joblib.load(sys.argv[1]); model.predict(X); "
+        "import sys, numpy; from sktransfer import FeatureExtractor, load_backbone; "
+        "from sktransfer import TransferClassifier, TransferRegressor, BaselineScaler, LinearProbing; "
+        "FeatureExtractor(load_backbone(sys.argv[1])).fit(numpy.ones((2, 4))).transform(numpy.ones((2, 4))); "
         "print(*[m for m in ('torch', 'skorch') if m in sys.modules])"
     )
-    assert run(code, tmp_path / "model.joblib") == ["torch"]
+    assert run(code, save_backbone(regressor.backbone_, tmp_path / "b.safetensors")) == []
+
+
+def test_predicting_with_a_network_of_somebody_else_needs_torch_but_not_skorch(tmp_path):
+    X, y = moons(40)
+    model = TransferClassifier(width_free_backbone(), strategy=LinearProbing(), random_state=0).fit(X, y)
+    joblib.dump((model, X), tmp_path / "model.joblib")
+    assert run("import tests.helpers; " + MODULES_AFTER_PREDICT, tmp_path / "model.joblib") == ["torch"]
 
 
 @pytest.mark.parametrize("name", MODULES)

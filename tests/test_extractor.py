@@ -92,7 +92,7 @@ def test_linear_probing_learns_on_exactly_these_features(backbone):
     model = TransferClassifier(backbone, strategy=LinearProbing(pull=1.0)).fit(X, y)
     seen = {}
     hook = model.module_.head.hidden.register_forward_hook(lambda module, args, output: seen.update(z=args[0]))
-    model.predict(X)
+    model.module_.run(X.astype(np.float32))
     hook.remove()
     features = FeatureExtractor(backbone).fit_transform(X)
     np.testing.assert_allclose(seen["z"][:60].numpy(), features, atol=1e-5)

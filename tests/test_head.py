@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from sktransfer import LinearHead, LinearProbing, MLPHead, TransferClassifier
-from sktransfer.head import Standardize, imprinted_rows
+from sktransfer._head_modules import Standardize
+from sktransfer.head import imprinted_rows
 from tests.helpers import moons, small_backbone
 
 

@@ -18,7 +18,8 @@ from sktransfer import (
     TransferClassifier,
     TransferRegressor,
 )
-from sktransfer._random import build_seeded, draw_seed, private_dropout
+from sktransfer._dropout import private_dropout
+from sktransfer._random import build_seeded, draw_seed
 from tests.helpers import moons, small_backbone
 
 RECIPE = FromScratch(arguments={"hidden_layer_sizes": (16, 8), "dropout": 0.3})
