@@ -6,7 +6,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 from sktransfer import FromScratch, LinearProbing, ProbeThenTune, TransferClassifier
-from sktransfer import _fitting as fitting
+from sktransfer import _training as training
 from sktransfer._curvature import RowCurvature, RowPath
 from sktransfer._solver import STRENGTHS, _Reduced, _Softmax, solve_softmax
 from tests.helpers import moons
@@ -122,7 +122,7 @@ def test_the_path_of_newton_s_method_passes_through_the_optima(spread):
 @pytest.mark.parametrize(("strategy", "shared"), [(LinearProbing(), True), (ProbeThenTune(), False)])
 def test_blocks_are_copied_only_where_something_may_train_them(strategy, shared, monkeypatch):
     backbone, seen = FromScratch(arguments={"hidden_layer_sizes": (4, 3)}).build(4), []
-    begin = fitting.begin_head
-    monkeypatch.setattr(fitting, "begin_head", lambda assembly, *rest: (seen.append(assembly), begin(assembly, *rest)))
+    begin = training.begin_head
+    monkeypatch.setattr(training, "begin_head", lambda assembly, *rest: (seen.append(assembly), begin(assembly, *rest)))
     TransferClassifier(backbone, strategy=strategy, max_epochs=1).fit(*moons(30))
     assert [a is b for a, b in zip(seen[0].module.blocks, backbone._modules, strict=True)] == [shared, shared]
