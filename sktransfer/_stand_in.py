@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import available_if
 
 from sktransfer._candidates import Bench
-from sktransfer._folds import last_step, same_rows
+from sktransfer._folds import same_rows
 
 
 def _has(method: str) -> Callable[[Any], bool]:
@@ -51,15 +51,15 @@ class StandIn(BaseEstimator):
         if not self.bench.order:  # all folds are done: the best one is fitted to all rows
             self.fitted()
             return self
-        key, result = self.bench.next_result()
-        self._fold = self.bench.folds[key]
-        self._result = result
-        if result is None:
-            self.fitted()
-        elif result.error is not None:
-            self.bench.seconds[key] = result.seconds
-            raise result.error
-        self.bench.seconds[key] = time.perf_counter() - began if result is None else result.seconds
+        self._key, result = self.bench.next_result()
+        self._fold, self._result = self.bench.folds[self._key], result
+        try:
+            if result is None:
+                self.fitted()
+            elif result.error is not None:
+                raise result.error
+        finally:
+            self.bench.seconds[self._key] = time.perf_counter() - began if result is None else result.seconds
         return self
 
     def fitted(self) -> Any:
@@ -68,7 +68,7 @@ class StandIn(BaseEstimator):
             result, fold = self._result, self._fold
             if result is not None and not len(result.outputs):
                 before = [] if fold is None or fold.before is None else fold.before.steps
-                name = last_step(self.bench.estimator)[0]
+                name = self.bench.steps[self._key[0]][0]
                 self._fitted = Pipeline([*before, (name, result.estimator)]) if name else result.estimator
             else:
                 X, y, params = self._data
@@ -116,7 +116,7 @@ class StandIn(BaseEstimator):
 
     def __getattr__(self, name: str) -> Any:
         # what scorers read off an estimator: classes_, named_steps, decision_function, ...
-        if name.startswith("__") or name in ("bench", "_result", "_fitted", "_data", "_fold"):
+        if name.startswith("__") or name in ("bench", "_result", "_fitted", "_data", "_fold", "_key"):
             raise AttributeError(name)
         result = self.__dict__.get("_result")
         if name == "classes_" and result is not None and result.estimator is not None:
