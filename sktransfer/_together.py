@@ -29,7 +29,7 @@ from sktransfer._lockstep import Lockstep
 from sktransfer._plan import Plan, diverged_weight
 from sktransfer._random import count_dropouts
 from sktransfer._rows import TrainingRows, count_batches
-from sktransfer._stacked import StackedNetwork, pad, shape_of
+from sktransfer._stacked import StackedNetwork, pad, shapes_of
 from sktransfer._training import Schedule, make_plan, schedule
 from sktransfer.module import in_chunks
 
@@ -99,8 +99,8 @@ def stack_key(lane: Lane) -> Hashable | None:
     # features of blocks that changed in an earlier phase would have to be computed for each lane
     if not depths or depths != sorted(depths, reverse=True):
         return None
-    shapes = tuple(shape_of(part) for part in (*module.blocks[depths[-1] :], module.head))
-    if None in shapes or not all(rows.fits(module, depth) for rows in lane.all_rows for depth in set(depths)):
+    shapes = shapes_of([*module.blocks[depths[-1] :], module.head])
+    if shapes is None or not all(rows.fits(module, depth) for rows in lane.all_rows for depth in set(depths)):
         return None
     batch_size = estimator._batch_size(n_rows)
     # BatchNorm that measures its rows takes no padding, so such fits need the same number of rows
