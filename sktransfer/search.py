@@ -128,7 +128,8 @@ class _Together:
         refit = self.refit
         if callable(refit):  # it may look at times
             refit = lambda results: self.refit(_with_times(results, bench))  # noqa: E731
-        evaluation = _Evaluation(
+        # messages and progress bars name the search
+        evaluation = type(type(self).__name__, (_Evaluation,), {})(
             StandIn(bench),
             candidates,
             more={"how": bench.how()},
