@@ -17,22 +17,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import joblib
 import numpy as np
-from joblib import Parallel, delayed
 from sklearn.base import clone
+from sklearn.utils.parallel import Parallel, delayed
 
-from sktransfer import _validation
-from sktransfer._assembly import solve_head
-from sktransfer._features import FrozenFeatures
+from sktransfer import _features
 from sktransfer._folds import Fold, last_step
+from sktransfer._lanes import Lanes, hash_of
 from sktransfer._range import confidence_weights
 from sktransfer._threads import blas_threads, torch_threads
 from sktransfer._together import Lane, make_stacks, stack_key, train_stack
-from sktransfer._training import assemble, fitted_inputs, warn_if_worse
-from sktransfer.backbone import Backbone
-from sktransfer.classifier import TransferClassifier
-from sktransfer.regressor import TransferRegressor
+from sktransfer._training import fitted_inputs, warn_if_worse
+
+Key = tuple[int, int]
 
 
 @dataclass
@@ -70,14 +67,15 @@ class Bench:
     def __init__(self, estimator: Any, candidates: list[dict[str, Any]]):
         self.estimator, self.candidates = estimator, candidates
         # an unknown parameter is an error here, before anything is trained
-        self.lasts = [last_step(self.configured(parameters))[1] for parameters in candidates]
-        self.results: dict[tuple[int, int], Result] = {}
-        self.folds: dict[tuple[int, int], Fold | None] = {}
-        self.seconds: dict[tuple[int, int], float] = {}
-        self.order: deque[tuple[int, int]] = deque()
+        self.steps = [last_step(self.configured(parameters)) for parameters in candidates]
+        self.results: dict[Key, Result] = {}
+        self.folds: dict[Key, Fold | None] = {}
+        self.seconds: dict[Key, float] = {}
+        self.order: deque[Key] = deque()
         self.on_alone: Callable[[float], None] = lambda share: None
+        self.broken: BaseException | None = None
         self._alone: Iterator[Result] = iter(())
-        self._shared: dict[Any, Any] = {}
+        self._alone_keys: frozenset[Key] = frozenset()
 
     def __sklearn_clone__(self) -> Bench:
         return self
@@ -89,26 +87,38 @@ class Bench:
     def preprocessings(self) -> list[list[int]]:
         """Candidates whose steps before the last one are the same."""
         name = last_step(self.estimator)[0]
-        groups: dict[str, list[int]] = {}
+        groups: dict[Any, list[int]] = {}
         for number, parameters in enumerate(self.candidates):
             before = {k: v for k, v in parameters.items() if name and k != name and not k.startswith(f"{name}__")}
-            groups.setdefault(joblib.hash(before), []).append(number)
+            groups.setdefault(tuple((k, hash_of(before[k])) for k in sorted(before)), []).append(number)
         return list(groups.values())
 
     def train(self, on_progress: Callable[[float], None]) -> None:
         """Train what trains together, and solve what is solved; told of the share of one fit that was done."""
-        lanes: dict[tuple[int, int], Lane] = {}
-        for key in self.order:
-            lane = self._lane(*key)
-            if lane is not None:
-                lanes[key] = lane
+        waiting: dict[Key, Lane] = {}
+        n_bytes = 0
+        with Lanes() as lanes:
+            for key in self.order:
+                fold = self.folds[key]
+                lane = None if fold is None else lanes.make(self.steps[key[0]][1], fold)
+                if lane is None:
+                    continue
+                if not lane.schedule.strategies:
+                    self._keep(key, "solved", lane)
+                    on_progress(1.0)
+                    continue
+                waiting[key] = lane
+                n_bytes += lane.nbytes
+                if n_bytes > _features.BUDGET:
+                    self._train_together(waiting, lanes, on_progress)
+                    waiting, n_bytes = {}, 0
+            self._train_together(waiting, lanes, on_progress)
+
+    def _train_together(self, lanes: dict[Key, Lane], maker: Lanes, on_progress: Callable[[float], None]) -> None:
         where = {id(lane): key for key, lane in lanes.items()}
         by_key: dict[Any, list[Lane]] = {}
-        for key, lane in lanes.items():
-            if not lane.schedule.strategies:
-                self._keep(key, "solved", lane)
-                on_progress(1.0)
-            elif (together := stack_key(lane)) is not None:
+        for lane in lanes.values():
+            if (together := stack_key(lane)) is not None:
                 by_key.setdefault(together, []).append(lane)
         for group in by_key.values():
             for stack in make_stacks(group):
@@ -117,7 +127,7 @@ class Bench:
                     train_stack(stack, lambda n_lanes, share: on_progress(n_lanes * share))
                 for lane in (lane for stream in stack for lane in stream):
                     self._keep(where[id(lane)], "stacked", lane)
-        self._shared.clear()
+                maker.tidy()
 
     def how(self) -> list[str]:
         """Of each candidate, how its fits run; "alone" if any of them does."""
@@ -129,96 +139,46 @@ class Bench:
 
     def start_alone(self, n_jobs: int | None, pre_dispatch: Any) -> None:
         """Begin the fits that train alone, in worker processes if there are several jobs."""
-        keys = [key for key in self.order if key not in self.results and self.folds[key] is not None]
+        keys = [key for key in self.order if key not in self.results and self._can_fit_alone(key)]
         parallel = Parallel(n_jobs=n_jobs, pre_dispatch=pre_dispatch, return_as="generator")
-        self._alone = parallel(delayed(_fit_alone)(clone(self.lasts[key[0]]), self.folds[key]) for key in keys)
+        fits = ((clone(self.steps[key[0]][1]), self.folds[key]) for key in keys)
+        self._alone = parallel(delayed(_fit_alone)(last, fold.X, fold.y, fold.params) for last, fold in fits if fold)
+        self._alone_keys = frozenset(keys)
 
-    def next_result(self) -> tuple[tuple[int, int], Result | None]:
+    def next_result(self) -> tuple[Key, Result | None]:
         """The result of the next fit in scikit-learn's order; None: to be fitted as usual."""
         key = self.order.popleft()
         if key in self.results:
             return key, self.results.pop(key)
         self.on_alone(1.0)
-        return key, next(self._alone) if self.folds[key] is not None else None
+        if key not in self._alone_keys:
+            return key, None
+        try:
+            return key, next(self._alone)
+        except Exception as error:  # a worker died; scikit-learn would take it for a candidate that fails
+            self.broken = self.broken or error
+            raise
 
-    def _keep(self, key: tuple[int, int], how: str, lane: Lane) -> None:
+    def _can_fit_alone(self, key: Key) -> bool:
+        return self.folds[key] is not None and hasattr(self.steps[key[0]][1], "fit")
+
+    def _keep(self, key: Key, how: str, lane: Lane) -> None:
         estimator, fold = lane.estimator, self.folds[key]
         if lane.error is None and not all(np.isfinite(outputs).all() for outputs in lane.outputs):
             return  # fitted alone, it says what is wrong
         records = [{"train_loss": loss} for loss in lane.losses]
-        warn_if_worse(type(estimator).__name__, records, estimator.lr, lane.task.chance_loss)
+        if lane.error is None:
+            warn_if_worse(type(estimator).__name__, records, estimator.lr, lane.task.chance_loss)
         seconds = lane.seconds + (fold.seconds if fold else 0.0)
         inputs = fitted_inputs(estimator, lane.assembly.backbone.inputs, lane.rows.X)
         trusts = [confidence_weights(test.X, inputs) for test in lane.tests]
         self.results[key] = Result(how, estimator, seconds, lane.error, lane.outputs, trusts)
 
-    def _lane(self, candidate: int, split: int) -> Lane | None:
-        """The fit of one candidate on one fold, ready to train; None if it has to be fitted alone."""
-        fold, last = self.folds[candidate, split], self.lasts[candidate]
-        if fold is None or type(last) not in (TransferClassifier, TransferRegressor) or last.callbacks or last.verbose:
-            return None
-        estimator = clone(last)
-        began = time.perf_counter()
-        try:
-            lane = self._prepared(estimator, fold)
-            if lane.schedule.probe is not None:
-                with torch_threads(estimator.n_jobs), blas_threads(estimator.n_jobs):
-                    solve_head(lane.assembly, lane.rows, lane.task, lane.schedule.probe)
-                    if not lane.schedule.strategies:
-                        lane.outputs = [lane.assembly.outputs(test) for test in lane.tests]
-        except Exception:
-            return None
-        lane.seconds = time.perf_counter() - began
-        return lane
 
-    def _prepared(self, estimator: Any, fold: Fold) -> Lane:
-        rows, task, fitted = self._checked(estimator, fold)
-        vars(estimator).update(fitted)
-        frozen, tests = self._features(estimator, fold, rows)
-        blocks = None
-        if isinstance(estimator.backbone, Backbone):
-            blocks = self._once(("blocks", id(estimator.backbone), estimator.device), estimator.backbone.copy_blocks)
-        assembly = assemble(estimator, rows, task, frozen, blocks=blocks)
-        return Lane(estimator, assembly, rows, task, tests)
-
-    def _checked(self, estimator: Any, fold: Fold) -> tuple[Any, Any, dict[str, Any]]:
-        """Rows and task of a fold, checked once for all candidates with the same class weights."""
-        estimator._check_parameters()
-
-        def check() -> tuple[Any, Any, dict[str, Any]]:
-            sample_weight = fold.params.get("sample_weight")
-            rows, task = estimator._check(fold.X, fold.y, sample_weight)
-            learned = {k: v for k, v in vars(estimator).items() if k.endswith("_") and not k.startswith("_")}
-            return rows, task, learned
-
-        weights = repr(getattr(estimator, "class_weight", None))
-        return self._once(("rows", type(estimator), id(fold), weights), check)
-
-    def _features(self, estimator: Any, fold: Fold, rows: Any) -> tuple[FrozenFeatures, list[FrozenFeatures]]:
-        """Outputs of frozen blocks, for the rows of a fold and for those that are scored."""
-        source = id(estimator.backbone)
-        if not isinstance(estimator.backbone, Backbone):
-            # an untrained network is another one for each seed
-            source = joblib.hash((estimator.backbone, estimator.random_state))
-        frozen = self._once(("frozen", id(fold), source, id(rows.X)), lambda: FrozenFeatures(rows.X))
-        tests = self._once(("tests", id(fold), source), lambda: [_as_rows(estimator, Xt) for _, Xt in fold.seen])
-        return frozen, tests
-
-    def _once(self, key: Any, make: Callable[[], Any]) -> Any:
-        if key not in self._shared:
-            self._shared[key] = make()
-        return self._shared[key]
-
-
-def _as_rows(estimator: Any, X: Any) -> FrozenFeatures:
-    who, X = type(estimator).__name__, _validation.check_rows(estimator, X, reset=False)
-    return FrozenFeatures(_validation.to_float32(who, X, _validation.column_names(estimator, X.shape[1])))
-
-
-def _fit_alone(last: Any, fold: Fold) -> Result:
+def _fit_alone(last: Any, X: Any, y: Any, params: dict[str, Any]) -> Result:
     began = time.perf_counter()
     try:
-        fitted, error = last.fit(fold.X, fold.y, **fold.params), None
+        fitted, error = last.fit(X, y, **params), None
     except Exception as found:
         fitted, error = None, found
     return Result("alone", fitted, time.perf_counter() - began, error)

@@ -18,6 +18,11 @@ from torch import nn
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
 
+def count_dropouts(module: nn.Module) -> int:
+    """Number of layers that draw."""
+    return sum(isinstance(layer, DROPOUTS) for layer in module.modules())
+
+
 @contextmanager
 def private_dropout(module: nn.Module, seed: int, device: torch.device) -> Iterator[None]:
     """While open, every ``nn.Dropout`` in `module` draws from a generator of its own instead of the global one.

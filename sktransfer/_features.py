@@ -53,6 +53,15 @@ class FrozenFeatures:
         other._kept = {depth: kept for depth, kept in self._kept.items() if depth <= n_blocks}
         return other
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that the outputs of frozen blocks take now."""
+        return sum(kept.nbytes for depth, kept in self._kept.items() if depth)
+
+    def forget(self) -> None:
+        """Keep no outputs of frozen blocks; they are computed again when they are asked for."""
+        self._kept = {depth: kept for depth, kept in self._kept.items() if not depth}
+
     def fits(self, module: TransferModule, n_blocks: int) -> bool:
         """Whether outputs at this depth stay within the budget."""
         if n_blocks in self._kept or n_blocks == 0:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import GridSearchCV
@@ -153,14 +154,24 @@ def catch_folds(estimator: Any, search: Any, X: Any, y: Any, scorer: Any, params
             if "fits failed" not in str(error):
                 raise
             return [None] * search["cv"].get_n_splits()
-    n_splits = caught.n_splits_
-    went_well = [bool(np.isfinite(caught.cv_results_[f"split{s}_test_score"][0])) for s in range(n_splits)]
-    rows = iter(fold for fold in box.folds if len(fold.seen) == 1 + search["return_train_score"])
+    kinds = ("test", "train") if search["return_train_score"] else ("test",)
+    results, splits = caught.cv_results_, range(caught.n_splits_)
+    went_well = [all(np.isfinite(results[f"split{s}_{kind}_score"][0]) for kind in kinds) for s in splits]
+    rows = iter(fold for fold in box.folds if len(fold.seen) == len(kinds))
     folds = [next(rows) if well else None for well in went_well]
     for fold in folds:
         if fold is not None:
             fold.seconds = float(caught.cv_results_["mean_fit_time"][0])
     return folds
+
+
+def share_rows(folds: list[Fold | None], raw: dict[tuple[int, int], Any]) -> None:
+    """Keep rows that are scored once, however many preprocessings there are; `raw` collects them by split."""
+    for split, fold in enumerate(folds):
+        for place, (X, Xt) in enumerate([] if fold is None else fold.seen):
+            kept = raw.setdefault((split, place), X)
+            if fold is not None and same_rows(kept, X):
+                fold.seen[place] = (kept, kept if Xt is X else Xt)
 
 
 def same_rows(a: Any, b: Any) -> bool:
@@ -170,7 +181,15 @@ def same_rows(a: Any, b: Any) -> bool:
     if type(a) is not type(b):
         return False
     if isinstance(a, np.ndarray):
-        return a.shape == b.shape and a.dtype == b.dtype and bool(((a == b) | ((a != a) & (b != b))).all())
+        if a.shape != b.shape or a.dtype != b.dtype:
+            return False
+        same = np.asarray(a == b)
+        return bool(same.all()) or bool((same | ((a != a) & (b != b))).all())
     if isinstance(a, pd.DataFrame) or hasattr(a, "equals"):
         return bool(a.equals(b))
-    return isinstance(a, list) and a == b
+    if issparse(a):
+        return a.shape == b.shape and a.dtype == b.dtype and (a != b).nnz == 0
+    try:
+        return isinstance(a, list) and bool(a == b)
+    except ValueError:  # a list of arrays
+        return False

@@ -46,6 +46,7 @@ class Lockstep:
         self.orders = {key: BatchOrder(key[0], first.batch_size, key[1]) for key in self.keys}
         self.generators: dict[tuple[int, int, int], torch.Generator] = {}
         self.longest = max(len(r.X) for r in rows)
+        self.firsts = torch.arange(len(rows), device=self.device)[:, None] * self.longest
         self.dtype = next(iter(network.weights.values())).dtype
         self.y = pad([torch.from_numpy(np.ascontiguousarray(r.y)).to(self.device) for r in rows]).flatten(0, 1)
         self.y = self.y.to(self.dtype) if self.y.is_floating_point() else self.y
@@ -131,7 +132,8 @@ class Lockstep:
         """One step of the optimizer; the losses of all lanes, of shape (n_streams, n_networks)."""
         index = self._index(batch, permutations)
         n_streams, size = index.shape
-        flat = index.clamp(min=0).flatten()
+        # a stream's own first row stands where it has none: it weighs nothing
+        flat = torch.where(index < 0, self.firsts, index).flatten()
         x, y = X.index_select(0, flat).view(n_streams, size, *X.shape[1:]), self.y[flat]
         weight = self.weight[flat].masked_fill_((index < 0).flatten()[:, None], 0.0).view(n_streams, size, -1)
         self.network.levels = lambda place, width: self._levels(place, width, batch)

@@ -28,6 +28,20 @@ _ELEMENTWISE = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sig
 Levels = Callable[[int, int], torch.Tensor]
 
 
+def shapes_of(parts: Sequence[nn.Module]) -> tuple[Any, ...] | None:
+    """`shape_of` parts of one network; None if one of them cannot be stacked, or if they share weights."""
+    weights = [id(weight) for part in parts for _, weight in part.named_parameters(remove_duplicate=False)]
+    if len(set(weights)) < len(weights) or any(_is_altered(layer) for part in parts for layer in part.modules()):
+        return None
+    return _shapes(parts)
+
+
+def _is_altered(layer: nn.Module) -> bool:
+    """Whether calling the layer does more than its class says."""
+    hooks = layer._forward_hooks, layer._forward_pre_hooks, layer._backward_hooks, layer._backward_pre_hooks
+    return "forward" in vars(layer) or any(hooks)
+
+
 def shape_of(module: nn.Module) -> tuple[Any, ...] | None:
     """What networks must have in common to be stacked; None if `module` cannot be.
 
@@ -102,7 +116,7 @@ class StackedNetwork:
         """The steps of the networks' part at `path`, or of its parts; its weights are called by `name`."""
         layer = self._modules[0].get_submodule(path)
         if isinstance(layer, HeadModule | nn.Sequential):
-            for part, _ in layer.named_children():
+            for part in layer._modules:  # named_children() leaves out a layer's second place
                 yield from self._steps_of(f"{path}.{part}", f"{name}.{part}")
         else:
             yield self._step(layer, [module.get_submodule(path) for module in self._modules], name)

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import available_if
 
 from sktransfer._candidates import Bench
-from sktransfer._folds import last_step, same_rows
+from sktransfer._folds import same_rows
 from sktransfer._range import count_far, warn_of_range
 
 
@@ -27,17 +27,42 @@ def _has(method: str) -> Callable[[Any], bool]:
 
 
 class StandIn(BaseEstimator):
-    """One candidate in scikit-learn's loop: it is fitted by taking the next result, and answers from it."""
+    """One candidate in scikit-learn's loop: it is fitted by taking the next result, and answers from it.
+
+    What it has no answer for, the fitted pipeline answers. It says that it is one, and a copy of it is one.
+    """
 
     def __init__(self, bench: Bench, parameters: dict[str, Any] | None = None):
         self.bench = bench
         self.parameters = parameters or {}
 
-    def __sklearn_clone__(self) -> StandIn:
+    def __sklearn_clone__(self) -> Any:
+        if self._taken:  # by a scorer
+            return clone(self._fitted or self.bench.configured(self.parameters))
         return StandIn(self.bench, self.parameters)
 
+    @property
+    def _taken(self) -> bool:
+        """Whether it stands for one fit already."""
+        return "_data" in self.__dict__
+
+    # isinstance(estimator, Pipeline) in a scorer
+    __class__ = property(lambda self: type(self.bench.estimator))
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.fitted().__reduce_ex__(protocol)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.fitted()[key]
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        return (self.fitted() if self._taken else self.bench.estimator).get_params(deep)
+
     def set_params(self, **parameters: Any) -> StandIn:
-        self.parameters = parameters
+        if self._taken:
+            self.fitted().set_params(**parameters)
+        else:
+            self.parameters = parameters
         return self
 
     def get_metadata_routing(self) -> Any:
@@ -47,20 +72,23 @@ class StandIn(BaseEstimator):
         return self.bench.estimator.__sklearn_tags__()
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> StandIn:
+        if self._taken:  # a scorer fits it again
+            self.fitted().fit(X, y, **params)
+            return self
         began = time.perf_counter()
         self._data, self._fitted, self._result, self._fold = (X, y, params), None, None, None
         if not self.bench.order:  # all folds are done: the best one is fitted to all rows
             self.fitted()
             return self
-        key, result = self.bench.next_result()
-        self._fold = self.bench.folds[key]
-        self._result = result
-        if result is None:
-            self.fitted()
-        elif result.error is not None:
-            self.bench.seconds[key] = result.seconds
-            raise result.error
-        self.bench.seconds[key] = time.perf_counter() - began if result is None else result.seconds
+        self._key, result = self.bench.next_result()
+        self._fold, self._result = self.bench.folds[self._key], result
+        try:
+            if result is None:
+                self.fitted()
+            elif result.error is not None:
+                raise result.error
+        finally:
+            self.bench.seconds[self._key] = time.perf_counter() - began if result is None else result.seconds
         return self
 
     def fitted(self) -> Any:
@@ -69,7 +97,7 @@ class StandIn(BaseEstimator):
             result, fold = self._result, self._fold
             if result is not None and not len(result.outputs):
                 before = [] if fold is None or fold.before is None else fold.before.steps
-                name = last_step(self.bench.estimator)[0]
+                name = self.bench.steps[self._key[0]][0]
                 self._fitted = Pipeline([*before, (name, result.estimator)]) if name else result.estimator
             else:
                 X, y, params = self._data
@@ -118,11 +146,11 @@ class StandIn(BaseEstimator):
 
     def __getattr__(self, name: str) -> Any:
         # what scorers read off an estimator: classes_, named_steps, decision_function, ...
-        if name.startswith("__") or name in ("bench", "_result", "_fitted", "_data", "_fold"):
+        if name.startswith("__") or name in ("bench", "_result", "_fitted", "_data", "_fold", "_key"):
             raise AttributeError(name)
         result = self.__dict__.get("_result")
         if name == "classes_" and result is not None and result.estimator is not None:
             return result.estimator.classes_
-        if "_data" not in self.__dict__:
+        if not self._taken:
             return getattr(self.bench.estimator, name)
         return getattr(self.fitted(), name)

@@ -22,12 +22,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from sktransfer import _features
 from sktransfer._assembly import Assembly
-from sktransfer._features import BUDGET, FrozenFeatures
+from sktransfer._dropout import count_dropouts
+from sktransfer._features import FrozenFeatures
 from sktransfer._lockstep import Lockstep
 from sktransfer._plan import Plan, diverged_weight
 from sktransfer._rows import TrainingRows, count_batches
-from sktransfer._stacked import StackedNetwork, pad, shape_of
+from sktransfer._stacked import StackedNetwork, pad, shapes_of
 from sktransfer._training import Schedule, make_plan, schedule
 from sktransfer.module import in_chunks
 
@@ -60,6 +62,18 @@ class Lane:
     seconds: float = 0.0
 
     @property
+    def all_rows(self) -> list[FrozenFeatures]:
+        """Rows that it trains on, and those that are scored."""
+        return [self.assembly.frozen, *self.tests]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of its weights that no other lane has."""
+        module = self.assembly.module
+        own = module if self.assembly.scratch else module.head
+        return sum(part.numel() * part.element_size() for part in own.parameters())
+
+    @property
     def stream(self) -> Hashable:
         """Lanes of one stream get the same batches and the same draws of dropout."""
         return id(self.assembly.frozen), self.assembly.seed
@@ -79,25 +93,26 @@ class Lane:
 def stack_key(lane: Lane) -> Hashable | None:
     """What lanes must have in common to train together; None if this one cannot."""
     estimator, assembly, n_rows = lane.estimator, lane.assembly, len(lane.rows.X)
-    if estimator.callbacks or estimator.verbose:
-        return None
     module, n_blocks = assembly.module, len(assembly.module.blocks)
     phases = [plan.phases(n_blocks) for plan in lane.plans]
     depths = [depth for run in phases for depth, _ in run]
     # features of blocks that changed in an earlier phase would have to be computed for each lane
     if not depths or depths != sorted(depths, reverse=True):
         return None
-    shapes = tuple(shape_of(part) for part in (*module.blocks[depths[-1] :], module.head))
-    if None in shapes or not all(assembly.frozen.fits(module, depth) for depth in set(depths)):
+    shapes = shapes_of([*module.blocks[depths[-1] :], module.head])
+    if shapes is None or not all(rows.fits(module, depth) for rows in lane.all_rows for depth in set(depths)):
         return None
     batch_size = estimator._batch_size(n_rows)
     # BatchNorm that measures its rows takes no padding, so such fits need the same number of rows
     exact = None if module.keep_statistics else n_rows
     runs = tuple(tuple(run) for run in phases)
-    return shapes, runs, count_batches(n_rows, batch_size), exact, module.keep_statistics, str(module.device)
+    # names of weights, for strategies, and places of dropout layers, for their draws
+    names, places = module.names[depths[-1] :], count_dropouts(module.blocks[: depths[-1]])
+    batches = count_batches(n_rows, batch_size), exact, module.keep_statistics
+    return type(estimator), shapes, runs, names, places, batches, str(module.device)
 
 
-def _rank(lane: Lane) -> tuple[Any, ...]:
+def rank(lane: Lane) -> tuple[Any, ...]:
     """What the optimizer treats alike: rates by depth and decay of each training."""
     depths = range(len(lane.assembly.module.blocks) + 1)
     plans = lane.plans
@@ -111,8 +126,8 @@ def make_stacks(lanes: Sequence[Lane]) -> list[list[list[Lane]]]:
         streams.setdefault(lane.stream, []).append(lane)
     alike: dict[Hashable, list[list[Lane]]] = {}
     for stream in streams.values():
-        stream.sort(key=_rank)
-        alike.setdefault(tuple(_rank(lane) for lane in stream), []).append(stream)
+        stream.sort(key=rank)
+        alike.setdefault(tuple(rank(lane) for lane in stream), []).append(stream)
     return [stack for group in alike.values() for stack in _cut(group)]
 
 
@@ -122,7 +137,7 @@ def _cut(group: list[list[Lane]]) -> list[list[list[Lane]]]:
     trained = [*module.blocks[first:], module.head]
     lane_bytes = 4 * sum(p.numel() * p.element_size() for part in trained for p in part.parameters())
     frozen = group[0][0].assembly.frozen.after(module, first, module.device)
-    n_streams = max(1, min(len(group), BUDGET // max(1, frozen.nbytes)))
+    n_streams = max(1, min(len(group), _features.BUDGET // max(1, frozen.nbytes)))
     if module.device.type != "cpu":
         n_networks = len(group[0])
     else:
@@ -169,7 +184,8 @@ def _average(network: StackedNetwork, before: dict[str, torch.Tensor], shares: l
 
 def _finish(network: StackedNetwork, stack: list[list[Lane]], start: int) -> None:
     """Outputs for the rows of each lane's tests."""
-    finite = torch.stack([w.detach().flatten(2).isfinite().all(dim=2) for w in network.weights.values()]).all(dim=0)
+    tensors = (network.weights | network.buffers).values()
+    finite = torch.stack([w.detach().flatten(2).isfinite().all(dim=2) for w in tensors if w.ndim > 2]).all(dim=0)
     device = stack[0][0].assembly.module.device
     for number in range(len(stack[0][0].tests)):
         features = [stream[0].tests[number].after(stream[0].assembly.module, start, device) for stream in stack]

@@ -20,7 +20,7 @@ from sklearn.model_selection import GridSearchCV, ParameterGrid, ParameterSample
 from sklearn.utils.validation import indexable
 
 from sktransfer._candidates import Bench
-from sktransfer._folds import RememberedSplits, catch_folds
+from sktransfer._folds import RememberedSplits, catch_folds, share_rows
 from sktransfer._stand_in import StandIn
 
 
@@ -99,29 +99,42 @@ class _Together:
             bench.train(on_progress)
             bench.start_alone(self.n_jobs, self.pre_dispatch)
             bench.on_alone = on_progress
-            evaluation = self._evaluation(bench, candidates, cv).fit(X, y, **params)
+            evaluation = self._evaluation(bench, candidates, cv)
+            try:
+                evaluation.fit(X, y, **params)
+            except Exception:
+                if bench.broken is None:
+                    raise
+            if bench.broken is not None:
+                raise bench.broken
         self._take(evaluation, bench)
         return self
 
     def _fold(self, bench: Bench, cv: RememberedSplits, X: Any, y: Any, params: dict[str, Any]) -> None:
         """Fit the preprocessing of every fold, and put the fits in scikit-learn's order."""
         options = {"cv": cv, "return_train_score": self.return_train_score}
-        scorer = check_scoring(self.estimator, self.scoring)
+        scorer, raw = check_scoring(self.estimator, self.scoring), dict[tuple[int, int], Any]()
         for group in bench.preprocessings():
             estimator = bench.configured(bench.candidates[group[0]])
-            for split, fold in enumerate(catch_folds(estimator, options, X, y, scorer, params)):
+            folds = catch_folds(estimator, options, X, y, scorer, params)
+            share_rows(folds, raw)
+            for split, fold in enumerate(folds):
                 if fold is not None:
                     fold.seconds /= len(group)
                 bench.folds.update({(candidate, split): fold for candidate in group})
         bench.order.extend(sorted(bench.folds))
 
     def _evaluation(self, bench: Bench, candidates: list[dict[str, Any]], cv: RememberedSplits) -> _Evaluation:
-        evaluation = _Evaluation(
+        refit = self.refit
+        if callable(refit):  # it may look at times
+            refit = lambda results: self.refit(_with_times(results, bench))  # noqa: E731
+        # messages and progress bars name the search
+        evaluation = type(type(self).__name__, (_Evaluation,), {})(
             StandIn(bench),
             candidates,
             more={"how": bench.how()},
             scoring=self.scoring,
-            refit=self.refit,
+            refit=refit,
             cv=cv,
             verbose=max(0, self.verbose - 1),
             error_score=self.error_score,
@@ -139,10 +152,14 @@ class _Together:
             self.best_estimator_ = self.best_estimator_.fitted()
         if not self.multimetric_:
             self.scorer_ = check_scoring(self.estimator, self.scoring)  # without the stand-in
-        n_splits = evaluation.n_splits_
-        seconds = np.array([[bench.seconds[c, s] for s in range(n_splits)] for c in range(len(bench.candidates))])
-        self.cv_results_["mean_fit_time"] = seconds.mean(axis=1)
-        self.cv_results_["std_fit_time"] = seconds.std(axis=1)
+        _with_times(self.cv_results_, bench)
+
+
+def _with_times(results: dict[str, Any], bench: Bench) -> dict[str, Any]:
+    """The results with the times that the fits took in place of those of the stand-ins; changed in place."""
+    seconds = np.array([bench.seconds[key] for key in sorted(bench.seconds)]).reshape(len(bench.candidates), -1)
+    results["mean_fit_time"], results["std_fit_time"] = seconds.mean(axis=1), seconds.std(axis=1)
+    return results
 
 
 @contextmanager
@@ -155,7 +172,8 @@ def _progress(bench: Bench, verbose: int) -> Iterator[Any]:
 
     bar_format = "{l_bar}{bar}| {n:.0f}/{total} fits [{elapsed}<{remaining}]"
     with tqdm(total=len(bench.order), bar_format=bar_format) as bar:
-        yield bar.update
+        # what had to be fitted a second time is not counted twice
+        yield lambda share: bar.update(min(share, bar.total - bar.n))
 
 
 class BatchedGridSearchCV(_Together, GridSearchCV):

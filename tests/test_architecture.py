@@ -31,7 +31,7 @@ MODULES = {path.stem: path for path in sorted(PACKAGE.glob("*.py")) if path.stem
 
 # Arrows point down. Modules on one floor do not know each other, except along SIDEWAYS.
 FLOORS = {
-    6: {"classifier", "regressor", "search", "_candidates", "_folds", "_stand_in", "pipeline"},
+    6: {"classifier", "regressor", "search", "_candidates", "_folds", "_lanes", "_stand_in", "pipeline"},
     5: {"_fitting", "_training", "_assembly", "_together", "_lockstep"},
     4: {"_net", "_tasks", "_features", "_plan", "_stacked"},
     3: {"module", "extractor", "persistence", "from_scratch", "_persisted", "_predictor", "_range"},
@@ -59,8 +59,10 @@ SIDEWAYS = {
     ("_stand_in", "_folds"),
     ("search", "_folds"),
     ("_candidates", "_folds"),
-    ("_candidates", "classifier"),
-    ("_candidates", "regressor"),
+    ("_candidates", "_lanes"),
+    ("_lanes", "_folds"),
+    ("_lanes", "classifier"),
+    ("_lanes", "regressor"),
     ("_net", "_features"),
     ("_net", "_plan"),
     ("_validation", "_precision"),
