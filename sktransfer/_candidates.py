@@ -75,7 +75,7 @@ class Bench:
         self.on_alone: Callable[[float], None] = lambda share: None
         self.broken: BaseException | None = None
         self._alone: Iterator[Result] = iter(())
-        self._alone_keys: frozenset[Key] = frozenset()
+        self._alone_keys: set[Key] = set()
 
     def __sklearn_clone__(self) -> Bench:
         return self
@@ -142,8 +142,11 @@ class Bench:
         keys = [key for key in self.order if key not in self.results and self._can_fit_alone(key)]
         parallel = Parallel(n_jobs=n_jobs, pre_dispatch=pre_dispatch, return_as="generator")
         fits = ((clone(self.steps[key[0]][1]), self.folds[key]) for key in keys)
-        self._alone = parallel(delayed(_fit_alone)(last, fold.X, fold.y, fold.params) for last, fold in fits if fold)
-        self._alone_keys = frozenset(keys)
+        if keys:
+            self._alone = parallel(
+                delayed(_fit_alone)(last, fold.X, fold.y, fold.params) for last, fold in fits if fold
+            )
+        self._alone_keys = set(keys)
 
     def next_result(self) -> tuple[Key, Result | None]:
         """The result of the next fit in scikit-learn's order; None: to be fitted as usual."""
@@ -153,8 +156,12 @@ class Bench:
         self.on_alone(1.0)
         if key not in self._alone_keys:
             return key, None
+        self._alone_keys.remove(key)
         try:
-            return key, next(self._alone)
+            result = next(self._alone)
+            if not self._alone_keys:
+                next(self._alone, None)  # joblib wants to be asked once more
+            return key, result
         except Exception as error:  # a worker died; scikit-learn would take it for a candidate that fails
             self.broken = self.broken or error
             raise

@@ -32,6 +32,7 @@ class FrozenFeatures:
     def __init__(self, X: np.ndarray):
         self.X = X
         self._kept: dict[int, torch.Tensor] = {}
+        self._row_bytes: dict[int, int] = {}
 
     def rows(self, device: torch.device) -> torch.Tensor:
         """The rows themselves."""
@@ -66,10 +67,12 @@ class FrozenFeatures:
         """Whether outputs at this depth stay within the budget."""
         if n_blocks in self._kept or n_blocks == 0:
             return True
-        with torch.inference_mode():
-            x = as_tensor(np.ascontiguousarray(self.X[:2])).to(module.device)
-            one = module.eval().features(x, stop=n_blocks)
-        return one.element_size() * one[0].numel() * len(self.X) <= BUDGET
+        if n_blocks not in self._row_bytes:
+            with torch.inference_mode():
+                x = as_tensor(np.ascontiguousarray(self.X[:2])).to(module.device)
+                one = module.eval().features(x, stop=n_blocks)
+            self._row_bytes[n_blocks] = one.element_size() * one[0].numel()
+        return self._row_bytes[n_blocks] * len(self.X) <= BUDGET
 
 
 def run_blocks(module: TransferModule, X: torch.Tensor, start: int, stop: int) -> torch.Tensor:

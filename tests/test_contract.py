@@ -1,13 +1,18 @@
 """scikit-learn's own battery over every public estimator, with no expected failure."""
 
 import pytest
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sktransfer import (
     BaselineScaler,
+    BatchedGridSearchCV,
+    BatchedRandomizedSearchCV,
     FeatureExtractor,
     FineTuning,
     FromScratch,
+    LinearProbing,
     MLPHead,
     ProbeThenTune,
     TransferClassifier,
@@ -15,6 +20,8 @@ from sktransfer import (
 )
 from tests.helpers import width_free_backbone
 
+SMALL = FromScratch(arguments={"hidden_layer_sizes": (16,)})
+PULLS = {"strategy__pull": [0.01, "auto"]}
 ESTIMATORS = [
     BaselineScaler(),
     BaselineScaler(method="robust", missing="impute"),
@@ -28,6 +35,14 @@ ESTIMATORS = [
     FeatureExtractor(),
     FeatureExtractor(FromScratch(arguments={"hidden_layer_sizes": (8,)})),
     FeatureExtractor(width_free_backbone(), block="mix"),
+    BatchedGridSearchCV(TransferClassifier(SMALL, lr=0.01, max_epochs=30, random_state=0), {"lr": [0.01, 0.02]}, cv=2),
+    BatchedGridSearchCV(TransferRegressor(width_free_backbone(), strategy=LinearProbing()), PULLS, cv=2),
+    BatchedRandomizedSearchCV(
+        make_pipeline(StandardScaler(), TransferClassifier(width_free_backbone(), strategy=LinearProbing())),
+        {f"transferclassifier__{name}": values for name, values in PULLS.items()},
+        n_iter=1,
+        cv=2,
+    ),
 ]
 
 

@@ -126,12 +126,12 @@ def test_sample_weight_in_fit(estimator, name):
 def test_metadata_is_routed():
     groups = np.arange(len(X)) % 6
     with config_context(enable_metadata_routing=True):
-        last = model().set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        last = model().set_fit_request(sample_weight=True)
         scaler = StandardScaler().set_fit_request(sample_weight=True)
         scorer = make_scorer(log_loss, response_method="predict_proba").set_score_request(sample_weight=True)
-        for scoring in (None, scorer, {"a": scorer}):
+        for scoring in (scorer, {"a": scorer}):
             fit = {"sample_weight": WEIGHT, "groups": groups}
-            options = {"scoring": scoring, "cv": GroupKFold(3), "refit": scoring is None or scoring is scorer}
+            options = {"scoring": scoring, "cv": GroupKFold(3), "refit": scoring is scorer}
             assert how(both(make_pipeline(scaler, last), grid(lr=LR), fit=fit, **options)) == {"stacked"}
         with pytest.raises(TypeError, match="bogus"):
             BatchedGridSearchCV(make_pipeline(scaler, last), grid(lr=LR)).fit(X, Y, bogus=WEIGHT)

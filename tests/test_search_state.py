@@ -83,7 +83,8 @@ def test_a_stored_search_holds_its_results_and_its_best_pipeline_only(tmp_path):
         assert "StandIn" not in repr(getattr(one, name))
 
 
-@pytest.mark.parametrize("options", [{}, {"scoring": None}, {"n_jobs": 2}])
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("options", [{}, {"n_jobs": 2}])
 def test_nested_in_cross_validation_and_in_a_pipeline(options):
     inside = [kind(pipeline(), grid(lr=LR), **{"cv": 2, **options}) for kind in (BatchedGridSearchCV, GridSearchCV)]
     nested = [cross_val_score(one, X, Y, cv=2, error_score="raise") for one in inside]
@@ -92,6 +93,7 @@ def test_nested_in_cross_validation_and_in_a_pipeline(options):
     assert behind.score(X, Y) < 0  # log loss
 
 
+@pytest.mark.filterwarnings("error")
 def test_candidates_that_train_alone_use_the_workers():
     estimator = make_pipeline(StandardScaler(), LogisticRegression())
     candidates = [
