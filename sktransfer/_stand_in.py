@@ -54,6 +54,12 @@ class StandIn(BaseEstimator):
     def __getitem__(self, key: Any) -> Any:
         return self.fitted()[key]
 
+    def __len__(self) -> int:
+        return len(self.fitted())
+
+    def __bool__(self) -> bool:
+        return True
+
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         return (self.fitted() if self._taken else self.bench.estimator).get_params(deep)
 
