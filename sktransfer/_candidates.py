@@ -123,8 +123,11 @@ class Bench:
         for group in by_key.values():
             for stack in make_stacks(group):
                 n_jobs = stack[0][0].estimator.n_jobs
-                with torch_threads(n_jobs), blas_threads(n_jobs):
-                    train_stack(stack, lambda n_lanes, share: on_progress(n_lanes * share))
+                try:
+                    with torch_threads(n_jobs), blas_threads(n_jobs):
+                        train_stack(stack, lambda n_lanes, share: on_progress(n_lanes * share))
+                except Exception:
+                    continue  # a strategy of the user's that raises, or no memory: fitted alone, each says for itself
                 for lane in (lane for stream in stack for lane in stream):
                     self._keep(where[id(lane)], "stacked", lane)
                 maker.tidy()

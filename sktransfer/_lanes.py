@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -103,18 +104,18 @@ class Lanes:
         rows, task, fitted = self._checked(estimator, fold)
         vars(estimator).update(fitted)
         self._use_threads(estimator.n_jobs)
-        seed = draw_seed(estimator.random_state)
-        blocks, source = None, self._source(estimator, rows, seed)
-        if isinstance(estimator.backbone, Backbone):
-            key = ("blocks", id(estimator.backbone), str(estimator.device))
-            blocks = self._once(key, estimator.backbone.copy_blocks, estimator.backbone)
+        seed, width, given = draw_seed(estimator.random_state), rows.X.shape[1], estimator.backbone
+        source = self._source(estimator, seed)
+        resolved = self._once(("network", source, width), lambda: resolve_backbone(given, width, seed), given)
+        blocks = self._once(("blocks", source, width), resolved[0].copy_blocks, given)
         frozen = self._once(("frozen", id(rows.X), source), lambda: self._rows(rows.X), rows.X)
         tests = self._once(
             ("tests", id(fold), source),
             lambda: [self._rows(_as_rows(estimator, Xt)) for _, Xt in fold.seen],
             fold,
         )
-        return Lane(estimator, assemble(estimator, rows, task, frozen, seed, blocks), rows, task, tests)
+        assembly = assemble(estimator, rows, task, frozen, seed, resolved, blocks)
+        return Lane(estimator, assembly, rows, task, tests)
 
     def _checked(self, estimator: Any, fold: Fold) -> tuple[Any, Any, dict[str, Any]]:
         """Rows and task of a fold, checked once for all candidates with the same class weights."""
@@ -130,17 +131,14 @@ class Lanes:
         weights = repr(getattr(estimator, "class_weight", None))
         return self._once(("rows", type(estimator), id(fold), weights), check, fold)
 
-    def _source(self, estimator: Any, rows: Any, seed: int) -> Any:
-        """What the outputs of frozen blocks depend on, besides the rows; a backbone in a file is loaded once."""
-        network = estimator.backbone
+    def _source(self, estimator: Any, seed: int) -> Any:
+        """What the outputs of frozen blocks depend on, besides the rows."""
+        network, device = estimator.backbone, str(estimator.device)
         if isinstance(network, Backbone):
-            return id(network), str(estimator.device)
-        if network is None or hasattr(network, "get_params"):
-            # an untrained network is another one for each seed
-            return hash_of(network), seed, str(estimator.device)
-        load = lambda: resolve_backbone(network, rows.X.shape[1], seed)[0]  # noqa: E731
-        estimator.backbone = self._once(("file", str(network)), load, network)
-        return id(estimator.backbone), str(estimator.device)
+            return id(network), device
+        if isinstance(network, str | os.PathLike):
+            return str(network), device
+        return hash_of(network), seed, device  # an untrained network is another one for each seed
 
     def _use_threads(self, n_jobs: int | None) -> None:
         """Change the thread count if it differs from the last lane's: looking BLAS up takes longer than a lane."""

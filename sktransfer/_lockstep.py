@@ -19,8 +19,8 @@ import torch
 from sktransfer._adamw import Moments, step_of_adamw
 from sktransfer._dropout import draw_levels, dropout_generator
 from sktransfer._plan import BatchOrder, Plan, cosine, diverged
+from sktransfer._pulls import Pulls
 from sktransfer._stacked import StackedNetwork, pad
-from sktransfer.strategy import pulls_back
 
 
 class Lockstep:
@@ -55,7 +55,7 @@ class Lockstep:
         self.done = [lane.error is not None for lane in self.lanes]
         self.kept: dict[int, dict[str, torch.Tensor]] = {}
         self.epoch = 0
-        self.pulls = any(pulls_back(plan.strategy) for plan in plans)
+        self.pulls = Pulls(network, plans, len(self.lanes[0].assembly.module.blocks))
         self._begin_optimizer()
 
     def _weights(self) -> torch.Tensor:
@@ -163,20 +163,7 @@ class Lockstep:
         each = self.plans[0].loss(outputs.reshape(-1, n_outputs), labels).view(n_streams, n_networks, size)
         sizes = self.sizes[batch].to(self.device)[:, None]
         losses = (each * weight.transpose(1, 2)).sum(dim=2) / sizes
-        return losses + self._pulls(n_frozen) if self.pulls else losses
-
-    def _pulls(self, n_frozen: int) -> torch.Tensor | float:
-        """What the strategies add for the distance from the source, of shape (n_streams, n_networks)."""
-        above = len(self.lanes[0].assembly.module.blocks) - n_frozen
-        learning = {name: w for name, w in self.network.weights.items() if self.network.depths[name] <= above}
-        parts = {name: w.flatten(0, 1).unbind() for name, w in learning.items()}
-        pulls = [
-            plan.strategy.penalty({name: part[i] for name, part in parts.items()}, plan.source)
-            for i, plan in enumerate(self.plans)
-        ]
-        if not any(isinstance(pull, torch.Tensor) for pull in pulls):
-            return torch.tensor(pulls, dtype=self.dtype, device=self.device).view(self.network.size)
-        return torch.stack([torch.as_tensor(pull, dtype=self.dtype) for pull in pulls]).view(self.network.size)
+        return losses + self.pulls(n_frozen) if self.pulls.any else losses
 
     def _levels(self, place: int, width: int, batch: int) -> torch.Tensor:
         """Levels of one dropout layer, of shape (n_streams, size, width)."""

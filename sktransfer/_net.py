@@ -137,7 +137,8 @@ class TransferNet(NeuralNet):
         """One pass over the rows; the loss is read once, at its end."""
         if iterator is None:
             return
-        self.module_.train()
+        if self.callbacks_ or not self.module_.training:
+            self.module_.train()  # a callback may have put any part of it in inference mode
         losses, sizes = [], []
         for number, batch in enumerate(iterator):
             self._set_rate((self.epoch_ + number / len(iterator)) / self.plan.max_epochs)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import available_if
 
@@ -54,6 +55,12 @@ class StandIn(BaseEstimator):
 
     def __getitem__(self, key: Any) -> Any:
         return self.fitted()[key]
+
+    def __len__(self) -> int:
+        return len(self.fitted())
+
+    def __bool__(self) -> bool:
+        return True
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         return (self.fitted() if self._taken else self.bench.estimator).get_params(deep)
@@ -154,3 +161,27 @@ class StandIn(BaseEstimator):
         if not self._taken:
             return getattr(self.bench.estimator, name)
         return getattr(self.fitted(), name)
+
+
+class Evaluation(GridSearchCV):
+    """scikit-learn's loop over given candidates."""
+
+    def __init__(
+        self, estimator, candidates, *, more, scoring, refit, cv, verbose, error_score, return_train_score, n_jobs=1
+    ):
+        self.candidates = candidates
+        self.more = more
+        super().__init__(
+            estimator,
+            {},
+            scoring=scoring,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            error_score=error_score,
+            return_train_score=return_train_score,
+            n_jobs=n_jobs,
+        )
+
+    def _run_search(self, evaluate_candidates: Any) -> None:
+        evaluate_candidates(self.candidates, more_results=self.more)

@@ -69,9 +69,7 @@ class Lane:
     @property
     def nbytes(self) -> int:
         """Memory of its weights that no other lane has."""
-        module = self.assembly.module
-        own = module if self.assembly.scratch else module.head
-        return sum(part.numel() * part.element_size() for part in own.parameters())
+        return sum(part.numel() * part.element_size() for part in self.assembly.module.head.parameters())
 
     @property
     def stream(self) -> Hashable:

@@ -53,6 +53,7 @@ def assemble(
     task: Classification | Regression,
     frozen: FrozenFeatures | None = None,
     seed: int | None = None,
+    resolved: tuple[Backbone, bool] | None = None,
     blocks: Sequence[nn.Module] | None = None,
 ) -> Assembly:
     """Backbone, strategy and head of one fit, with the head where it begins.
@@ -67,11 +68,13 @@ def assemble(
         Outputs of the backbone for these rows, if several fits share them.
     seed : int, optional
         Drawn from ``random_state`` if not given.
+    resolved : (Backbone, bool), optional
+        What ``backbone`` stands for with this seed, and whether it is untrained.
     blocks : sequence of nn.Module, optional
         The backbone's blocks on the right device, which are not copied: for fits that do not change them.
     """
     seed = draw_seed(estimator.random_state) if seed is None else seed
-    backbone, scratch = resolve_backbone(estimator.backbone, rows.X.shape[1], seed)
+    backbone, scratch = resolved or resolve_backbone(estimator.backbone, rows.X.shape[1], seed)
     names = getattr(estimator, "feature_names_in_", None)
     compare_columns(type(estimator).__name__, backbone, rows.X.shape[1], names)
     strategy = estimator.strategy

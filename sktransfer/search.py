@@ -21,31 +21,7 @@ from sklearn.utils.validation import indexable
 
 from sktransfer._candidates import Bench
 from sktransfer._folds import RememberedSplits, catch_folds, share_rows
-from sktransfer._stand_in import StandIn
-
-
-class _Evaluation(GridSearchCV):
-    """scikit-learn's loop over given candidates."""
-
-    def __init__(
-        self, estimator, candidates, *, more, scoring, refit, cv, verbose, error_score, return_train_score, n_jobs=1
-    ):
-        self.candidates = candidates
-        self.more = more
-        super().__init__(
-            estimator,
-            {},
-            scoring=scoring,
-            refit=refit,
-            cv=cv,
-            verbose=verbose,
-            error_score=error_score,
-            return_train_score=return_train_score,
-            n_jobs=n_jobs,
-        )
-
-    def _run_search(self, evaluate_candidates: Any) -> None:
-        evaluate_candidates(self.candidates, more_results=self.more)
+from sktransfer._stand_in import Evaluation, StandIn
 
 
 class _Together:
@@ -124,12 +100,12 @@ class _Together:
                 bench.folds.update({(candidate, split): fold for candidate in group})
         bench.order.extend(sorted(bench.folds))
 
-    def _evaluation(self, bench: Bench, candidates: list[dict[str, Any]], cv: RememberedSplits) -> _Evaluation:
+    def _evaluation(self, bench: Bench, candidates: list[dict[str, Any]], cv: RememberedSplits) -> Evaluation:
         refit = self.refit
         if callable(refit):  # it may look at times
             refit = lambda results: self.refit(_with_times(results, bench))  # noqa: E731
         # messages and progress bars name the search
-        evaluation = type(type(self).__name__, (_Evaluation,), {})(
+        evaluation = type(type(self).__name__, (Evaluation,), {})(
             StandIn(bench),
             candidates,
             more={"how": bench.how()},
@@ -143,7 +119,7 @@ class _Together:
         callbacks = getattr(self, "_skl_callbacks", None)
         return evaluation.set_callbacks(*callbacks) if callbacks else evaluation
 
-    def _take(self, evaluation: _Evaluation, bench: Bench) -> None:
+    def _take(self, evaluation: Evaluation, bench: Bench) -> None:
         """The results, with the estimator in place of its stand-in and the times that the fits took."""
         for name, value in vars(evaluation).items():
             if name.endswith("_") and not name.startswith("_"):
@@ -194,21 +170,21 @@ class BatchedGridSearchCV(_Together, GridSearchCV):
     param_grid : dict or list of dict
         As in :class:`~sklearn.model_selection.GridSearchCV`.
     scoring : str, callable, list, tuple, dict or None, default=None
-        What is maximised; None: the estimator's ``score``.
+        One score or several; None: ``estimator.score``.
     n_jobs : int or None, default=None
         Worker processes for the candidates that train alone.
     refit : bool, str or callable, default=True
-        Whether, or by which score, the best candidate is fitted to all rows.
+        Whether, and by which score or rule, the best candidate is fitted again to all rows.
     cv : int, splitter, iterable or None, default=None
-        Folds; None: five.
+        Splits; they are drawn once. None: five folds.
     verbose : int, default=0
         1 shows a progress bar over candidates x folds; more, what scikit-learn prints at one less.
     pre_dispatch : int or str, default="2*n_jobs"
-        How many of the candidates that train alone are handed to workers at once.
+        For the candidates that train alone.
     error_score : "raise" or float, default=nan
-        Score of a fit that fails.
+        Score of a fit that fails; "raise" ends the search with its error.
     return_train_score : bool, default=False
-        Whether training rows are scored, too.
+        Whether rows that were trained on are scored, too.
 
     Attributes
     ----------
@@ -263,23 +239,23 @@ class BatchedRandomizedSearchCV(_Together, RandomizedSearchCV):
     n_iter : int, default=10
         Number of candidates.
     scoring : str, callable, list, tuple, dict or None, default=None
-        What is maximised; None: the estimator's ``score``.
+        One score or several; None: ``estimator.score``.
     n_jobs : int or None, default=None
         Worker processes for the candidates that train alone.
     refit : bool, str or callable, default=True
-        Whether, or by which score, the best candidate is fitted to all rows.
+        Whether, and by which score or rule, the best candidate is fitted again to all rows.
     cv : int, splitter, iterable or None, default=None
-        Folds; None: five.
+        Splits; they are drawn once. None: five folds.
     verbose : int, default=0
-        1 shows a progress bar over candidates x folds; more, what scikit-learn prints at one less.
+        1 shows a progress bar over candidates x folds, more what scikit-learn prints at one less.
     pre_dispatch : int or str, default="2*n_jobs"
-        How many of the candidates that train alone are handed to workers at once.
+        For the candidates that train alone.
     random_state : int, RandomState or None, default=None
         Draws the candidates.
     error_score : "raise" or float, default=nan
-        Score of a fit that fails.
+        Score of a fit that fails; "raise" ends the search with its error.
     return_train_score : bool, default=False
-        Whether training rows are scored, too.
+        Whether rows that were trained on are scored, too.
 
     Attributes
     ----------
@@ -290,11 +266,11 @@ class BatchedRandomizedSearchCV(_Together, RandomizedSearchCV):
     --------
     >>> import numpy as np
     >>> from scipy.stats import loguniform
-    >>> from sktransfer import BatchedRandomizedSearchCV, MLPHead, TransferClassifier
+    >>> from sktransfer import BatchedRandomizedSearchCV, TransferClassifier
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(90, 4))
     >>> y = np.where(X[:, 0] > 0, "normal", "leak")
-    >>> model = TransferClassifier(head=MLPHead((8,)), max_epochs=3, random_state=0)
+    >>> model = TransferClassifier(max_epochs=3, random_state=0)
     >>> search = BatchedRandomizedSearchCV(model, {"lr": loguniform(1e-4, 1e-1)}, n_iter=4, cv=3, random_state=0)
     >>> len(search.fit(X, y).cv_results_["params"])
     4

@@ -21,6 +21,7 @@ from sktransfer import (
     LayerDecay,
     LinearProbing,
     ProbeThenTune,
+    Strategy,
     WeightDecay,
     _features,
 )
@@ -125,6 +126,21 @@ def test_a_candidate_that_fails_is_nan_and_the_others_are_as_without_it(case):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         both(estimator, candidates, error_score=-7.0)
+
+
+class Odd(Strategy):
+    """Raises in the middle of training."""
+
+    def penalty(self, weights, source):
+        if weights:
+            raise ZeroDivisionError("odd")
+        return 0.0
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_strategy_that_raises_while_others_train_with_it_fails_alone():
+    search = both(pipeline(), grid(strategy=[FineTuning(), Odd(), FineTuning() & Odd(), LayerDecay(0.5)]))
+    assert np.isnan(search.cv_results_["mean_test_score"]).tolist() == [False, True, True, False]
 
 
 def test_one_fold_with_a_missing_cell():

@@ -29,6 +29,8 @@ def predicts_other_rows(estimator, X, y):
 
 def handles_the_estimator(estimator, X, y):
     assert isinstance(estimator, Pipeline)
+    assert estimator
+    assert len(estimator) == 2
     assert estimator.get_params()["transferclassifier"].n_iter_ == estimator.steps[-1][1].n_iter_
     half = clone(estimator).fit(X[::2], y[::2]).predict_proba(X)[:, 0].sum()
     assert type(pickle.loads(pickle.dumps(estimator))) is Pipeline

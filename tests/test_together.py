@@ -79,6 +79,13 @@ def weights_of(fitted):
     return named
 
 
+class Lasso(L2SP):
+    """A pull that only its own method knows."""
+
+    def penalty(self, weights, source):
+        return self.alpha * sum((w - source.get(name, torch.zeros(()))).abs().nansum() for name, w in weights.items())
+
+
 CLASSIFIERS = {
     "heads": {"strategy": FROZEN, "head": HEAD},
     "full fine-tuning": {"strategy": FineTuning(), "head": HEAD},
@@ -89,6 +96,8 @@ CLASSIFIERS = {
     "layer decay": {"strategy": LayerDecay(0.5)},
     "L2-SP": {"strategy": L2SP(0.5, 0.1)},
     "L2-SP on new classes": {"strategy": L2SP(0.5, 0.1), "head": LinearHead(init="imprint")},
+    "L2-SP twice": {"strategy": L2SP(0.5, 0.1) & FineTuning(1) & L2SP(0.0, 0.7), "head": HEAD},
+    "a pull of one's own": {"strategy": FineTuning(2) & Lasso(0.05)},
     "weight decay": {"strategy": FineTuning() & WeightDecay(3.0)},
     "from scratch": {"backbone": SMALL, "head": HEAD},
     "class weights": {"strategy": FROZEN, "class_weight": {"leak": 0.0, "normal": 2.0, "wear": 1.0}},
