@@ -19,6 +19,7 @@ from sktransfer.networks import build_empty, build_network, describe_layer, desc
 __all__ = [
     "build_blocks",
     "build_network",
+    "compare_with_forward",
     "describe_network",
     "find_blocks",
     "first_width",
@@ -94,11 +95,31 @@ def probe_width(modules: Sequence[nn.Module], n_features_in: int | None) -> int:
                 x = module(x)
     except RuntimeError as error:
         raise ValueError(
-            f"Backbone: the blocks do not take {x.shape[1]} columns one after the other ({error})."
+            f"Backbone: the blocks do not take {x.shape[1]} columns one after the other ({error}). If they take "
+            "another number, say so by inputs=Inputs(n=...)."
         ) from error
     if x.ndim != 2:
         raise ValueError(f"Backbone: the blocks return shape {tuple(x.shape)}, not (n_samples, n_features_out).")
     return int(x.shape[1])
+
+
+def compare_with_forward(modules: Sequence[nn.Module], n_features_in: int | None, network: nn.Module) -> None:
+    """Blocks in order must be the network, or its ``forward`` does more than its children show."""
+    x = torch.linspace(-1, 1, 4 * (n_features_in or 8)).reshape(4, -1)
+    was_training, network = network.training, network.eval()
+    expected = x
+    with torch.inference_mode():
+        for module in modules:
+            expected = module(expected)
+        try:
+            found = network(x.to(next(network.parameters(), x).device)).to("cpu")
+        finally:
+            network.train(was_training)
+    if found.shape != expected.shape or not torch.allclose(found, expected, atol=1e-5):
+        raise ValueError(
+            "Backbone: the network's children, applied in order, do not reproduce its forward(). Name the blocks "
+            "with blocks=[...] so that each takes the output of the one before."
+        )
 
 
 def weights_of(module: nn.Module) -> Weights:

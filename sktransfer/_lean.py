@@ -44,9 +44,12 @@ class Program:
     ----------
     parts : sequence of (layers, arrays)
         Blocks in order, and the head, with the arrays that their layers name.
+    below : Program, optional
+        What comes before them: blocks that several networks share, whose products are then held once.
     """
 
-    def __init__(self, parts: Sequence[tuple[Sequence[Layer], Mapping[str, np.ndarray]]]):
+    def __init__(self, parts: Sequence[tuple[Sequence[Layer], Mapping[str, np.ndarray]]], below: Program | None = None):
+        self._below = below
         steps = [step for layers, arrays in parts for layer in layers for step in _step(layer, arrays)]
         self._steps = [_in_format(step, np.float64) for step in _fold(steps)]
         self._short: list[_Step] | None = None  # the same in float32, made when many rows come
@@ -55,7 +58,11 @@ class Program:
     def run(self, rows: np.ndarray) -> np.ndarray:
         """Outputs for one chunk of float32 rows, float64 for few, float32 for many; overflow is left to the caller."""
         few = len(rows) <= FEW_ROWS
-        x: Any = rows.astype(np.float64 if few else np.float32)
+        return self._after(rows.astype(np.float64 if few else np.float32), few)
+
+    def _after(self, x: Any, few: bool) -> Any:
+        if self._below is not None:
+            x = self._below._after(x, few)
         for kind, first, second in self._steps if few else self._in_float32():
             if kind == "linear":
                 x = np.matmul(x, first)

@@ -70,8 +70,8 @@ class Predictor:
         """The network in numpy; None if only torch can compute it."""
         if self._program is None and self._layers is not None:
             with self._lock:
-                parts = [*zip(self.backbone._layers or (), self.backbone._weights, strict=True)]
-                self._program = Program([*parts, (self._layers, self.arrays)])
+                body = self.backbone.program(len(self.backbone.blocks))
+                self._program = Program([(self._layers, self.arrays)], below=body)
         return self._program
 
     def module_on(self, device: str) -> TransferModule:

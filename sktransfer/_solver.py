@@ -90,9 +90,18 @@ def solve_softmax(
     problem = _Softmax(reduced.rows, features @ W0.T + b0, np.eye(len(b0))[codes], weight)
     if pull == np.inf:
         return Solution(W0, b0, np.inf, 1)
-    scored = Scored(0.0, max(float(pull), 1e-6), 0, [], None) if pull != "auto" else problem.choose_strength()
-    if calibrated and pull != "auto" and (problem.small or len(codes) <= _FOLD_ROWS):
-        scored = problem.score(scored.strength)
+    scored = Scored(0.0, 1e-6 if pull == "auto" else max(float(pull), 1e-6), 0, [], None)
+    try:
+        if pull == "auto":
+            scored = problem.choose_strength()
+        elif calibrated and (problem.small or len(codes) <= _FOLD_ROWS):
+            scored = problem.score(scored.strength)
+    except np.linalg.LinAlgError as error:
+        raise ValueError(
+            f"LinearProbing: the features span so many orders of magnitude (up to {np.abs(features).max():.0e} "
+            "deviations of the source) that no pull can be chosen. Check the scale of X, or put a scaler that clips in "
+            "front, such as BaselineScaler()."
+        ) from error
     # the loss is a sum over rows, and so is what may be left of its slope
     begin, tolerance = scored.begin[0] if scored.begin else None, 1e-5 * max(1.0, len(codes) / 100)
     change, steps = problem.solve(scored.strength, begin, tolerance=tolerance)

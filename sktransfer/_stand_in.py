@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import available_if
 
 from sktransfer._candidates import Bench
@@ -105,7 +104,11 @@ class StandIn(BaseEstimator):
             if result is not None and not len(result.outputs):
                 before = [] if fold is None or fold.before is None else fold.before.steps
                 name = self.bench.steps[self._key[0]][0]
-                self._fitted = Pipeline([*before, (name, result.estimator)]) if name else result.estimator
+                self._fitted = result.estimator
+                if name:
+                    pipeline = self.bench.configured(self.parameters)
+                    pipeline.steps = [*before, (name, result.estimator)]
+                    self._fitted = pipeline
             else:
                 X, y, params = self._data
                 self._fitted = self.bench.configured(self.parameters).fit(X, y, **params)
@@ -118,29 +121,37 @@ class StandIn(BaseEstimator):
             return None
         for (seen, _), outputs, trust in zip(self._fold.seen, result.outputs, result.trusts, strict=False):
             if same_rows(seen, X):
-                warn_of_range(type(result.estimator).__name__, count_far(trust), len(trust))
-                return outputs.copy(), trust  # probabilities are computed in place
+                return outputs, trust
         return None
+
+    def _answer(self, X: Any, params: dict[str, Any]) -> tuple[Any, np.ndarray, np.ndarray] | None:
+        """The last step, outputs that may be changed, and trust; None if the fitted pipeline has to answer."""
+        known = None if params else self._known(X)
+        if known is None or self._result is None:
+            return None
+        outputs, trust = known
+        warn_of_range(type(self._result.estimator).__name__, count_far(trust), len(trust))
+        return self._result.estimator, outputs.copy(), trust
 
     @available_if(_has("predict"))
     def predict(self, X: Any, **params: Any) -> np.ndarray:
-        known = None if params else self._known(X)
-        if known is None:
+        answer = self._answer(X, params)
+        if answer is None:
             return self.fitted().predict(X, **params)
-        last = self._result.estimator  # type: ignore[union-attr]
-        return last._labels(last._probabilities(*known)) if hasattr(last, "_labels") else last._values(known[0])
+        last, outputs, trust = answer
+        return last._labels(last._probabilities(outputs, trust)) if hasattr(last, "_labels") else last._values(outputs)
 
     @available_if(_has("predict_proba"))
     def predict_proba(self, X: Any, **params: Any) -> np.ndarray:
-        known = None if params else self._known(X)
-        if known is None:
+        answer = self._answer(X, params)
+        if answer is None:
             return self.fitted().predict_proba(X, **params)
-        return self._result.estimator._probabilities(*known)  # type: ignore[union-attr]
+        last, outputs, trust = answer
+        return last._probabilities(outputs, trust)
 
     @available_if(_has("predict_log_proba"))
     def predict_log_proba(self, X: Any, **params: Any) -> np.ndarray:
-        known = None if params else self._known(X)
-        if known is None:
+        if params or self._known(X) is None:
             return self.fitted().predict_log_proba(X, **params)
         return np.log(np.maximum(self.predict_proba(X), np.finfo(np.float64).tiny))
 

@@ -59,15 +59,25 @@ def warn_of(found: Tally, stacklevel: int, merge: Callable[[int, int], int] = in
 
 
 @contextmanager
-def said_once(stacklevel: int) -> Iterator[None]:
-    """Collect what the block counts, in this thread, and say it at its end; nested blocks leave it to the outer one."""
-    if _open.get() is not None:
-        yield
+def said_once(stacklevel: int) -> Iterator[Callable[[], None]]:
+    """Collect what the block counts, in this thread, and say it at its end; nested blocks leave it to the outer one.
+
+    The block gets a function that forgets what it has counted so far.
+    """
+    outer = _open.get()
+    if outer is not None:
+        before = {text: (tally.count, tally.total) for text, tally in outer.items()}
+
+        def forget() -> None:
+            for text, tally in outer.items():
+                tally.count, tally.total = before.get(text, (0, 0))
+
+        yield forget
         return
     tallies: dict[str, Tally] = {}
     token = _open.set(tallies)
     try:
-        yield
+        yield tallies.clear
     finally:
         _open.reset(token)
     for tally in tallies.values():

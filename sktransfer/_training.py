@@ -27,6 +27,7 @@ from torch import nn
 
 from sktransfer._assembly import Assembly, average, begin_head, is_solvable, solve_head, source_of, source_weights
 from sktransfer._callbacks import FitTask
+from sktransfer._columns import compare_columns
 from sktransfer._device import resolve_device
 from sktransfer._features import FrozenFeatures
 from sktransfer._plan import Plan, Rows
@@ -34,7 +35,7 @@ from sktransfer._precision import number_format
 from sktransfer._random import build_seeded, draw_seed
 from sktransfer._rows import TrainingRows
 from sktransfer._tasks import Classification, Regression
-from sktransfer.backbone import Backbone, compare_columns
+from sktransfer.backbone import Backbone
 from sktransfer.card import Inputs
 from sktransfer.from_scratch import resolve_backbone
 from sktransfer.head import LinearHead

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ import numpy as np
 from sktransfer._layers import Blocks, fits, layers_of, width_after
 from sktransfer._lean import Program
 from sktransfer.card import Inputs, Source
-from sktransfer.exceptions import DataQualityWarning, ModelFileError
+from sktransfer.exceptions import ModelFileError
 
 if TYPE_CHECKING:  # loading a backbone of known layers and predicting with it needs no torch
     import torch
@@ -93,7 +92,7 @@ class Backbone:
         layers = _blocks.layers_of_modules(modules)
         self._set(description, names, modules, weights, layers, name, inputs, source, dict(provenance or {}))
         if blocks is None and type(network) is not nn.Sequential:
-            _compare_with_forward(self, network)
+            _blocks.compare_with_forward(modules, self.n_features_in, network)
 
     def _set(self, description, names, modules, weights, layers, name, inputs, source, provenance) -> None:
         """Take the parts; `modules` is None if they are built when first needed, which `layers` must then allow."""
@@ -123,7 +122,8 @@ class Backbone:
             return width_after(self._layers, width)
         except ValueError as error:
             raise ValueError(
-                f"Backbone: the blocks do not take {width} columns one after the other ({error})."
+                f"Backbone: the blocks do not take {width} columns one after the other ({error}). If they take "
+                "another number, say so by inputs=Inputs(n=...)."
             ) from error
 
     @property
@@ -189,6 +189,7 @@ class Backbone:
         other = object.__new__(Backbone)
         fields = {key: changes.get(key, getattr(self, key)) for key in ("name", "inputs", "source", "provenance")}
         other._set(self._description, self._block_names, self._built, self._weights, self._layers, **fields)
+        other._programs = self._programs
         return other
 
     def moved(self, modules: Iterable[nn.Module]) -> list[bool]:
@@ -209,6 +210,8 @@ class Backbone:
                 blocks[i] = copy.deepcopy(module).eval().requires_grad_(False).to("cpu", torch.float32)
                 weights[i] = weights_of(blocks[i])
         other._set(self._description, self._block_names, blocks, weights, self._layers, **fields)
+        if not any(moved):
+            other._programs = self._programs  # a hundred heads on one backbone hold its products once
         return other
 
     def __repr__(self) -> str:
@@ -267,60 +270,6 @@ class Backbone:
             self._set(description, names, modules, weights, layers, state["name"], inputs, source, state["provenance"])
         except ValueError as error:
             raise ModelFileError(f"The parts of the backbone in this file do not fit together: {error}") from error
-
-
-def compare_columns(who: str, backbone: Backbone, n_columns: int, names: Sequence[str] | None) -> None:
-    """Compare the columns of the rows with those that the backbone was pretrained on.
-
-    Another number or order of columns is a ValueError; other names are a warning, because plants name the same sensor
-    differently.
-    """
-    known = backbone.inputs.names
-    if backbone.n_features_in in (None, n_columns):
-        if names is None or known is None or list(names) == list(known):
-            return
-        if sorted(names) == sorted(known):
-            raise ValueError(
-                f"{who} got the columns of backbone {backbone.name!r} in another order. "
-                "Select them by name: X[list(backbone.inputs.names)]."
-            )
-        first = next((n, k) for n, k in zip(names, known, strict=False) if n != k)
-        warnings.warn(
-            f"{who} got other column names than backbone {backbone.name!r} was pretrained on (first: {first[0]!r} "
-            f"where it had {first[1]!r}). Make sure that they are the same sensors in the same order.",
-            DataQualityWarning,
-            stacklevel=5,
-        )
-        return
-    detail = ""
-    if known is not None and names is not None:
-        missing, extra = [n for n in known if n not in names], [n for n in names if n not in known]
-        detail = f" Missing: {missing[:8]}; unknown: {extra[:8]}."
-    raise ValueError(
-        f"{who} got X with {n_columns} features, but its backbone {backbone.name!r} was pretrained on "
-        f"{backbone.n_features_in}.{detail} Select the same columns, or pass a backbone trained on these."
-    )
-
-
-def _compare_with_forward(backbone: Backbone, network: nn.Module) -> None:
-    """Blocks in order must be the network, or its ``forward`` does more than its children show."""
-    import torch
-
-    x = torch.linspace(-1, 1, 4 * (backbone.n_features_in or 8)).reshape(4, -1)
-    was_training, network = network.training, network.eval()
-    expected = x
-    with torch.inference_mode():
-        for module in backbone._modules:
-            expected = module(expected)
-        try:
-            found = network(x.to(next(network.parameters(), x).device)).to("cpu")
-        finally:
-            network.train(was_training)
-    if found.shape != expected.shape or not torch.allclose(found, expected, atol=1e-5):
-        raise ValueError(
-            "Backbone: the network's children, applied in order, do not reproduce its forward(). Name the blocks "
-            "with blocks=[...] so that each takes the output of the one before."
-        )
 
 
 def _equal(weights: Mapping[str, np.ndarray], tensors: Mapping[str, torch.Tensor]) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
-from sktransfer import _validation
+from sktransfer import _labels, _validation
 from sktransfer._callbacks import with_callbacks
 from sktransfer._fitting import TransferEstimator
 from sktransfer._parameters import InvalidParameterError
@@ -230,7 +230,7 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         from sktransfer._tasks import Classification
 
         who = type(self).__name__
-        y = _validation.check_labels(who, y, n_rows)
+        y = _labels.check_labels(who, y, n_rows)
         check_classification_targets(y)
         classes = np.unique(y[weight > 0])
         if len(classes) < 2:

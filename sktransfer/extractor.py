@@ -18,13 +18,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from sktransfer import _validation
 from sktransfer._callbacks import CallbackSupport, FitTask, with_callbacks
+from sktransfer._columns import compare_columns
 from sktransfer._device import is_cpu, resolve_device
 from sktransfer._lean import FEW_ROWS, Program, in_chunks
 from sktransfer._parameters import Interval, Options, TorchDevice
 from sktransfer._precision import number_format
 from sktransfer._random import draw_seed
 from sktransfer._threads import blas_threads, torch_threads
-from sktransfer.backbone import Backbone, compare_columns
+from sktransfer.backbone import Backbone
 from sktransfer.from_scratch import FromScratch, resolve_backbone
 
 
@@ -124,6 +125,8 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
                 f"it has {list(backbone.blocks)}."
             )
         self.backbone_ = backbone
+        self._stop = len(backbone.blocks) if self.block is None else backbone.blocks.index(self.block) + 1
+        self._standardized = bool(self.standardize)
         self._n_features_out = self._run(_validation.to_float32("FeatureExtractor", X[:1], self._names())).shape[1]
         return self
 
@@ -154,15 +157,14 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
         return _validation.column_names(self, self.n_features_in_)
 
     def _run(self, X: np.ndarray) -> np.ndarray:
-        backbone = self.backbone_
-        stop = len(backbone.blocks) if self.block is None else backbone.blocks.index(self.block) + 1
+        backbone, stop = self.backbone_, self._stop  # parameters may be set after the fit
         program = backbone.program(stop) if number_format() is np.float32 else None
         if program is not None and is_cpu(self.device):
             features = self._in_numpy(program, X)
         else:
             features = self._in_torch(X, stop)
         source = backbone.source
-        if self.standardize and stop == len(backbone.blocks) and source is not None:
+        if self._standardized and stop == len(backbone.blocks) and source is not None:
             features = (features - source.feature_mean) / source.feature_scale
         return np.asarray(features.reshape(len(X), -1), dtype=np.float32)
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import sklearn.pipeline
 from scipy import sparse
+from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
 from sktransfer._tally import said_once
@@ -108,17 +109,28 @@ class Pipeline(sklearn.pipeline.Pipeline):
         """As scikit-learn's, in chunks."""
         return self._walk(super().transform, X, params)
 
+    @available_if(_offers("score"))
+    def score(self, X, y=None, sample_weight=None, **params):
+        """As scikit-learn's; accuracy and the coefficient of determination are those of predictions in chunks."""
+        scores = getattr(type(self._final_estimator), "score", None)
+        for kind in (ClassifierMixin, RegressorMixin):
+            if scores is kind.score and not params and _count_rows(X) > self.chunk_rows:
+                return kind.score(self, X, y, sample_weight=sample_weight)
+        whole: Any = super().score
+        return whole(X, y, sample_weight=sample_weight, **params)
+
     def _walk(self, method: Callable[..., Any], X: Any, params: dict[str, Any]) -> Any:
         n_rows = _count_rows(X)
         if n_rows <= self.chunk_rows or any(_count_rows(value) != n_rows for value in params.values()):
             return method(X, **params)
         slices = [slice(i, min(i + self.chunk_rows, n_rows)) for i in range(0, n_rows, self.chunk_rows)]
-        with said_once(stacklevel=3):
+        with said_once(stacklevel=3) as forget:
             first = method(_take(X, slices[0]), **{k: _take(v, slices[0]) for k, v in params.items()})
             if not _is_per_row(first, self.chunk_rows):
+                forget()  # all rows are counted again
                 return method(X, **params)
             rest = (method(_take(X, part), **{k: _take(v, part) for k, v in params.items()}) for part in slices[1:])
-            return _join(first, rest, n_rows)
+            return _join(first, rest, n_rows, hasattr(X, "index"))
 
 
 def make_pipeline(*steps, memory=None, transform_input=None, verbose=False):
@@ -177,29 +189,38 @@ def _home(output: Any) -> str:
     return type(output).__module__.partition(".")[0]
 
 
-def _join(first: Any, rest: Iterator[Any], n_rows: int) -> Any:
-    """One output from those of all chunks; arrays are filled in place."""
-    if isinstance(first, list):
-        parts = [first, *rest]
-        return [np.concatenate([part[i] for part in parts]) for i in range(len(first))]
+def _join(first: Any, rest: Iterator[Any], n_rows: int, indexed: bool) -> Any:
+    """One output from those of all chunks; arrays are filled in place. `indexed`: X has an index that frames keep."""
     if isinstance(first, np.ndarray):
         return _fill(first, rest, n_rows)
+    parts = [first, *rest]
+    if isinstance(first, list):
+        return [np.concatenate([part[i] for part in parts]) for i in range(len(first))]
+    _compare_rows(sum(_count_rows(part) for part in parts), n_rows)
     if sparse.issparse(first):
-        return sparse.vstack([first, *rest], format="csr")
-    return sys.modules[_home(first)].concat([first, *rest])  # pandas or polars
+        return sparse.vstack(parts, format="csr")
+    if _home(first) == "pandas":
+        return sys.modules["pandas"].concat(parts, ignore_index=not indexed)
+    return sys.modules["polars"].concat(parts)
 
 
 def _fill(first: np.ndarray, rest: Iterator[np.ndarray], n_rows: int) -> np.ndarray:
     joined = np.empty((n_rows, *first.shape[1:]), dtype=first.dtype)
     end = 0
     for part in chain([first], rest):
+        if end + len(part) > n_rows:
+            _compare_rows(end + len(part), n_rows)
         if part.dtype != joined.dtype:  # text of another length
             joined = joined.astype(np.result_type(joined, part))
         joined[end : end + len(part)] = part
         end += len(part)
-    if end < n_rows:
-        raise ValueError(
-            f"Pipeline: the steps returned {end} outputs for {n_rows} rows, after one a row in the first chunk. Steps "
-            "must treat rows one by one; use scikit-learn's Pipeline for these."
-        )
+    _compare_rows(end, n_rows)
     return joined
+
+
+def _compare_rows(found: int, n_rows: int) -> None:
+    if found != n_rows:
+        raise ValueError(
+            f"Pipeline: the steps returned {found} outputs for {n_rows} rows, after one a row in the first chunk. "
+            "Steps must treat rows one by one; use scikit-learn's Pipeline for these."
+        )

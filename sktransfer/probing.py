@@ -7,7 +7,7 @@
                                             pulled to the source head where there is one
 """
 
-from sktransfer._parameters import InvalidParameterError
+from sktransfer._parameters import InvalidParameterError, is_number
 from sktransfer.strategy import Probe, Strategy
 
 SOLVERS = "lbfgs", "ridge", "sgd"
@@ -93,6 +93,6 @@ def check_pull(who: str, pull: object) -> float | str:
     """`pull` if it is ``"auto"`` or a number of at least 0."""
     if pull == "auto":
         return "auto"
-    if isinstance(pull, int | float) and not isinstance(pull, bool) and pull >= 0:
-        return float(pull)
+    if is_number(pull) and pull >= 0:  # type: ignore[operator]
+        return float(pull)  # type: ignore[arg-type]
     raise ValueError(f"{who} got pull={pull!r}; it must be 'auto' or a number of at least 0.")

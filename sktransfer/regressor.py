@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import RegressorMixin
 
-from sktransfer import _validation
+from sktransfer import _labels
 from sktransfer._callbacks import with_callbacks
 from sktransfer._fitting import TransferEstimator
 from sktransfer._range import count_far, warn_of_range
@@ -154,7 +154,7 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
     def _check_y(self, y: Any, weight: np.ndarray, n_rows: int) -> tuple[np.ndarray, Regression]:
         from sktransfer._tasks import Regression
 
-        y = _validation.check_values(type(self).__name__, y, n_rows)
+        y = _labels.check_values(type(self).__name__, y, n_rows)
         self.y_was_2d_ = y.ndim == 2
         values = y.reshape(n_rows, -1)
         self.y_center_ = np.average(values, axis=0, weights=weight)
