@@ -5,10 +5,12 @@ A small batch job: one CSV in, one CSV out, an exit code that a scheduler unders
     python examples/score_csv.py model.joblib rows.csv scored.csv [--time-column time --max-age 900]
 
 Exit codes: 0 scored; 2 usage; 3 the input cannot be used; 4 the model file cannot be used; 5 scored, but more than
-half of the rows had no data, or the newest row is too old. A joblib file is a program: load only files you made.
+half of the rows had no data, or the newest row is too old; 143 terminated, nothing written. A joblib file is a
+program: load only files you made.
 """
 
 import argparse
+import signal
 import sys
 import time
 import warnings
@@ -91,8 +93,11 @@ def run(options: argparse.Namespace) -> int:
         warnings.simplefilter("always")
         result = score(model, columns, rows)
     temporary = options.out.with_name(f".{options.out.name}.part")
-    result.to_csv(temporary, index=False)
-    temporary.replace(options.out)
+    try:
+        result.to_csv(temporary, index=False)
+        temporary.replace(options.out)
+    finally:
+        temporary.unlink(missing_ok=True)
     for warning in {str(w.message) for w in caught}:
         print(f"warning: {warning}", file=sys.stderr)
     n_scored = int((result["state"] == "SCORED").sum())
@@ -107,14 +112,22 @@ def main() -> int:
     parser.add_argument("out", type=Path)
     parser.add_argument("--time-column", default="time")
     parser.add_argument("--max-age", type=float, help="seconds; older input is no data")
+    terminated = []
+
+    def terminate(number, frame):
+        terminated.append(number)
+        sys.exit(128 + number)  # so that what is half done is undone
+
+    signal.signal(signal.SIGTERM, terminate)
     try:
         return run(parser.parse_args())
-    except Unusable as error:
+    except Exception as error:
+        if terminated:  # a parser that was interrupted raises anything
+            return 128 + terminated[0]
+        if not isinstance(error, Unusable | OSError | ValueError):
+            raise
         print(f"error: {error}", file=sys.stderr)
-        return error.code
-    except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 3
+        return getattr(error, "code", 3)
 
 
 if __name__ == "__main__":

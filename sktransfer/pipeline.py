@@ -112,12 +112,11 @@ class Pipeline(sklearn.pipeline.Pipeline):
     @available_if(_offers("score"))
     def score(self, X, y=None, sample_weight=None, **params):
         """As scikit-learn's; accuracy and the coefficient of determination are those of predictions in chunks."""
-        scores = getattr(type(self._final_estimator), "score", None)
-        for kind in (ClassifierMixin, RegressorMixin):
-            if scores is kind.score and not params and _count_rows(X) > self.chunk_rows:
-                return kind.score(self, X, y, sample_weight=sample_weight)
-        whole: Any = super().score
-        return whole(X, y, sample_weight=sample_weight, **params)
+        scores: Any = getattr(type(self._final_estimator), "score", None)
+        by_predictions = scores in (ClassifierMixin.score, RegressorMixin.score) and not params
+        if by_predictions and _count_rows(X) > self.chunk_rows:
+            return scores(self, X, y, sample_weight=sample_weight)
+        return super().score(X, y, sample_weight=sample_weight, **params)
 
     def _walk(self, method: Callable[..., Any], X: Any, params: dict[str, Any]) -> Any:
         n_rows = _count_rows(X)
