@@ -3,7 +3,7 @@
 ::
 
     rows of a stream  --shared by its networks--> [first layer: ONE product, n_networks * width wide]
-                                                       --> [(n_streams, n_networks, n_rows, width)] --> ... --> outputs
+                                                       --> [(n_streams, n_networks, width, n_rows)] --> ... --> outputs
 
 A *stream* is what several networks are fed alike: the rows of one fold in the order of one seed. Streams x networks of
 the same shape train side by side; nothing is shared between them but the arithmetic.
@@ -110,7 +110,7 @@ class StackedNetwork:
         for steps in self._steps[start - self._start :]:
             for step in steps:
                 x = step(x)
-        return x if x.ndim == 4 else x.unsqueeze(1).expand(-1, self.size[1], -1, -1)
+        return self._spread(x).transpose(2, 3)
 
     def _steps_of(self, path: str, name: str) -> Iterator[Callable[[torch.Tensor], torch.Tensor]]:
         """The steps of the networks' part at `path`, or of its parts; its weights are called by `name`."""
@@ -163,13 +163,12 @@ class StackedNetwork:
             if not by_statistics:
                 count.add_(1)
             # every network's channels beside each other: one call normalises all of them
-            n_streams, n_networks, n_rows, width = self._spread(x).shape
-            flat = self._spread(x).permute(2, 0, 1, 3).reshape(n_rows, -1)
+            flat = self._spread(x).reshape(1, -1, x.shape[-1] if x.ndim == 4 else x.shape[1])
             flat = F.batch_norm(
                 flat, mean.view(-1), var.view(-1), weight.reshape(-1), bias.reshape(-1), not by_statistics,
                 layer.momentum or 0.0, layer.eps,
             )  # fmt: skip
-            return flat.view(n_rows, n_streams, n_networks, width).permute(1, 2, 0, 3)
+            return flat.view(*self.size, layer.num_features, -1)
 
         return step
 
@@ -184,13 +183,15 @@ class StackedNetwork:
         def step(x: torch.Tensor) -> torch.Tensor:
             if not self.training or not any(rates):
                 return x
-            drawn = self.levels(place, x.shape[-1]).unsqueeze(1)
-            return self._spread(x) * (drawn <= limits).to(x.dtype).mul_(factors.to(x.dtype))
+            x = self._spread(x)
+            drawn = self.levels(place, x.shape[2]).transpose(1, 2).contiguous().unsqueeze(1)
+            return x * (drawn <= limits).to(x.dtype).mul_(factors.to(x.dtype))
 
         return step
 
     def _spread(self, x: torch.Tensor) -> torch.Tensor:
-        return x if x.ndim == 4 else x.unsqueeze(1).expand(-1, self.size[1], -1, -1)
+        """Of each network, rows as columns: (n_streams, n_networks, width, n_rows)."""
+        return x if x.ndim == 4 else x.transpose(1, 2).unsqueeze(1).expand(-1, self.size[1], -1, -1)
 
     def state_of(self, stream: int, network: int) -> dict[str, torch.Tensor]:
         """Weights and running statistics of one network, by name, in tensors of their own."""
@@ -203,37 +204,48 @@ def _no_levels(place: int, width: int) -> torch.Tensor:
     raise RuntimeError("A stacked network in training mode needs levels for its dropout.")
 
 
-class _WideProduct(torch.autograd.Function):
-    """``x @ weight.T`` of all networks of a stream in one product; the gradient has the weights' memory layout."""
+class _WideLinear(torch.autograd.Function):
+    """``weight @ x.T + bias`` of all networks of a stream in one product, rows as columns.
+
+    Every product has the memory layout that the next one takes, and the gradient that of the weights: nothing is copied.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         n_streams, n_networks, n_out, n_in = weight.shape
         ctx.save_for_backward(x, weight)
-        wide = torch.bmm(x, weight.view(n_streams, n_networks * n_out, n_in).transpose(1, 2))
-        return wide.view(n_streams, x.shape[1], n_networks, n_out)
+        wide = torch.bmm(weight.view(n_streams, n_networks * n_out, n_in), x.transpose(1, 2))
+        if bias is not None:
+            wide += bias.view(n_streams, -1, 1)
+        return wide.view(n_streams, n_networks, n_out, -1)
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor]:
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        wide = gradient.reshape(x.shape[0], x.shape[1], -1)
-        to_x = torch.bmm(wide, weight.view(x.shape[0], -1, x.shape[2])) if ctx.needs_input_grad[0] else None
-        return to_x, torch.bmm(wide.transpose(1, 2), x).view(weight.shape)
+        wide = gradient.reshape(x.shape[0], -1, x.shape[1])
+        to_x = None
+        if ctx.needs_input_grad[0]:
+            to_x = torch.bmm(wide.transpose(1, 2), weight.view(x.shape[0], -1, x.shape[2]))
+        to_bias = gradient.sum(dim=3) if ctx.needs_input_grad[2] else None
+        return to_x, torch.bmm(wide, x).view(weight.shape), to_bias
 
 
 def _linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     if x.ndim == 3:
-        out = _WideProduct.apply(x, weight).permute(0, 2, 1, 3)
+        return _WideLinear.apply(x, weight, bias)
+    networks, columns = weight.flatten(0, 1), x.flatten(0, 1)
+    if bias is None:
+        out = torch.bmm(networks, columns)
     else:
-        out = x @ weight.transpose(-1, -2)
-    return out if bias is None else out + bias.unsqueeze(2)
+        out = torch.baddbmm(bias.flatten(0, 1).unsqueeze(2), networks, columns)
+    return out.view(*x.shape[:2], *out.shape[1:])
 
 
 def _standardize(x: torch.Tensor, mean: torch.Tensor, scale: torch.Tensor, shared: bool) -> torch.Tensor:
     if shared and x.ndim == 3:
         return (x - mean) / scale  # (n_streams, 1, width): one row for the rows of each stream
-    x = x if x.ndim == 4 else x.unsqueeze(1)
-    return (x - mean.unsqueeze(2)) / scale.unsqueeze(2)
+    x = x if x.ndim == 4 else x.transpose(1, 2).unsqueeze(1)
+    return (x - mean.unsqueeze(3)) / scale.unsqueeze(3)
 
 
 def pad(tensors: list[torch.Tensor]) -> torch.Tensor:
