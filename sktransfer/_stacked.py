@@ -207,7 +207,8 @@ def _no_levels(place: int, width: int) -> torch.Tensor:
 class _WideLinear(torch.autograd.Function):
     """``weight @ x.T + bias`` of all networks of a stream in one product, rows as columns.
 
-    Every product has the memory layout that the next one takes, and the gradient that of the weights: nothing is copied.
+    Every product has the memory layout that the next one takes, and the gradient that of the weights: nothing is
+    copied.
     """
 
     @staticmethod

@@ -123,7 +123,7 @@ def test_every_rate_keeps_what_dropout_alone_keeps(rate):
     stacked = StackedNetwork(modules, 0)
     drawn = draw_levels((4000, 64), dropout_generator(0, 0, "cpu"))
     stacked.training, stacked.levels = True, lambda place, width: drawn[None]
-    dropped = stacked._steps[0][0](torch.ones(1, 4000, 64, dtype=torch.float64))[0, 0]
+    dropped = stacked._steps[0][0](torch.ones(1, 4000, 64, dtype=torch.float64))[0, 0].T
     threshold, factor = dropout_threshold(rate) if rate else (32_768, 1.0)
     np.testing.assert_array_equal(dropped.numpy(), np.where(drawn.numpy() < threshold, factor, 0.0))
 
