@@ -43,7 +43,7 @@ FLOORS = {
         "strategy", "head", "networks", "card", "mlp", "exceptions", "_validation", "_parameters", "_quality",
         "_random", "_threads", "_state", "_rows", "_solver", "_device", "_callbacks", "_blocks",
         "_precision", "_layers", "_lean", "_head_modules", "_adamw", "_dropout", "_labels",
-        "_reduced", "_curvature", "_calibration", "_ridge", "_tally",
+        "_reduced", "_curvature", "_calibration", "_ridge", "_tally", "window_array",
     },
 }  # fmt: skip
 SIDEWAYS = {
