@@ -68,7 +68,7 @@ class Windows(np.ndarray):
         array = np.asarray(X)
         if array.ndim != 3:
             raise ValueError(
-                f"Windows takes an array of shape (n_windows, n_channels, window_length), got one of shape {array.shape}."
+                f"Windows takes (n_windows, n_channels, window_length), got an array of shape {array.shape}."
             )
         if sampling_rate is not None and not (isinstance(sampling_rate, Real) and 0 < sampling_rate < np.inf):
             raise ValueError(f"Windows: sampling_rate is a positive number of Hz or None, got {sampling_rate!r}.")
