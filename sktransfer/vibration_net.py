@@ -1,0 +1,110 @@
+"""The network behind the shipped backbone "vibration": what `EnvelopeSpectra` returns, for any number of channels."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from sktransfer.networks import register_network
+
+
+class _Views(nn.Module):
+    """Numbers of each channel to features of each channel: readings at fault orders, an axis of orders, scalars."""
+
+    def __init__(self, n_views: int, n_lines: int, n_axis: int, n_scalars: int, width: int):
+        super().__init__()
+        self.sizes = (n_views * n_lines, n_views * n_axis, n_scalars)
+        self.n_views, self.n_axis = n_views, n_axis
+        self.line = nn.Sequential(nn.Linear(n_lines, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU())
+        self.lines = nn.Sequential(nn.Linear(n_views * n_lines, width), nn.ReLU())
+        self.axis = nn.Sequential(
+            nn.Conv1d(n_views + 1, 32, 9, padding=4, bias=False),
+            nn.BatchNorm1d(32),
+            nn.ReLU(),
+            nn.MaxPool1d(2),
+            nn.Conv1d(32, width, 5, padding=2, bias=False),
+            nn.BatchNorm1d(width),
+            nn.ReLU(),
+            nn.MaxPool1d(2),
+            nn.Conv1d(width, width, 5, padding=2, bias=False),
+            nn.BatchNorm1d(width),
+            nn.ReLU(),
+        )
+        # flattened where position has a meaning (speed known), pooled where it has none
+        self.place = nn.Sequential(nn.MaxPool1d(4), nn.Flatten(), nn.Linear(width * (n_axis // 16), width), nn.ReLU())
+        self.scalars = nn.BatchNorm1d(n_scalars)
+        self.n_out = 6 * width + n_scalars
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        lines, axis, scalars = x.reshape(-1, x.shape[-1]).split(self.sizes, dim=1)
+        each = self.line(lines.reshape(len(lines), self.n_views, -1))
+        ramp = torch.linspace(-1.0, 1.0, self.n_axis, device=x.device, dtype=x.dtype)
+        placed = torch.cat([axis.reshape(len(axis), self.n_views, -1), ramp.expand(len(axis), 1, -1)], dim=1)
+        found = self.axis(placed)
+        parts = [each.amax(1), each.mean(1), self.lines(lines), found.amax(2), found.mean(2), self.place(found)]
+        features = torch.cat([*parts, self.scalars(scalars)], dim=1)
+        return features.reshape(x.shape[0], x.shape[1], -1)
+
+
+class _Mixed(nn.Module):
+    """A layer applied to each channel alike."""
+
+    def __init__(self, n_in: int, n_out: int, dropout: float):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(n_in, n_out, bias=False), nn.BatchNorm1d(n_out), nn.ReLU(), nn.Dropout(dropout)
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layers(x.reshape(-1, x.shape[-1])).reshape(x.shape[0], x.shape[1], -1)
+
+
+class _Channels(nn.Module):
+    """Mean and largest value over channels, so that neither their number nor their order matters."""
+
+    def __init__(self, n_in: int, n_out: int):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(2 * n_in, n_out, bias=False), nn.BatchNorm1d(n_out), nn.ReLU())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layers(torch.cat([x.mean(dim=1), x.amax(dim=1)], dim=1))
+
+
+@register_network("vibration")
+class VibrationNet(nn.Module):
+    """Features of vibration, from the numbers of :class:`~sktransfer.envelope.EnvelopeSpectra`.
+
+    **Shape**
+
+    - Input: ``(n_windows, n_channels, n_numbers)``, any number of channels in any order
+    - Output: ``(n_windows, n_features)``
+
+    Parameters
+    ----------
+    n_views, n_lines, n_axis, n_scalars : int
+        How the numbers of a channel are made up: `n_views` times `n_lines` readings, `n_views` times `n_axis` places
+        on the axis, then scalars.
+    width : int, default=64
+        Of each of the six summaries of a channel.
+    n_features : int, default=128
+    dropout : float, default=0.1
+    """
+
+    def __init__(
+        self,
+        n_views: int,
+        n_lines: int,
+        n_axis: int,
+        n_scalars: int,
+        width: int = 64,
+        n_features: int = 128,
+        dropout: float = 0.1,
+    ):
+        super().__init__()
+        self.views = _Views(n_views, n_lines, n_axis, n_scalars, width)
+        self.channel = _Mixed(self.views.n_out, 2 * n_features, dropout)
+        self.pool = _Channels(2 * n_features, n_features)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Features of `x`."""
+        return self.pool(self.channel(self.views(x)))
