@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from datasets.vibration.excitation import Excitation, slow
+
 BPFO, BPFI, BSF, FTF = range(4)
 
 
@@ -134,3 +136,12 @@ def impacts(rng, fault, bearing, damage, slip, turns):
         weight *= wandering(rng, len(where), damage.presence, memory)
     spacing = 1.0 / (orders[BPFO] if fault in ("ball", "cage") else order)
     return spread(rng, where, weight, damage, spacing)
+
+
+def lubrication(rng, machine, run, severity):
+    """Return what metal on metal makes: broadband noise in uneven bursts that no part of the geometry orders."""
+    n_total = len(run.time)
+    bursts = np.exp(rng.uniform(0.1, 0.9) * slow(rng, n_total, knots=int(rng.integers(10, 80))))
+    force = rng.standard_normal(n_total) * bursts
+    n = rng.poisson(rng.uniform(0.0, 0.02) * n_total) + 1
+    return Excitation(rng.uniform(0.0, n_total, n), rng.exponential(1.0, n) * rng.choice([-1.0, 1.0], n), force)

@@ -6,7 +6,7 @@ FAULTS --> (family, part of the machine, whether a slow sensor shows it, functio
 from dataclasses import dataclass
 from typing import Any
 
-from datasets.vibration import bearing_faults
+from datasets.vibration import bearing_faults, gear_faults, motor_faults, pump_faults, rotor_faults
 from datasets.vibration.excitation import Excitation
 
 
@@ -47,4 +47,15 @@ FAULTS = {
     "outer": Fault("bearing", _bearing("outer")),
     "ball": Fault("bearing", _bearing("ball")),
     "cage": Fault("bearing", _bearing("cage")),
+    "lubrication": Fault("bearing", bearing_faults.lubrication),
+    "gear_wear": Fault("gear", gear_faults.wear, part="teeth"),
+    "gear_tooth": Fault("gear", gear_faults.tooth, part="teeth"),
+    "unbalance": Fault("rotor", rotor_faults.unbalance, low_rate=True),
+    "misalignment": Fault("rotor", rotor_faults.misalignment, low_rate=True),
+    "looseness": Fault("rotor", rotor_faults.looseness, low_rate=True),
+    "rub": Fault("rotor", rotor_faults.rub, low_rate=True),
+    "broken_bar": Fault("motor", motor_faults.broken_bar, part="motor", low_rate=True),
+    "eccentricity": Fault("motor", motor_faults.eccentricity, part="motor", low_rate=True),
+    "cavitation": Fault("pump", pump_faults.cavitation, part="vanes"),
+    "vane": Fault("pump", pump_faults.vane, part="vanes"),
 }

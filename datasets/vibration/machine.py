@@ -10,7 +10,7 @@ import numpy as np
 from scipy import fft
 
 from datasets.vibration.background import Lines, Noise
-from datasets.vibration.excitation import unit
+from datasets.vibration.excitation import slow, unit
 from datasets.vibration.faults import FAULTS
 from datasets.vibration.geometry import Bearing
 from datasets.vibration.path import Path, impulse_spectrum
@@ -123,9 +123,11 @@ class Machine:
             "wander": float(np.exp(rng.uniform(np.log(1e-4), np.log(0.01)))),
             "gain": gain,
             "offset": gain * rng.normal(0.0, 2.0, n_channels) * (rng.random() < 0.5),
-            "full_scale": float(np.exp(rng.uniform(np.log(6.0), np.log(100.0)))),
+            "full_scale": _log_uniform(rng, 8.0, 200.0),
             "bits": int(rng.choice([8, 10, 12, 16, 24])),
         }
+        # A step of the recorder is at most half the healthy noise: coarser ones show nothing of it.
+        drawn["bits"] = max(drawn["bits"], int(np.ceil(np.log2(4.0 * fixed.get("full_scale", drawn["full_scale"])))))
         machine = cls(**{**drawn, **fixed})
         lines = fixed.get("lines") or Lines.draw(rng, machine)
         return replace(machine, lines=lines, noise=fixed.get("noise") or Noise.draw(rng, machine))
@@ -204,7 +206,9 @@ class Machine:
         structure, pulse, shape = self._transfer(n_total)
         # 2 Re and Im of a half spectrum: rfft of white noise of unit power has |.|^2 = n.
         white = rng.standard_normal((2, *shape.shape), dtype=np.float32) * np.float32(np.sqrt(n_total / 2.0))
-        noise = fft.irfft((white[0] + 1j * white[1]) * shape, n_total)[:, -run.n_samples :]
+        # No two runs have quite the same spectrum: it differs by about 1 dB, smoothly.
+        tilt = np.exp(0.12 * slow(rng, shape.shape[1]))
+        noise = fft.irfft((white[0] + 1j * white[1]) * (shape * tilt), n_total)[:, -run.n_samples :]
         noise = self.noise.modulate(noise, run)
         stray = self.noise.stray(rng, run, self.sampling_rate)
         if stray is not None:
@@ -229,7 +233,7 @@ class Machine:
         if resonant is None:
             return np.broadcast_to(motion, (self.n_channels, run.n_samples))
         share = excitation.resonant_share
-        return np.sqrt(share) * resonant + np.sqrt(1.0 - share) * motion
+        return unit(np.sqrt(share) * resonant + np.sqrt(1.0 - share) * motion)
 
     def _recorded(self, signal):
         """Return what the recorder stores: clipped, rounded to its resolution, with gain and offset, float32."""
@@ -274,21 +278,28 @@ def _log_uniform(rng, low, high):
 def _drive(rng, need, low_rate, fixed):
     """Return sampling rate, speed, gear, impeller and motor that fit each other."""
     rate = fixed.get("sampling_rate") or _log_uniform(rng, *(LOW_RATES if low_rate else RATES))
-    teeth = int(rng.integers(15, 80)) if not low_rate and (need == "teeth" or rng.random() < 0.4) else 0
-    vanes = int(rng.integers(3, 10)) if need == "vanes" or rng.random() < 0.3 else 0
-    # Samples per turn between 60 and 2500 (4 and 60 at low rates), inside what machines run at.
-    most, least = (60.0, 4.0) if low_rate else (2_500.0, 60.0)
+    # Samples per turn between 60 and 2500 (5 and 60 at low rates), inside what machines run at.
+    most, least = (60.0, 5.0) if low_rate else (2_500.0, 60.0)
     slowest, fastest = max(RPM[0], 60.0 * rate / most), min(RPM[1], 60.0 * rate / least)
     rpm = fixed.get("rpm") or _log_uniform(rng, min(slowest, fastest), max(slowest, fastest))
     motor = fixed.get("motor")
     if motor is None and (need == "motor" or rng.random() < 0.4):
-        motor = _motor(rng, rpm)
-    if motor is not None and "rpm" not in fixed:
+        motor = _motor(rng, rate, rpm, () if "rpm" in fixed else (slowest, fastest))
         rpm = motor.rpm(1.0)
+    per_turn = 60.0 * rate / rpm
+    vanes = int(rng.integers(3, 10)) if need == "vanes" or rng.random() < 0.3 else 0
+    teeth = 0
+    if need == "teeth" or (not low_rate and rng.random() < 0.4):  # the mesh lies in the band
+        teeth = int(rng.integers(12, np.clip(0.4 * per_turn, 14, 100)))
     return {"sampling_rate": rate, "rpm": rpm, "teeth": teeth, "vanes": vanes, "motor": motor}
 
 
-def _motor(rng, rpm):
-    """Return a motor whose rated speed is close to `rpm`: its inverter sets the line frequency."""
-    poles, slip = int(rng.choice([2, 4, 6, 8])), float(rng.uniform(0.01, 0.05))
-    return Motor(line=rpm * poles / 120.0 / (1.0 - slip), poles=poles, slip=slip, bars=int(rng.integers(18, 60)))
+def _motor(rng, rate, rpm, bounds):
+    """Return a motor on the mains where its speed may be chosen, else one whose inverter makes it turn at `rpm`."""
+    slip, bars = float(rng.uniform(0.01, 0.05)), int(rng.integers(18, 60))
+    pairs = [poles for poles in (2, 4, 6, 8) if poles < 0.45 * 60.0 * rate / rpm] or [2]
+    poles, mains = int(rng.choice(pairs)), float(rng.choice([50.0, 60.0]))
+    motor = Motor(mains, poles, slip, bars)
+    if rng.random() < 0.6 and bounds and bounds[0] <= motor.rpm(1.0) <= bounds[1] and 2.0 * mains < 0.45 * rate:
+        return motor
+    return Motor(rpm * poles / 120.0 / (1.0 - slip), poles, slip, bars)

@@ -3,6 +3,8 @@
     impulses at any instant --\
                                +--> spectrum --> modes of the structure --> mounting of the sensor --> spectrum
     force at every sample ----/
+
+The sensor's filter against aliasing is ideal: nothing above half the sampling rate is left, nothing below it is lost.
 """
 
 from dataclasses import dataclass
