@@ -40,6 +40,7 @@ N_VIEWS = len(_BANDS) + 3  # the bands, all of them as it is and whitened, and t
 N_ENERGIES = 32
 N_SCALARS = N_ENERGIES + len(_BANDS) + 6
 N_NUMBERS = N_VIEWS * (N_LINES + N_AXIS) + N_SCALARS
+LEVEL = N_NUMBERS - 4  # place of the logarithm of the deviation
 _TOLERANCE = 0.009  # rollers slip: lines lie within about one percent of the kinematic orders
 _LOWEST_ORDER, _LOWEST_CYCLES = 0.25, 3.0
 _CHUNK = 256  # signals at a time: their spectra stay in the cache

@@ -76,8 +76,9 @@ class Noise:
         Power falls as ``frequency ** -slope``.
     structural, floor : float
         Shares of the power that come through the structure's resonances and from the sensor.
-    modulation : float
-        Depth of its modulation.
+    modulation : tuple of (float, float)
+        Depth and phase (turns) of its modulation by the first multiples of `modulation_order`; flow past vanes, the load of a gear and
+        a shaft that is not quite straight modulate the noise of every machine, healthy or not.
     modulation_order : float
         What modulates it, multiples of the shaft's speed.
     impacts : float
@@ -91,7 +92,7 @@ class Noise:
     slope: float
     structural: float
     floor: float
-    modulation: float
+    modulation: tuple[tuple[float, float], ...]
     modulation_order: float
     impacts: float
     foreign: float
@@ -106,8 +107,10 @@ class Noise:
             slope=float(rng.uniform(-0.3, 1.5)),
             structural=float(structural),
             floor=float(floor),
-            modulation=float(rng.uniform(0.0, 0.4) * (rng.random() < 0.4)),
-            modulation_order=float(machine.vanes or 1.0),
+            modulation=tuple(zip(0.6 * rng.random() * rng.random(4) ** 2, rng.random(4), strict=True))
+            if rng.random() < 0.6
+            else (),
+            modulation_order=float(machine.vanes if machine.vanes and rng.random() < 0.5 else 1.0),
             impacts=float(rng.uniform(0.1, 2.0) * (rng.random() < 0.2)),
             foreign=float(foreign * (rng.random() < 0.1)),
             impact_level=float(_level(rng, 0.03, 1.0)),
@@ -126,9 +129,10 @@ class Noise:
 
     def modulate(self, noise, run):
         """Return the noise with its slow modulation, ndarray of shape (n_channels, n_samples)."""
-        if not self.modulation:
-            return noise
-        return noise * (1.0 + self.modulation * run.line(self.modulation_order, kept=True))
+        gain = 1.0
+        for multiple, (depth, phase) in enumerate(self.modulation, start=1):
+            gain = gain + depth * run.line(multiple * self.modulation_order, phase=phase, kept=True)
+        return noise * gain
 
     def stray(self, rng, run, sampling_rate):
         """Return instants (samples) and areas of impacts that belong to no fault, or None."""
