@@ -1,0 +1,177 @@
+"""# Question: how is the shipped backbone "vibration" made?
+
+From simulated machines alone (`datasets/vibration`), in four tasks at once: which fault, how severe, next to which
+channel, and whether the window is healthy when compared with a healthy window of the same machine. From the root of
+the repository, in about an hour on two cores; interrupted, it goes on where it was::
+
+    pip install -c constraints.txt -e .[test]
+    OMP_NUM_THREADS=1 python examples/pretrain_vibration.py
+
+The same seed gives the same weights on the same versions of the packages; the file's card says which.
+"""
+
+# %% What it learns from
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from datasets.vibration.corpus import samples
+from datasets.vibration.faults import FAULTS
+from examples._multitask import MultiTask, make_shards
+from examples._shipping import provenance, source_of
+from sktransfer import Backbone, Inputs, Windows, save_backbone
+from sktransfer import envelope
+from sktransfer.vibration_net import VibrationNet
+
+SEED = 0
+SHARD = 500
+LENGTHS = (4096, 2048, 8192, 4096, 12000, 1024, 6144, 3000)  # samples; one a shard
+CHANNELS = (1, 1, 2, 1, 3)
+BEARING = ("inner", "outer", "ball", "cage")
+# half of the windows show bearing faults, the most common reason to measure vibration
+SHARES = {fault: 3.0 if fault in BEARING else 2.0 if fault == "healthy" else 1.0 for fault in FAULTS}
+SHORT = (64, 128, 256, 512)  # samples of a slow sensor's window
+CLASSES = list(FAULTS)
+FOLDER = Path("datasets/vibration/generated")
+
+
+def shard(start, stop):
+    """One piece of the corpus: the front end's numbers of windows and of a healthy window of the same machine."""
+    k = start // SHARD
+    slow = k % 10 == 9
+    length = SHORT[k // 10 % len(SHORT)] if slow else LENGTHS[k % len(LENGTHS)]
+    options = {"low_rate": 1.0, "faults": [f for f in FAULTS if FAULTS[f].low_rate]} if slow else {"faults": SHARES}
+    made = samples(
+        stop - start, SEED, length, start=start, n_channels=3 if slow else CHANNELS[k % 5], n_references=1, **options
+    )
+    rng = np.random.default_rng([SEED, k])
+    # what a user knows: speed and bearing, the speed alone, or nothing
+    known = rng.choice(3, size=len(made), p=[0.65, 0.15, 0.2])
+    rpm = np.where(known < 2, made.rpm, np.nan)
+    orders = np.where((known == 0)[:, None], made.orders, np.nan)
+    reference_rpm = np.where(known < 2, made.reference_rpm[:, 0], np.nan)
+    front = envelope.EnvelopeSpectra()
+    return {
+        "x": prepare(front, made.windows, rpm, orders, made.sampling_rate),
+        "healthy": prepare(front, made.reference[:, 0], reference_rpm, orders, made.sampling_rate),
+        "fault": np.array([CLASSES.index(f) for f in made.fault]),
+        "severity": made.severity.astype(np.float32),
+        "channel": made.channel,
+    }
+
+
+def prepare(front, windows, rpm, orders, rate):
+    """The front end's numbers, stored in half precision; speed and rate of each window enter by their ratio alone."""
+    X = Windows.of(windows, sampling_rate=1.0, rpm=rpm / rate, orders=orders)
+    return front(X).astype(np.float16)
+
+
+# %% The network and its tasks
+class Heads(nn.Module):
+    """One linear head a task; the shipped one is `fault`."""
+
+    def __init__(self, n_features, n_channel_features, n_classes):
+        super().__init__()
+        self.fault = nn.Linear(n_features, n_classes)
+        self.severity = nn.Linear(n_features, 1)
+        self.changed = nn.Linear(n_features, 1)
+        self.channel = nn.Linear(n_channel_features, 1)
+
+
+def losses(network, heads, batch, rng):
+    """Sum of the tasks' losses on one batch, and what to show of it."""
+    x, healthy = with_any_gain(batch["x"].float(), batch["healthy"].float(), rng)
+    channels = network.channel(network.views(torch.cat([x, healthy])))
+    features = network.pool(channels)
+    n = len(x)
+    fault = batch["fault"]
+    faulty = fault != CLASSES.index("healthy")
+    logits = heads.fault(features[:n])
+    which = functional.cross_entropy(logits, fault, label_smoothing=0.05)
+    # the reference is healthy, whatever it is compared with: half of the pairs are turned round
+    changed = heads.changed((features[:n] - features[n:]).abs())[:, 0]
+    detect = functional.binary_cross_entropy_with_logits(changed, faulty.float())
+    severity = functional.mse_loss(heads.severity(features[:n])[:, 0], batch["severity"])
+    where = 0.0
+    if x.shape[1] > 1 and faulty.any():
+        scores = heads.channel(channels[:n])[..., 0]
+        where = functional.cross_entropy(scores[faulty], batch["channel"][faulty])
+    shown = {
+        "fault": (logits.argmax(1) == fault).float().mean(),
+        "detect": ((changed > 0) == faulty).float().mean(),
+        "loss": which.detach(),
+    }
+    return which + 0.3 * detect + 0.5 * severity + 0.1 * where, shown
+
+
+def with_any_gain(x, healthy, rng):
+    """The unit of the sensor tells nothing: window and reference get the same random gain."""
+    gain = torch.from_numpy(rng.normal(0.0, 1.5, size=(len(x), 1)).astype(np.float32))
+    x, healthy = x.clone(), healthy.clone()
+    x[:, :, envelope.LEVEL] += gain
+    healthy[:, :, envelope.LEVEL] += gain
+    return x, healthy
+
+
+def network():
+    return VibrationNet(envelope.N_VIEWS, envelope.N_LINES, envelope.N_AXIS, envelope.N_SCALARS)
+
+
+def load(n_samples, folder, n_jobs):
+    """The corpus as one group of tensors for each number of channels."""
+    shards = make_shards(shard, n_samples, SHARD, folder, n_jobs)
+    groups = []
+    for n_channels in sorted({s["x"].shape[1] for s in shards}):
+        alike = [s for s in shards if s["x"].shape[1] == n_channels]
+        groups.append({key: torch.from_numpy(np.concatenate([s[key] for s in alike])) for key in alike[0]})
+    return groups
+
+
+def pretrain(groups, checkpoint, *, max_epochs, seed=SEED):
+    """Network and heads, trained on all tasks."""
+    torch.manual_seed(seed)
+    body = network()
+    heads = Heads(128, 256, len(CLASSES))
+    return MultiTask(body, heads, losses, checkpoint, max_epochs=max_epochs, seed=seed).fit(groups)
+
+
+def backbone_of(body, heads, groups, n_samples):
+    """What is shipped: the network, its fault head as the source head, and what one must know to use it."""
+    inputs = Inputs(
+        shape=(None, None),
+        front_end="envelope",
+        sampling_rate=(50.0, 100_000.0),
+        scaling="none needed; BaselineScaler() on healthy windows of the machine if there are any",
+    )
+    plain = Backbone(body, blocks=["views", "channel", "pool"], name="vibration", inputs=inputs)
+    source = source_of(plain, heads.fault, [g["x"].float().numpy() for g in groups], CLASSES)
+    task = "fault, severity, channel, and healthy or not against a healthy window of the same machine"
+    about = provenance("datasets/vibration", n_samples, SEED, task, "python examples/pretrain_vibration.py")
+    return plain.describe(source=source, provenance=about)
+
+
+# %% Answer: about an hour on two cores
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--samples", type=int, default=60_000)
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--jobs", type=int, default=2, help="processes that simulate, and threads that train")
+    parser.add_argument("--folder", type=Path, default=FOLDER)
+    parser.add_argument("--out", type=Path, default=Path("sktransfer/pretrained/vibration.safetensors"))
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.jobs)
+    groups = load(arguments.samples, arguments.folder, arguments.jobs)
+    body, heads = pretrain(groups, arguments.folder / "checkpoint.pt", max_epochs=arguments.epochs)
+    path = save_backbone(backbone_of(body, heads, groups, arguments.samples), arguments.out)
+    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()
