@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from sktransfer import mlp  # noqa: F401  (registers the network "mlp")
+from sktransfer import cnn, mlp  # noqa: F401  (registers the networks "cnn" and "mlp")
 from sktransfer._layers import Blocks, read_layers
 from sktransfer._state import Weights
 from sktransfer.exceptions import ModelFileError

@@ -40,7 +40,7 @@ FLOORS = {
         "weight_decay",
     },
     1: {
-        "strategy", "head", "networks", "card", "mlp", "exceptions", "_validation", "_parameters", "_quality",
+        "strategy", "head", "networks", "card", "mlp", "cnn", "exceptions", "_validation", "_parameters", "_quality",
         "_random", "_threads", "_state", "_rows", "_solver", "_device", "_callbacks", "_blocks",
         "_precision", "_layers", "_lean", "_head_modules", "_adamw", "_dropout", "_labels",
         "_reduced", "_curvature", "_calibration", "_ridge", "_tally", "window_array",
@@ -82,6 +82,9 @@ SIDEWAYS = {
     ("_blocks", "_layers"),
     ("_blocks", "mlp"),
     ("mlp", "networks"),
+    ("_blocks", "cnn"),
+    ("cnn", "networks"),
+    ("cnn", "_parameters"),
     ("_state", "exceptions"),
     ("_solver", "_curvature"),
     ("_solver", "_reduced"),
