@@ -16,13 +16,14 @@ import torch
 
 from sktransfer._features import FrozenFeatures
 from sktransfer._head_modules import HeadModule
+from sktransfer._lean import in_chunks
 from sktransfer._parameters import InvalidParameterError
 from sktransfer._rows import TrainingRows
 from sktransfer._tasks import Classification, Regression
 from sktransfer.backbone import Backbone
 from sktransfer.card import Source
 from sktransfer.head import LinearHead
-from sktransfer.module import TransferModule, in_chunks
+from sktransfer.module import TransferModule
 from sktransfer.strategy import Probe, Strategy
 
 

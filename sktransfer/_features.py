@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from sktransfer.module import TransferModule, as_tensor, in_chunks
+from sktransfer._lean import in_chunks
+from sktransfer.module import TransferModule, as_tensor
 
 # Bytes that the outputs of frozen blocks may take in one fit. What needs more is computed again for every batch.
 BUDGET = 2 * 1024**3

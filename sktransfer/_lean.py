@@ -28,10 +28,10 @@ CHUNK = 1024  # rows at once, so that their activations stay in the cache
 FEW_ROWS = 64  # up to which rows are computed in float64
 
 
-def in_chunks(n_rows: int) -> Iterator[slice]:
-    """Slices of at most `CHUNK` rows."""
-    for start in range(0, n_rows, CHUNK):
-        yield slice(start, min(start + CHUNK, n_rows))
+def in_chunks(n_rows: int, chunk: int = CHUNK) -> Iterator[slice]:
+    """Slices of at most `chunk` rows."""
+    for start in range(0, n_rows, chunk):
+        yield slice(start, min(start + chunk, n_rows))
 
 
 _Step = tuple[str, Any, Any]  # ("linear", weight, bias), ("scale", factor, offset) or ("call", function, arguments)

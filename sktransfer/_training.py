@@ -8,7 +8,8 @@
                                |
              --remember--> module_, backbone_, history_, ...
 
-The functions take the estimator for its parameters; `BatchedGridSearchCV` uses the first and the last of them too.
+The functions take the estimator for its parameters. Fits that train together (`_together.py`) assemble and plan by them
+too, and train and remember in their own way.
 """
 
 from __future__ import annotations
@@ -136,7 +137,7 @@ def schedule(assembly: Assembly, n_epochs: int) -> Schedule:
     probe = strategy.probe()
     # from scratch there is nothing worth keeping of where the weights began
     share = 1.0 if assembly.scratch else strategy.share()
-    if probe is not None and isinstance(assembly.head, LinearHead):
+    if assembly.solvable:
         return Schedule(probe, [] if only_head else [strategy], share)
     if probe is not None and not only_head:
         # a head that cannot be solved first trains on frozen blocks

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from sktransfer._lean import in_chunks
+
 
 class TransferModule(nn.Module):
     """Blocks in order, then a head.
@@ -117,12 +119,6 @@ def share_blocks(module: TransferModule, blocks: list[nn.Module]) -> TransferMod
     """`module` with the blocks of a backbone in place of its own equal ones: one set of weights in memory."""
     shared = TransferModule(blocks, module.head, module.names)
     return shared.eval().requires_grad_(False)
-
-
-def in_chunks(rows: int, chunk: int = 1024) -> Iterator[slice]:
-    """Slices of at most `chunk` rows; about 1,024 keeps a small network's activations in the cache."""
-    for start in range(0, rows, chunk):
-        yield slice(start, min(start + chunk, rows))
 
 
 def as_tensor(array: np.ndarray) -> torch.Tensor:

@@ -199,14 +199,6 @@ def test_a_small_budget_of_memory_changes_no_score(monkeypatch, budget, strategy
     assert max(kept, default=0) <= budget
 
 
-@pytest.fixture
-def listens():
-    """Python ignores Ctrl-C in a process that was started in the background of a shell."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("listens")
 @pytest.mark.parametrize("seconds", [0.3, 1.0])
 def test_ctrl_c_leaves_nothing_behind(seconds):
