@@ -192,7 +192,7 @@ class _Residual(nn.Module):
             *_convolve(n_out, n_out, kernel_size, 1),
         )
         # the last, shorter mean is over the samples that there are
-        average = nn.AvgPool1d(stride, ceil_mode=True, count_include_pad=False) if stride > 1 else nn.Identity()
+        average = nn.AvgPool1d(stride, ceil_mode=True) if stride > 1 else nn.Identity()
         self.short = nn.Sequential(average, *(_convolve(n_in, n_out, 1, 1) if n_in != n_out else ()))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
