@@ -14,6 +14,7 @@ The functions take the estimator for its parameters; `BatchedGridSearchCV` uses 
 from __future__ import annotations
 
 import copy
+import dataclasses
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -241,4 +242,4 @@ def fitted_inputs(estimator: Any, inputs: Inputs, X: np.ndarray) -> Inputs:
         low, high = np.minimum(low, inputs.minimum), np.maximum(high, inputs.maximum)
     names = getattr(estimator, "feature_names_in_", None)
     names = inputs.names if names is None else tuple(str(name) for name in names)
-    return Inputs(inputs.n, names, inputs.units, inputs.scaling, low, high)
+    return dataclasses.replace(inputs, names=names, minimum=low, maximum=high)
