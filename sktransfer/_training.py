@@ -15,6 +15,7 @@ too, and train and remember in their own way.
 from __future__ import annotations
 
 import copy
+import dataclasses
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -242,4 +243,4 @@ def fitted_inputs(estimator: Any, inputs: Inputs, X: np.ndarray) -> Inputs:
         low, high = np.minimum(low, inputs.minimum), np.maximum(high, inputs.maximum)
     names = getattr(estimator, "feature_names_in_", None)
     names = inputs.names if names is None else tuple(str(name) for name in names)
-    return Inputs(inputs.n, names, inputs.units, inputs.scaling, low, high)
+    return dataclasses.replace(inputs, names=names, minimum=low, maximum=high)

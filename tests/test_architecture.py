@@ -100,6 +100,7 @@ SIDEWAYS = {
     ("mlp", "_parameters"),
     ("strategy", "_parameters"),
     ("_blocks", "_state"),
+    ("_blocks", "card"),
     ("_blocks", "exceptions"),
     ("_blocks", "networks"),
 }
