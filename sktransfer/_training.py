@@ -102,7 +102,16 @@ def _own_blocks(
     untouched = is_solvable(strategy, head) and _only_head(strategy, estimator._n_epochs(n_rows), len(backbone.blocks))
     if untouched and number_format() is np.float32:
         return backbone.modules_on(device)
-    return backbone.copy_blocks()
+    try:
+        return backbone.copy_blocks()
+    except (MemoryError, RuntimeError) as error:  # torch says it with a RuntimeError
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        raise MemoryError(
+            f"{type(estimator).__name__} trains a copy of backbone {backbone.name!r}, and there is no memory for its "
+            f"{backbone.nbytes / 1e6:,.1f} MB a second time. Free memory, or keep it frozen under a linear head: "
+            "strategy=LinearProbing() copies nothing."
+        ) from error
 
 
 def _only_head(strategy: Strategy, n_epochs: int, n_blocks: int) -> bool:
