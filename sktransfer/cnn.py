@@ -11,12 +11,15 @@ With ``shared_channels`` every channel takes the same way, and mean and max over
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
 from sktransfer._parameters import InvalidParameterError, check_dropout, check_sizes, is_whole
 from sktransfer.networks import register_network
+
+_CHOICES = ((7, 4), (7, 2), (5, 2), (3, 2), (3, 1))  # kernel_size and strides, from long windows to short ones
 
 
 @register_network("cnn")
@@ -97,6 +100,20 @@ class CNN(nn.Module):
         for block in self.children():
             x = block(x)
         return x
+
+
+def for_length(length: int, arguments: dict[str, Any]) -> dict[str, Any]:
+    """`arguments` with the largest ``kernel_size`` and ``strides``, where not given, that windows allow.
+
+    Windows of 11 samples are enough for the smallest choice of three blocks.
+    """
+    depth = len(arguments.get("widths", (32, 64, 128)))
+    for kernel_size, stride in _CHOICES:
+        chosen = {"kernel_size": kernel_size, "strides": stride} | arguments
+        strides = chosen["strides"]
+        if receptive_field(chosen["kernel_size"], [strides] * depth if isinstance(strides, int) else strides) <= length:
+            return chosen
+    return {"kernel_size": _CHOICES[-1][0], "strides": _CHOICES[-1][1]} | arguments
 
 
 def receptive_field(kernel_size: int, strides: Sequence[int]) -> int:
