@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -36,6 +36,7 @@ __all__ = [
 # network is not written anywhere.
 _LENGTHS = (16, 64, 256, 1024, 4096, 16384, 65536)
 _LARGEST_PROBE = 2**22  # values
+_Prepare = Callable[[Any], np.ndarray]  # the front end of a backbone
 _MISFITS = (RuntimeError, ValueError, IndexError)  # what torch's layers raise for a shape that they do not take
 
 
@@ -107,7 +108,7 @@ def read_inputs(modules: Sequence[nn.Module], inputs: Inputs) -> Inputs:
     return inputs
 
 
-def probe_width(modules: Sequence[nn.Module], inputs: Inputs) -> int:
+def probe_width(modules: Sequence[nn.Module], inputs: Inputs, prepare: _Prepare = np.asarray) -> int:
     """Number of features that come out.
 
     Raises
@@ -116,12 +117,12 @@ def probe_width(modules: Sequence[nn.Module], inputs: Inputs) -> int:
         If the blocks do not take such samples, do not return a table, or the number depends on what `inputs` leaves
         open.
     """
-    x, length = _through(modules, inputs, 1)
+    x, length = _through(modules, inputs, 1, prepare)
     if x.ndim != 2:
         raise ValueError(f"Backbone: the blocks return shape {tuple(x.shape)}, not (n_samples, n_features_out).")
     if inputs.shape is not None and None in inputs.shape[1:]:
         try:
-            longer = _run(modules, _samples(inputs, 1, 2 * length)).shape
+            longer = _run(modules, _samples(inputs, 1, 2 * length, prepare)).shape
         except _MISFITS:
             longer = None
         if longer != x.shape:
@@ -132,12 +133,14 @@ def probe_width(modules: Sequence[nn.Module], inputs: Inputs) -> int:
     return int(x.shape[1])
 
 
-def _through(modules: Sequence[nn.Module], inputs: Inputs, n_samples: int) -> tuple[torch.Tensor, int]:
+def _through(
+    modules: Sequence[nn.Module], inputs: Inputs, n_samples: int, prepare: _Prepare
+) -> tuple[torch.Tensor, int]:
     """What the blocks return for samples of the first length that is long enough, and that length."""
     reason: Exception | None = None
     for length in _LENGTHS:
         try:
-            return _run(modules, _samples(inputs, n_samples, length)), length
+            return _run(modules, _samples(inputs, n_samples, length, prepare)), length
         except _MISFITS as error:
             reason = reason or error
             longer = _filled(inputs, 4 * length)
@@ -158,9 +161,11 @@ def _filled(inputs: Inputs, length: int) -> tuple[int, ...]:
     return (inputs.shape[0] or 1, *(size or length for size in inputs.shape[1:]))
 
 
-def _samples(inputs: Inputs, n_samples: int, length: int) -> torch.Tensor:
+def _samples(inputs: Inputs, n_samples: int, length: int, prepare: _Prepare) -> torch.Tensor:
+    """Samples as the first block gets them."""
     shape = _filled(inputs, length)
-    return torch.linspace(-1, 1, n_samples * math.prod(shape)).reshape(n_samples, *shape)
+    X = np.linspace(-1, 1, n_samples * math.prod(shape), dtype=np.float32).reshape(n_samples, *shape)
+    return torch.from_numpy(np.array(prepare(X), dtype=np.float32))
 
 
 def _run(modules: Sequence[nn.Module], x: torch.Tensor) -> torch.Tensor:
@@ -170,10 +175,12 @@ def _run(modules: Sequence[nn.Module], x: torch.Tensor) -> torch.Tensor:
     return x
 
 
-def compare_with_forward(modules: Sequence[nn.Module], inputs: Inputs, network: nn.Module) -> None:
+def compare_with_forward(
+    modules: Sequence[nn.Module], inputs: Inputs, network: nn.Module, prepare: _Prepare = np.asarray
+) -> None:
     """Blocks in order must be the network, or its ``forward`` does more than its children show."""
-    expected, length = _through(modules, inputs, 4)
-    x = _samples(inputs, 4, length)
+    expected, length = _through(modules, inputs, 4, prepare)
+    x = _samples(inputs, 4, length, prepare)
     was_training, network = network.training, network.eval()
     try:
         found = _run([network], x.to(next(network.parameters(), x).device)).to("cpu")

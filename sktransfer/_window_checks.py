@@ -47,6 +47,8 @@ def check_windows(estimator: Any, X: Any, *, reset: bool) -> np.ndarray:
     if isinstance(X, list | tuple):
         X = _stacked(who, X)
     plain = np.asarray(X)
+    if plain.dtype.kind in "USMm" or (plain.dtype.kind == "O" and any(isinstance(v, str) for v in plain.flat)):
+        raise ValueError(f"{who} got windows of text or times (dtype {plain.dtype}); windows hold numbers.")
     if 0 in plain.shape[1:]:
         raise ValueError(f"{who} got X of shape {plain.shape}; windows need at least one channel and one sample.")
     if plain.dtype.kind in "iu" and plain.dtype.itemsize <= 2:

@@ -90,7 +90,7 @@ class Backbone:
         layers = _blocks.layers_of_modules(modules)
         self._set(description, names, modules, weights, layers, name, inputs, source, dict(provenance or {}))
         if blocks is None and type(network) is not nn.Sequential:
-            _blocks.compare_with_forward(modules, inputs, network)
+            _blocks.compare_with_forward(modules, inputs, network, self.prepare)
 
     def _set(self, description, names, modules, weights, layers, name, inputs, source, provenance) -> None:
         """Take the parts; `modules` is None if they are built when first needed, which `layers` must then allow."""
@@ -114,7 +114,7 @@ class Backbone:
         if self._layers is None:
             from sktransfer._blocks import probe_width
 
-            return probe_width(self._modules, inputs)
+            return probe_width(self._modules, inputs, self.prepare)
         width = inputs.n or 8
         try:
             return width_after(self._layers, width)

@@ -261,7 +261,7 @@ def test_from_scratch_like_a_sequential_and_only_some_of_its_blocks():
 def test_from_scratch_is_a_scikit_learn_object():
     recipe = FromScratch(arguments={"hidden_layer_sizes": (8,)})
     assert clone(recipe).get_params() == recipe.get_params()
-    assert TransferClassifier(recipe).get_params()["backbone__network"] == "mlp"
+    assert TransferClassifier(recipe).get_params()["backbone__network"] == "auto"
     with pytest.raises(ValueError, match="Did you mean 'mlp'"):
         FromScratch(network="mpl").build(3)
 
