@@ -46,6 +46,7 @@ _HOMES = {
     "L2SP": "l2sp",
     "WeightDecay": "weight_decay",
     "MLP": "mlp",
+    "CNN": "cnn",
     "register_network": "networks",
     "ModelFileError": "exceptions",
     "ModelVersionWarning": "exceptions",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -10,9 +12,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from sktransfer import mlp  # noqa: F401  (registers the network "mlp")
+from sktransfer import cnn, mlp  # noqa: F401  (registers the networks "cnn" and "mlp")
 from sktransfer._layers import Blocks, read_layers
 from sktransfer._state import Weights
+from sktransfer.card import Inputs
 from sktransfer.exceptions import ModelFileError
 from sktransfer.networks import build_empty, build_network, describe_layer, describe_network, takes_width
 
@@ -22,12 +25,19 @@ __all__ = [
     "compare_with_forward",
     "describe_network",
     "find_blocks",
-    "first_width",
     "layers_of_modules",
     "probe_width",
+    "read_inputs",
     "takes_width",
     "weights_of",
 ]
+
+# Lengths of windows (samples) and sides of images (pixels) that are tried where any will do: the receptive field of a
+# network is not written anywhere.
+_LENGTHS = (16, 64, 256, 1024, 4096, 16384, 65536)
+_LARGEST_PROBE = 2**22  # values
+_Prepare = Callable[[Any], np.ndarray]  # the front end of a backbone
+_MISFITS = (RuntimeError, ValueError, IndexError)  # what torch's layers raise for a shape that they do not take
 
 
 def build_blocks(
@@ -80,41 +90,102 @@ def find_blocks(network: nn.Module, names: Sequence[str]) -> list[nn.Module]:
     return [network.get_submodule(name) for name in names]
 
 
-def first_width(modules: Sequence[nn.Module]) -> int | None:
-    """Columns that the network takes if its first layer tells, else None."""
+def read_inputs(modules: Sequence[nn.Module], inputs: Inputs) -> Inputs:
+    """`inputs` with the columns, or the channels of windows and images, if the first block or layer tells them.
+
+    A block tells by an attribute ``input_shape``, the shape of a sample.
+    """
     layers = (layer for module in modules for layer in module.modules() if not list(layer.children()))
     first = next(layers, None)
-    return first.in_features if isinstance(first, nn.Linear) else None
+    if inputs.n is not None or inputs.shape is not None:
+        return inputs
+    if (shape := getattr(modules[0], "input_shape", None)) is not None:
+        return dataclasses.replace(inputs, shape=shape)
+    if isinstance(first, nn.Linear):
+        return dataclasses.replace(inputs, n=first.in_features)
+    if isinstance(first, nn.Conv1d | nn.Conv2d):
+        return dataclasses.replace(inputs, shape=(first.in_channels, *[None] * len(first.kernel_size)))
+    return inputs
 
 
-def probe_width(modules: Sequence[nn.Module], n_features_in: int | None) -> int:
-    x = torch.zeros(1, n_features_in or 8)
-    try:
-        with torch.inference_mode():
-            for module in modules:
-                x = module(x)
-    except RuntimeError as error:
-        raise ValueError(
-            f"Backbone: the blocks do not take {x.shape[1]} columns one after the other ({error}). If they take "
-            "another number, say so by inputs=Inputs(n=...)."
-        ) from error
+def probe_width(modules: Sequence[nn.Module], inputs: Inputs, prepare: _Prepare = np.asarray) -> int:
+    """Number of features that come out.
+
+    Raises
+    ------
+    ValueError
+        If the blocks do not take such samples, do not return a table, or the number depends on what `inputs` leaves
+        open.
+    """
+    x, length = _through(modules, inputs, 1, prepare)
     if x.ndim != 2:
         raise ValueError(f"Backbone: the blocks return shape {tuple(x.shape)}, not (n_samples, n_features_out).")
+    if inputs.shape is not None and None in inputs.shape[1:]:
+        try:
+            longer = _run(modules, _samples(inputs, 1, 2 * length, prepare)).shape
+        except _MISFITS:
+            longer = None
+        if longer != x.shape:
+            raise ValueError(
+                f"Backbone: the blocks take samples of shape {_filled(inputs, length)} and no other than that length, "
+                f"or return another number of features for another length. Give it: inputs=Inputs(shape=...)."
+            )
     return int(x.shape[1])
 
 
-def compare_with_forward(modules: Sequence[nn.Module], n_features_in: int | None, network: nn.Module) -> None:
-    """Blocks in order must be the network, or its ``forward`` does more than its children show."""
-    x = torch.linspace(-1, 1, 4 * (n_features_in or 8)).reshape(4, -1)
-    was_training, network = network.training, network.eval()
-    expected = x
+def _through(
+    modules: Sequence[nn.Module], inputs: Inputs, n_samples: int, prepare: _Prepare
+) -> tuple[torch.Tensor, int]:
+    """What the blocks return for samples of the first length that is long enough, and that length."""
+    reason: Exception | None = None
+    for length in _LENGTHS:
+        try:
+            return _run(modules, _samples(inputs, n_samples, length, prepare)), length
+        except _MISFITS as error:
+            reason = reason or error
+            longer = _filled(inputs, 4 * length)
+            if longer == _filled(inputs, length) or math.prod(longer) > _LARGEST_PROBE:
+                break
+    shape = inputs.shape
+    what = f"{inputs.n or 8} columns" if shape is None else f"samples of shape {shape}"
+    other = "number, say so by inputs=Inputs(n=...)" if shape is None else "shape, say so by inputs=Inputs(shape=...)"
+    raise ValueError(
+        f"Backbone: the blocks do not take {what} one after the other ({reason}). If they take another {other}."
+    ) from reason
+
+
+def _filled(inputs: Inputs, length: int) -> tuple[int, ...]:
+    """Shape of one sample, with `length` where any will do."""
+    if inputs.shape is None:
+        return (inputs.n or 8,)
+    return (inputs.shape[0] or 1, *(size or length for size in inputs.shape[1:]))
+
+
+def _samples(inputs: Inputs, n_samples: int, length: int, prepare: _Prepare) -> torch.Tensor:
+    """Samples as the first block gets them."""
+    shape = _filled(inputs, length)
+    X = np.linspace(-1, 1, n_samples * math.prod(shape), dtype=np.float32).reshape(n_samples, *shape)
+    return torch.from_numpy(np.array(prepare(X), dtype=np.float32))
+
+
+def _run(modules: Sequence[nn.Module], x: torch.Tensor) -> torch.Tensor:
     with torch.inference_mode():
         for module in modules:
-            expected = module(expected)
-        try:
-            found = network(x.to(next(network.parameters(), x).device)).to("cpu")
-        finally:
-            network.train(was_training)
+            x = module(x)
+    return x
+
+
+def compare_with_forward(
+    modules: Sequence[nn.Module], inputs: Inputs, network: nn.Module, prepare: _Prepare = np.asarray
+) -> None:
+    """Blocks in order must be the network, or its ``forward`` does more than its children show."""
+    expected, length = _through(modules, inputs, 4, prepare)
+    x = _samples(inputs, 4, length, prepare)
+    was_training, network = network.training, network.eval()
+    try:
+        found = _run([network], x.to(next(network.parameters(), x).device)).to("cpu")
+    finally:
+        network.train(was_training)
     if found.shape != expected.shape or not torch.allclose(found, expected, atol=1e-5):
         raise ValueError(
             "Backbone: the network's children, applied in order, do not reproduce its forward(). Name the blocks "

@@ -122,7 +122,7 @@ class TransferNet(NeuralNet):
         return loss + self.plan.strategy.penalty(self.learning_, self.plan.source) if self.pulls_ else loss
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, torch.Tensor]:
-        """One step of the optimizer; training mode is set once an epoch, not once a batch."""
+        """One step of the optimizer; training mode is set once a phase, not once a batch."""
         Xi, yi = batch
         self.optimizer_.zero_grad(set_to_none=True)
         outputs = self.infer(Xi)

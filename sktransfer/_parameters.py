@@ -43,12 +43,12 @@ def is_whole(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
-def check_sizes(who: str, sizes: Any) -> None:
+def check_sizes(who: str, sizes: Any, name: str = "hidden_layer_sizes") -> None:
     """Raise an InvalidParameterError unless `sizes` is a non-empty sequence of whole numbers of at least 1."""
     good = isinstance(sizes, list | tuple) and len(sizes) > 0
     if not (good and all(is_whole(s) and s >= 1 for s in sizes)):
         raise InvalidParameterError(
-            f"The 'hidden_layer_sizes' parameter of {who} must be a non-empty sequence of integers of at least 1. "
+            f"The {name!r} parameter of {who} must be a non-empty sequence of integers of at least 1. "
             f"Got {sizes!r} instead."
         )
 

@@ -6,7 +6,7 @@
                                                                   |
                                                                   rate: a cosine from the first step to the last
 
-A fit on its own (`_net.py`) and fits that train together (`_stacked.py`) both follow it.
+A fit on its own (`_net.py`) and fits that train together (`_lockstep.py`) both follow it.
 """
 
 from __future__ import annotations

@@ -26,12 +26,12 @@ from sktransfer import _features
 from sktransfer._assembly import Assembly
 from sktransfer._dropout import count_dropouts
 from sktransfer._features import FrozenFeatures
+from sktransfer._lean import in_chunks
 from sktransfer._lockstep import Lockstep
 from sktransfer._plan import Plan, diverged_weight
 from sktransfer._rows import TrainingRows, count_batches
 from sktransfer._stacked import StackedNetwork, pad, shapes_of
 from sktransfer._training import Schedule, make_plan, schedule
-from sktransfer.module import in_chunks
 
 # Weights, gradients and moments of one stack: what a processor's cache holds. More lanes would share less.
 _STACK_BYTES = 32 * 1024**2

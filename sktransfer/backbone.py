@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ if TYPE_CHECKING:  # loading a backbone of known layers and predicting with it n
     from torch import nn
 
 STATE_FORMAT = 1
+_TUPLES = ("names", "units", "shape", "sampling_rate")  # fields of the inputs that a file holds as lists
 
 
 class Backbone:
@@ -84,15 +84,13 @@ class Backbone:
         modules = _blocks.find_blocks(network, names)
         modules = [module.eval().requires_grad_(False) for module in copy.deepcopy(modules)]
         modules = [module.to("cpu") for module in modules]
-        inputs = inputs or Inputs()
-        if inputs.n is None:
-            inputs = dataclasses.replace(inputs, n=_blocks.first_width(modules))
+        inputs = _blocks.read_inputs(modules, inputs or Inputs())
         description = _blocks.describe_network(network)
         weights = [_blocks.weights_of(module) for module in modules]
         layers = _blocks.layers_of_modules(modules)
         self._set(description, names, modules, weights, layers, name, inputs, source, dict(provenance or {}))
         if blocks is None and type(network) is not nn.Sequential:
-            _blocks.compare_with_forward(modules, self.n_features_in, network)
+            _blocks.compare_with_forward(modules, inputs, network, self.prepare)
 
     def _set(self, description, names, modules, weights, layers, name, inputs, source, provenance) -> None:
         """Take the parts; `modules` is None if they are built when first needed, which `layers` must then allow."""
@@ -100,7 +98,7 @@ class Backbone:
         self._block_names = names
         self._built: list[nn.Module] | None = modules
         self._weights = weights
-        known = layers is not None and all(map(fits, layers, weights))
+        known = layers is not None and inputs.shape is None and all(map(fits, layers, weights))
         self._layers: Blocks | None = layers if known else None
         self._programs: dict[int, Program | None] = {}
         self._lock = RLock()
@@ -108,16 +106,16 @@ class Backbone:
         self.inputs = inputs
         self.source = source
         self.provenance = provenance
-        self.n_features_out = self._measure(inputs.n)
+        self.n_features_out = self._measure(inputs)
         if source is not None:
             source.check(self.n_features_out)
 
-    def _measure(self, n_features_in: int | None) -> int:
+    def _measure(self, inputs: Inputs) -> int:
         if self._layers is None:
             from sktransfer._blocks import probe_width
 
-            return probe_width(self._modules, n_features_in)
-        width = n_features_in or 8
+            return probe_width(self._modules, inputs, self.prepare)
+        width = inputs.n or 8
         try:
             return width_after(self._layers, width)
         except ValueError as error:
@@ -163,8 +161,17 @@ class Backbone:
 
     @property
     def n_features_in(self) -> int | None:
-        """Number of columns; None if any number fits."""
+        """Number of columns, or of channels of windows and images; None if any number fits."""
         return self.inputs.n
+
+    @property
+    def n_dimensions(self) -> int:
+        """Dimensions of `X`: 2 for rows of a table, 3 for windows, 4 for images."""
+        return 2 if self.inputs.shape is None else 1 + len(self.inputs.shape)
+
+    def prepare(self, X: Any) -> np.ndarray:
+        """`X` as the first block takes it: a plain array; what :class:`Windows` remember is not needed after it."""
+        return np.asarray(X)
 
     @property
     def nbytes(self) -> int:
@@ -215,12 +222,11 @@ class Backbone:
         return other
 
     def __repr__(self) -> str:
-        width = "any number of" if self.n_features_in is None else self.n_features_in
+        width = f"{self.n_features_in or 'any number of'} columns"
+        if self.inputs.shape is not None:
+            width = " x ".join("any" if size is None else str(size) for size in self.inputs.shape)
         known = "" if self.source is None or self.source.classes is None else f", {len(self.source.classes)} classes"
-        return (
-            f"Backbone({self.name!r}, {len(self.blocks)} blocks, {width} columns -> "
-            f"{self.n_features_out} features{known})"
-        )
+        return f"Backbone({self.name!r}, {len(self.blocks)} blocks, {width} -> {self.n_features_out} features{known})"
 
     # shared, not copied: a grid search over a thousand candidates holds the weights once
     def __sklearn_clone__(self) -> Backbone:
@@ -264,9 +270,10 @@ class Backbone:
 
             modules = _blocks.build_blocks(description, names, weights)
             layers = _blocks.layers_of_modules(modules)
-        inputs = Inputs(**{**state["inputs"], **{k: _tuple(state["inputs"][k]) for k in ("names", "units")}})
+        stored = state["inputs"]
         source = None if state["source"] is None else Source(**state["source"])
         try:
+            inputs = Inputs(**{**stored, **{k: _tuple(stored.get(k)) for k in _TUPLES}})
             self._set(description, names, modules, weights, layers, state["name"], inputs, source, state["provenance"])
         except ValueError as error:
             raise ModelFileError(f"The parts of the backbone in this file do not fit together: {error}") from error
@@ -277,9 +284,10 @@ def _equal(weights: Mapping[str, np.ndarray], tensors: Mapping[str, torch.Tensor
 
 
 def _fields(record: Inputs | Source) -> dict[str, Any]:
-    """Fields with tuples as lists, so that JSON and skops keep them."""
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in vars(record).items()}
+    """Fields with tuples as lists, so that JSON and skops keep them; older versions know rows and no shape."""
+    fields = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(record).items()}
+    return {k: v for k, v in fields.items() if k not in ("shape", "sampling_rate") or v is not None}
 
 
-def _tuple(value: Sequence[str] | None) -> tuple[str, ...] | None:
+def _tuple(value: Sequence[Any] | None) -> tuple[Any, ...] | None:
     return None if value is None else tuple(value)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from typing import Any
 
 import numpy as np
+
+_LARGEST_SAMPLE = 2**24  # values: a file that asks for more is refused before memory is taken
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,13 +18,24 @@ class Inputs:
     Parameters
     ----------
     n : int or None
-        Number of columns; None: any number.
+        Number of columns, or of channels where there is a `shape`; None: any number.
     names, units : tuple of str or None
         Column names and units, in order.
     scaling : str or None
         How the rows were scaled before they reached the network, in words.
     minimum, maximum : ndarray of shape (n,) or None
         Range of each (scaled) column in the source rows.
+    shape : tuple of int or None, optional
+        Shape of one sample, without the first axis of X: ``(n_channels, window_length)`` of a window,
+        ``(n_channels, height, width)`` of an image. None in it: any number, as in ``(3, None)`` for windows of any
+        length. None: the samples are rows of a table.
+    sampling_rate : tuple of float or None, optional
+        Lowest and highest sampling rate of windows that it takes, in Hz; None: any, and windows need not say theirs.
+
+    Raises
+    ------
+    ValueError
+        If `shape` is no shape or has another number of channels than `n`, or `sampling_rate` is no pair of rates.
     """
 
     n: int | None = None
@@ -29,6 +44,39 @@ class Inputs:
     scaling: str | None = None
     minimum: np.ndarray | None = None
     maximum: np.ndarray | None = None
+    shape: tuple[int | None, ...] | None = None
+    sampling_rate: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.sampling_rate is not None:
+            object.__setattr__(self, "sampling_rate", _rates(self.sampling_rate))
+        if self.shape is None:
+            return
+        shape = tuple(self.shape)
+        known = [size for size in shape if size is not None]
+        if len(shape) < 2 or not all(type(size) is int and size > 0 for size in known):
+            raise ValueError(
+                f"Inputs: shape is that of one sample, as (3, 1024), (3, None) or (1, 28, 28); got {self.shape!r}. "
+                "For rows of a table give n, the number of columns."
+            )
+        if math.prod(known) > _LARGEST_SAMPLE:
+            raise ValueError(f"Inputs: a sample of shape {shape} is refused: the largest has {_LARGEST_SAMPLE} values.")
+        if self.n is not None and self.n != shape[0]:
+            raise ValueError(f"Inputs: n={self.n} and shape={shape} differ; n is the first number of the shape.")
+        object.__setattr__(self, "shape", shape)
+        object.__setattr__(self, "n", shape[0])
+
+
+def _rates(given: Any) -> tuple[float, float]:
+    try:
+        low, high = (float(rate) for rate in given)
+    except (TypeError, ValueError):
+        low, high = 0.0, 0.0
+    if not 0 < low <= high < math.inf:
+        raise ValueError(
+            f"Inputs: sampling_rate is the lowest and the highest rate in Hz, as (5_000, 50_000); got {given!r}."
+        )
+    return low, high
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from sktransfer._lean import chunk_of, in_chunks
+
 
 class TransferModule(nn.Module):
     """Blocks in order, then a head.
@@ -85,7 +87,8 @@ class TransferModule(nn.Module):
 
     def run_features(self, X: np.ndarray, stop: int | None = None) -> np.ndarray:
         """Features of float32 rows in inference mode, computed in chunks on the module's device, as float32."""
-        return np.concatenate([self.run(X[part], lambda x: self.features(x, stop=stop)) for part in in_chunks(len(X))])
+        parts = in_chunks(len(X), chunk_of(X))
+        return np.concatenate([self.run(X[part], lambda x: self.features(x, stop=stop)) for part in parts])
 
     def run(self, X: np.ndarray, function: Callable[[torch.Tensor], torch.Tensor] | None = None) -> np.ndarray:
         """Outputs (or what `function` returns) for one chunk of float32 rows, in inference mode.
@@ -117,12 +120,6 @@ def share_blocks(module: TransferModule, blocks: list[nn.Module]) -> TransferMod
     """`module` with the blocks of a backbone in place of its own equal ones: one set of weights in memory."""
     shared = TransferModule(blocks, module.head, module.names)
     return shared.eval().requires_grad_(False)
-
-
-def in_chunks(rows: int, chunk: int = 1024) -> Iterator[slice]:
-    """Slices of at most `chunk` rows; about 1,024 keeps a small network's activations in the cache."""
-    for start in range(0, rows, chunk):
-        yield slice(start, min(start + chunk, rows))
 
 
 def as_tensor(array: np.ndarray) -> torch.Tensor:

@@ -7,7 +7,7 @@ A saved backbone stores the name of its network and the arguments it was made wi
 import functools
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -18,38 +18,90 @@ _NETWORKS: dict[str, type[nn.Module]] = {}
 _LARGEST_ARGUMENT = 2**20  # refuse headers that ask for absurd sizes before anything is allocated
 _LONGEST_ARGUMENT = 256
 
+_CONVOLUTION = (
+    "in_channels",
+    "out_channels",
+    "kernel_size",
+    "stride",
+    "padding",
+    "dilation",
+    "groups",
+    "bias",
+    "padding_mode",
+)
+_BATCH_NORM = ("num_features", "eps", "momentum", "affine", "track_running_stats")
+_MAX_POOL = ("kernel_size", "stride", "padding", "dilation", "return_indices", "ceil_mode")
+_AVERAGE_POOL = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad")
+
 # Layers a stored nn.Sequential may hold, and the attributes that are also their constructor arguments.
 _LAYERS: dict[str, tuple[str, ...]] = {
     "Linear": ("in_features", "out_features", "bias"),
-    "Conv1d": (
-        "in_channels",
-        "out_channels",
-        "kernel_size",
-        "stride",
-        "padding",
-        "dilation",
-        "groups",
-        "bias",
-        "padding_mode",
-    ),
-    "BatchNorm1d": ("num_features", "eps", "momentum", "affine", "track_running_stats"),
+    "Conv1d": _CONVOLUTION,
+    "Conv2d": _CONVOLUTION,
+    "BatchNorm1d": _BATCH_NORM,
+    "BatchNorm2d": _BATCH_NORM,
     "LayerNorm": ("normalized_shape", "eps", "elementwise_affine", "bias"),
     "Dropout": ("p",),
+    "Dropout1d": ("p",),
+    "Dropout2d": ("p",),
     "Flatten": ("start_dim", "end_dim"),
-    "MaxPool1d": ("kernel_size", "stride", "padding", "dilation", "return_indices", "ceil_mode"),
-    "AvgPool1d": ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad"),
+    "Unflatten": ("dim", "unflattened_size"),
+    "Permute": ("dims",),
+    "ConstantPad1d": ("padding", "value"),
+    "ReplicationPad1d": ("padding",),
+    "ZeroPad2d": ("padding",),
+    "MaxPool1d": _MAX_POOL,
+    "MaxPool2d": _MAX_POOL,
+    "AvgPool1d": _AVERAGE_POOL,
+    "AvgPool2d": (*_AVERAGE_POOL, "divisor_override"),
     "AdaptiveAvgPool1d": ("output_size",),
+    "AdaptiveAvgPool2d": ("output_size",),
     "AdaptiveMaxPool1d": ("output_size",),
+    "AdaptiveMaxPool2d": ("output_size",),
     "LeakyReLU": ("negative_slope",),
     "ELU": ("alpha",),
     "ReLU": (),
+    "ReLU6": (),
+    "SELU": (),
     "GELU": ("approximate",),
     "SiLU": (),
+    "Mish": (),
     "Tanh": (),
     "Sigmoid": (),
+    "Hardsigmoid": (),
+    "Hardswish": (),
     "Softplus": ("beta", "threshold"),
+    "Softsign": (),
+    "Softmax": ("dim",),
     "Identity": (),
 }
+
+
+class Permute(nn.Module):
+    """The axes of a tensor in another order, as a layer.
+
+    **Shape**
+
+    - Input: any
+    - Output: axis ``i`` is axis ``dims[i]`` of the input
+
+    Parameters
+    ----------
+    dims : sequence of int
+        The first is 0: samples stay samples.
+    """
+
+    def __init__(self, dims: Sequence[int]):
+        super().__init__()
+        self.dims = tuple(dims)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """`x` with its axes reordered."""
+        return x.permute(self.dims)
+
+
+def _layer_class(kind: str) -> type[nn.Module]:
+    return Permute if kind == "Permute" else getattr(nn, kind)
 
 
 def register_network(name: str) -> Callable[[type[nn.Module]], type[nn.Module]]:
@@ -146,7 +198,7 @@ def describe_layer(key: str, layer: nn.Module | None) -> list[Any] | None:
     if type(layer) is nn.Sequential:
         inner = [describe_layer(k, child) for k, child in layer._modules.items()]
         return None if any(item is None for item in inner) else [key, "Sequential", {"layers": inner}]
-    if layer is None or kind not in _LAYERS or type(layer) is not getattr(nn, kind):
+    if layer is None or kind not in _LAYERS or type(layer) is not _layer_class(kind):
         return None
     arguments: dict[str, Any] = {name: getattr(layer, name) for name in _LAYERS[kind]}
     if "bias" in arguments:
@@ -180,7 +232,7 @@ def _build_sequential(layers: list[list[Any]]) -> nn.Sequential:
         if kind == "Sequential":
             network.add_module(key, _build_sequential(arguments["layers"]))
         elif kind in _LAYERS:
-            network.add_module(key, getattr(nn, kind)(**arguments))
+            network.add_module(key, _layer_class(kind)(**arguments))
         else:
             raise ValueError(f"Unknown layer {kind!r}; a stored nn.Sequential may hold {sorted(_LAYERS)}.")
     return network

@@ -1,10 +1,11 @@
 """Small networks and data that several tests share."""
 
 import numpy as np
+import sklearn.pipeline
 import torch
 from torch import nn
 
-from sktransfer import Backbone, FromScratch, TransferClassifier, register_network
+from sktransfer import Backbone, FromScratch, Pipeline, TransferClassifier, register_network
 
 
 @register_network("width-free")
@@ -51,3 +52,9 @@ def small_backbone(seed=0, max_epochs=40):
     X, y = moons(600, seed)
     recipe = FromScratch(arguments={"hidden_layer_sizes": (32, 32, 16), "dropout": 0.1})
     return TransferClassifier(recipe, max_epochs=max_epochs, lr=0.01, batch_size=64, random_state=0).fit(X, y).backbone_
+
+
+def both_pipelines(steps, X, y):
+    """The same fitted steps in scikit-learn's pipeline and in ours."""
+    theirs = sklearn.pipeline.Pipeline(steps).fit(X, y)
+    return theirs, Pipeline(theirs.steps)

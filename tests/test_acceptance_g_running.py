@@ -182,19 +182,18 @@ def test_G8_memory_is_flat_over_ten_thousand_predicts_and_fifty_fits(tuned, tmp_
     assert float(done.stdout) < 5  # MiB
 
 
+@pytest.mark.usefixtures("listens")
 @pytest.mark.parametrize("search", [False, True])
 def test_G9_ctrl_c_is_raised_and_leaves_nothing_fitted(search):
     model = quick(max_epochs=1_000_000)
     model = BatchedGridSearchCV(model, {"lr": [0.01, 0.02]}, cv=2) if search else model
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
     try:
-        timer.start()
         with pytest.raises(KeyboardInterrupt):
             model.fit(X, y)
     finally:
         timer.join()
-        signal.signal(signal.SIGINT, before)
     with pytest.raises(NotFittedError):
         check_is_fitted(model)
 

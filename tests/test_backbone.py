@@ -159,6 +159,51 @@ def test_columns_are_read_off_the_first_linear_layer_and_free_where_there_is_non
     assert Backbone(nn.Sequential(nn.Tanh()), inputs=Inputs(n=3)).n_features_out == 3
 
 
+def window_network(pool):
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Sequential(nn.Conv1d(3, 4, 33), nn.ReLU()), nn.Sequential(pool, nn.Flatten()))
+
+
+def test_windows_of_any_length_are_measured_by_the_first_convolution():
+    backbone = Backbone(window_network(nn.AdaptiveAvgPool1d(2)))
+    assert backbone.inputs.shape == (3, None)  # 16 samples would be too few for 33 weights
+    assert (backbone.n_features_in, backbone.n_features_out) == (3, 8)
+    assert repr(backbone) == "Backbone('backbone', 2 blocks, 3 x any -> 8 features)"
+    assert backbone.program(2) is None
+    for copied in (pickle.loads(pickle.dumps(backbone)), backbone.describe(name="other")):
+        assert (copied.inputs.shape, copied.n_features_out) == ((3, None), 8)
+
+
+def test_features_that_depend_on_the_length_ask_for_the_length():
+    with pytest.raises(ValueError, match="or return another number of features for another length"):
+        Backbone(window_network(nn.MaxPool1d(2)))
+    backbone = Backbone(window_network(nn.MaxPool1d(2)), inputs=Inputs(shape=(3, 40)))
+    assert (backbone.n_features_in, backbone.n_features_out) == (3, 4 * 4)
+    with pytest.raises(ValueError, match=r"samples of shape \(3, 20\).*inputs=Inputs\(shape=...\)"):
+        Backbone(window_network(nn.MaxPool1d(2)), inputs=Inputs(shape=(3, 20)))
+
+
+def test_images_are_measured_and_a_table_s_layers_on_them_stay_with_torch():
+    network = nn.Sequential(nn.Conv2d(1, 2, 5, stride=2), nn.Flatten())
+    backbone = Backbone(network, inputs=Inputs(shape=(1, 28, 20)))
+    assert (backbone.n_features_in, backbone.n_features_out) == (1, 2 * 12 * 8)
+    assert Backbone(nn.Sequential(nn.Conv2d(1, 2, 5), nn.AdaptiveAvgPool2d(1), nn.Flatten())).inputs.shape[0] == 1
+    tall = Backbone(nn.Sequential(nn.Linear(4, 3), nn.Flatten()), inputs=Inputs(shape=(5, 4)))
+    assert (tall.n_features_out, tall.program(2)) == (15, None)
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 0), (3, -1), (3, 2.0), ("3", 4), (True, 4), (2**20, 2**20)])
+def test_what_is_no_shape_of_a_sample_is_refused(shape):
+    with pytest.raises(ValueError, match="Inputs: "):
+        Inputs(shape=shape)
+
+
+def test_a_shape_gives_the_number_of_channels_and_contradicts_another():
+    assert Inputs(shape=[3, None]) == Inputs(n=3, shape=(3, None))
+    with pytest.raises(ValueError, match="n=4 and shape="):
+        Inputs(n=4, shape=(3, None))
+
+
 def test_describe_changes_words_and_shares_weights():
     backbone = Backbone(network(), name="pump_a")
     other = backbone.describe(name="pump_b", inputs=Inputs(n=4, names=tuple("abcd")), provenance={"rate_hz": 1})
@@ -216,7 +261,7 @@ def test_from_scratch_like_a_sequential_and_only_some_of_its_blocks():
 def test_from_scratch_is_a_scikit_learn_object():
     recipe = FromScratch(arguments={"hidden_layer_sizes": (8,)})
     assert clone(recipe).get_params() == recipe.get_params()
-    assert TransferClassifier(recipe).get_params()["backbone__network"] == "mlp"
+    assert TransferClassifier(recipe).get_params()["backbone__network"] == "auto"
     with pytest.raises(ValueError, match="Did you mean 'mlp'"):
         FromScratch(network="mpl").build(3)
 

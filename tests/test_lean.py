@@ -26,7 +26,7 @@ from sktransfer import (
     TransferRegressor,
 )
 from sktransfer._layers import read_layers
-from sktransfer._lean import CHUNK, FEW_ROWS, Program
+from sktransfer._lean import CHUNK, FEW_ROWS, Program, in_chunks
 from sktransfer.networks import describe_layer
 from tests.helpers import moons
 
@@ -247,3 +247,11 @@ def test_labels_of_many_rows_take_little_memory_beside_themselves(wide):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < labels.nbytes + 8e6
+
+
+@pytest.mark.parametrize("n_rows", [1, 1023, 1024, 1025, 5000])
+@pytest.mark.parametrize("chunk", [CHUNK, 256])
+def test_chunks_cover_every_row_once(n_rows, chunk):
+    slices = list(in_chunks(n_rows, chunk))
+    assert np.concatenate([np.arange(n_rows)[part] for part in slices]).tolist() == list(range(n_rows))
+    assert max(len(range(n_rows)[part]) for part in slices) <= chunk

@@ -18,7 +18,7 @@ from sktransfer import (
     Strategy,
     TransferClassifier,
 )
-from sktransfer.module import TransferModule, in_chunks
+from sktransfer.module import TransferModule
 from tests.helpers import moons, small_backbone
 
 
@@ -193,10 +193,3 @@ def test_groups_go_from_the_head_down_and_name_every_parameter_once():
     counted = [p for _, group in groups for p in group.values()]
     assert {id(p) for p in counted} == {id(p) for p in module.parameters()}
     assert len(counted) == len(list(module.parameters()))
-
-
-@pytest.mark.parametrize("n_rows", [1, 1023, 1024, 1025, 5000])
-def test_chunks_cover_every_row_once(n_rows):
-    slices = list(in_chunks(n_rows))
-    assert np.concatenate([np.arange(n_rows)[part] for part in slices]).tolist() == list(range(n_rows))
-    assert max(len(range(n_rows)[part]) for part in slices) <= 1024

@@ -14,14 +14,6 @@ from tests.helpers import moons
 SMALL = FromScratch(arguments={"hidden_layer_sizes": (16, 8)})
 
 
-@pytest.fixture
-def listens():
-    """Python ignores Ctrl-C in a process that was started in the background of a shell."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("listens")
 @pytest.mark.parametrize("fitted_before", [True, False])
 def test_ctrl_c_ends_the_fit_and_leaves_nothing_fitted(fitted_before):

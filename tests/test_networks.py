@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from sktransfer import MLP, Backbone, register_network
-from sktransfer.networks import _LAYERS, _NETWORKS, build_empty, build_network, describe_network
+from sktransfer.networks import _LAYERS, _NETWORKS, Permute, build_empty, build_network, describe_network
 
 # Every layer of the table with arguments other than its defaults, and the shape of one row that it takes.
 LAYERS = {
@@ -23,6 +23,26 @@ LAYERS = {
     "AvgPool1d": (nn.AvgPool1d(3, stride=2, padding=1), (2, 12)),
     "AdaptiveAvgPool1d": (nn.AdaptiveAvgPool1d(4), (2, 12)),
     "AdaptiveMaxPool1d": (nn.AdaptiveMaxPool1d(4), (2, 12)),
+    "Conv2d": (nn.Conv2d(2, 4, (3, 2), stride=(2, 1), padding=(1, 0), dilation=2, groups=2, bias=False), (2, 9, 8)),
+    "BatchNorm2d": (nn.BatchNorm2d(2, eps=0.1, momentum=0.3), (2, 5, 4)),
+    "Dropout1d": (nn.Dropout1d(0.7), (2, 12)),
+    "Dropout2d": (nn.Dropout2d(0.7), (2, 5, 4)),
+    "Unflatten": (nn.Unflatten(1, (2, 3)), (6,)),
+    "Permute": (Permute((0, 2, 1)), (2, 6)),
+    "ConstantPad1d": (nn.ConstantPad1d((2, -1), 0.5), (2, 12)),
+    "ReplicationPad1d": (nn.ReplicationPad1d((1, 2)), (2, 12)),
+    "ZeroPad2d": (nn.ZeroPad2d((1, 0, 2, 1)), (2, 5, 4)),
+    "MaxPool2d": (nn.MaxPool2d((3, 2), stride=2, padding=1, dilation=(2, 1)), (2, 9, 8)),
+    "AvgPool2d": (nn.AvgPool2d(3, stride=2, padding=1, divisor_override=5), (2, 9, 8)),
+    "AdaptiveAvgPool2d": (nn.AdaptiveAvgPool2d((2, 3)), (2, 9, 8)),
+    "AdaptiveMaxPool2d": (nn.AdaptiveMaxPool2d(2), (2, 9, 8)),
+    "ReLU6": (nn.ReLU6(), (6,)),
+    "SELU": (nn.SELU(), (6,)),
+    "Mish": (nn.Mish(), (6,)),
+    "Hardsigmoid": (nn.Hardsigmoid(), (6,)),
+    "Hardswish": (nn.Hardswish(), (6,)),
+    "Softsign": (nn.Softsign(), (6,)),
+    "Softmax": (nn.Softmax(1), (6,)),
     "LeakyReLU": (nn.LeakyReLU(0.3), (6,)),
     "ELU": (nn.ELU(0.7), (6,)),
     "ReLU": (nn.ReLU(), (6,)),

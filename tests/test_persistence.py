@@ -87,6 +87,20 @@ def test_a_loaded_backbone_has_the_same_features_head_and_words(backbone, tmp_pa
     assert (loaded.name, loaded.blocks, loaded.provenance) == (backbone.name, backbone.blocks, backbone.provenance)
 
 
+@pytest.mark.parametrize("shape", [(3, None), (3, 40)])
+def test_a_backbone_of_windows_comes_back_with_its_shape(shape, tmp_path):
+    network = nn.Sequential(nn.Conv1d(3, 4, 5), nn.AdaptiveAvgPool1d(1), nn.Flatten())
+    loaded = load_backbone(save_backbone(Backbone(network, inputs=Inputs(shape=shape)), tmp_path / "b.safetensors"))
+    assert (loaded.inputs.shape, loaded.n_features_in, loaded.n_features_out) == (shape, 3, 4)
+
+
+@pytest.mark.parametrize("shape", [[3], "12", 3, [2, 2**30], [2, 2.5], [3, 4], [2, None, [1]]])
+def test_an_absurd_shape_in_a_file_is_refused(shape, tmp_path):
+    inputs = {"n": 2, "names": None, "units": None, "scaling": None, "shape": shape}
+    with pytest.raises(ModelFileError):
+        load_backbone(write(tmp_path / "b.safetensors", inputs=inputs))
+
+
 @pytest.mark.parametrize(
     "classes",
     [np.array(["leak", "normal", "Übertemperatur"]), np.array([0, 3, 7]), np.array([False, True]),

@@ -1,9 +1,5 @@
 """The pipeline in chunks gives what scikit-learn's gives in one piece, in constant memory."""
 
-import subprocess
-import sys
-import time
-import tracemalloc
 import warnings
 from functools import partial
 from pathlib import Path
@@ -31,7 +27,7 @@ from sktransfer import (
     TransferClassifier,
     make_pipeline,
 )
-from tests.helpers import moons, small_backbone
+from tests.helpers import both_pipelines, moons, small_backbone
 
 N_ROWS = 250
 
@@ -58,12 +54,6 @@ class Spy(TransformerMixin, BaseEstimator):
         return X
 
 
-def both(steps, X, y):
-    """The same fitted steps in scikit-learn's pipeline and in ours."""
-    theirs = sklearn.pipeline.Pipeline(steps).fit(X, y)
-    return theirs, Pipeline(theirs.steps)
-
-
 def frames(X):
     names = list("abcd")
     return {
@@ -85,7 +75,7 @@ METHODS = ["predict", "predict_proba", "predict_log_proba", "decision_function"]
 def test_outputs_are_those_of_scikit_learn_for_every_kind_of_rows(rows, kind, method):
     X, y = frames(rows[0])[kind], rows[1]
     scaler = StandardScaler(with_mean=kind != "sparse")
-    theirs, ours = both([("spy", Spy()), ("scaler", scaler), ("head", LogisticRegression())], X, y)
+    theirs, ours = both_pipelines([("spy", Spy()), ("scaler", scaler), ("head", LogisticRegression())], X, y)
     expected = getattr(theirs, method)(X)
     theirs[0].seen_.clear()
     found = getattr(ours, method)(X)
@@ -100,7 +90,7 @@ def test_outputs_are_those_of_scikit_learn_for_every_kind_of_rows(rows, kind, me
 @pytest.mark.parametrize("kind", ["csc", "coo"])
 def test_rows_that_cannot_be_cut_go_in_one_piece(rows, kind):
     X, y = sparse.csr_array(rows[0]).asformat(kind), rows[1]
-    theirs, ours = both([("spy", Spy()), ("head", LogisticRegression())], X, y)
+    theirs, ours = both_pipelines([("spy", Spy()), ("head", LogisticRegression())], X, y)
     theirs[0].seen_.clear()
     np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))
     assert theirs[0].seen_ == [N_ROWS, N_ROWS]
@@ -109,7 +99,7 @@ def test_rows_that_cannot_be_cut_go_in_one_piece(rows, kind):
 @pytest.mark.parametrize("output", ["default", "pandas", "polars"])
 def test_transformed_frames_are_joined_with_their_index(rows, output):
     X = frames(rows[0])["frame"]
-    theirs, ours = both([("one", StandardScaler()), ("two", StandardScaler())], X, None)
+    theirs, ours = both_pipelines([("one", StandardScaler()), ("two", StandardScaler())], X, None)
     theirs.set_output(transform=output)
     expected, found = theirs.transform(X), ours.transform(X)
     assert type(found) is type(expected)
@@ -123,20 +113,20 @@ def test_transformed_frames_are_joined_with_their_index(rows, output):
 def test_sparse_outputs_texts_of_any_length_and_many_outputs_are_joined(rows):
     X, y = rows
     to_sparse = FunctionTransformer(sparse.csr_array, accept_sparse=True)
-    theirs, ours = both([("scaler", StandardScaler()), ("sparse", to_sparse)], X, y)
+    theirs, ours = both_pipelines([("scaler", StandardScaler()), ("sparse", to_sparse)], X, y)
     assert abs(ours.transform(X) - theirs.transform(X)).max() == 0
     naming = FunctionTransformer(lambda X: np.array(["x" * int(1 + abs(3 * row[0])) for row in X]))
-    theirs, ours = both([("names", naming)], X, y)
+    theirs, ours = both_pipelines([("names", naming)], X, y)
     assert ours.transform(X).tolist() == theirs.transform(X).tolist()
     two = np.column_stack([X[:, 0] > 0, y == "wear"])
-    theirs, ours = both([("s", StandardScaler()), ("f", RandomForestClassifier(5, random_state=0))], X, two)
+    theirs, ours = both_pipelines([("s", StandardScaler()), ("f", RandomForestClassifier(5, random_state=0))], X, two)
     for expected, found in zip(theirs.predict_proba(X), ours.predict_proba(X), strict=True):
         np.testing.assert_array_equal(found, expected)
 
 
 def test_scores_of_samples_and_outliers(rows):
     X, y = rows
-    theirs, ours = both(
+    theirs, ours = both_pipelines(
         [("scaler", StandardScaler()), ("forest", IsolationForest(n_estimators=20, random_state=0))], X, y
     )
     for method in ("score_samples", "decision_function", "predict"):
@@ -145,7 +135,7 @@ def test_scores_of_samples_and_outliers(rows):
 
 def test_a_keyword_for_all_rows_keeps_them_together_and_one_a_row_is_cut_along(rows):
     X, _ = rows
-    theirs, ours = both([("scaler", StandardScaler()), ("gp", GaussianProcessRegressor())], X, X[:, 0])
+    theirs, ours = both_pipelines([("scaler", StandardScaler()), ("gp", GaussianProcessRegressor())], X, X[:, 0])
     for keyword in ("return_std", "return_cov"):
         for expected, found in zip(
             theirs.predict(X, **{keyword: True}), ours.predict(X, **{keyword: True}), strict=True
@@ -163,7 +153,7 @@ def test_a_keyword_for_all_rows_keeps_them_together_and_one_a_row_is_cut_along(r
             return X[:, 0] + shift
 
     shift = np.arange(N_ROWS)
-    theirs, ours = both([("spy", Spy()), ("s", Shifted())], X, X[:, 0])
+    theirs, ours = both_pipelines([("spy", Spy()), ("s", Shifted())], X, X[:, 0])
     theirs[0].seen_.clear()
     np.testing.assert_array_equal(ours.predict(X, shift=shift), X[:, 0] + shift)
     assert theirs[0].seen_ == [64, 64, 64, 58]
@@ -185,11 +175,11 @@ def test_routed_metadata_is_cut_along_with_the_rows():
 
 def test_outputs_that_are_not_one_a_row_come_from_one_piece_or_are_an_error(rows):
     X, y = rows
-    theirs, ours = both([("every second", FunctionTransformer(lambda X: X[::2]))], X, y)
+    theirs, ours = both_pipelines([("every second", FunctionTransformer(lambda X: X[::2]))], X, y)
     np.testing.assert_array_equal(ours.transform(X), theirs.transform(X))
-    theirs, ours = both([("sum", FunctionTransformer(lambda X: {"rows": len(X)}))], X, y)
+    theirs, ours = both_pipelines([("sum", FunctionTransformer(lambda X: {"rows": len(X)}))], X, y)
     assert ours.transform(X) == theirs.transform(X) == {"rows": N_ROWS}
-    _, ours = both([("early", FunctionTransformer(lambda X: X[X[:, 0] < 100]))], X, y)
+    _, ours = both_pipelines([("early", FunctionTransformer(lambda X: X[X[:, 0] < 100]))], X, y)
     late = X.copy()
     late[200:] += 1000
     with pytest.raises(ValueError, match="returned 200 outputs for 250 rows"):
@@ -198,7 +188,7 @@ def test_outputs_that_are_not_one_a_row_come_from_one_piece_or_are_an_error(rows
 
 def test_no_row_is_the_error_that_scikit_learn_gives(rows):
     X, y = rows
-    theirs, ours = both([("scaler", StandardScaler()), ("head", LogisticRegression())], X, y)
+    theirs, ours = both_pipelines([("scaler", StandardScaler()), ("head", LogisticRegression())], X, y)
     for empty in (X[:0], pd.DataFrame(X[:0])):
         with pytest.raises(ValueError, match="0 sample") as expected:
             theirs.predict(empty)
@@ -239,7 +229,7 @@ def warned(call, category):
 def test_rows_out_of_range_are_counted_over_all_chunks_in_one_warning_at_the_caller():
     X, y = moons(300)
     model = TransferClassifier(small_backbone(max_epochs=1), strategy=LinearProbing())
-    theirs, ours = both([("scaler", StandardScaler()), ("net", model)], X, y)
+    theirs, ours = both_pipelines([("scaler", StandardScaler()), ("net", model)], X, y)
     far = X[:N_ROWS].copy()
     far[[3, 70, 71, 249]] *= 1e3
     for method in ("predict_proba", "predict"):
@@ -275,62 +265,3 @@ def test_a_failing_chunk_leaves_no_open_count():
     with pytest.raises(ValueError, match="NaN"):
         ours.predict(broken)
     assert len(warned(lambda: ours[-1].predict(1e3 * X[:5]), OutOfRangeWarning)) == 1
-
-
-def test_few_rows_cost_a_few_microseconds_more(rows):
-    class Constant(RegressorMixin, BaseEstimator):
-        def fit(self, X, y=None):
-            self.fitted_ = True
-            return self
-
-        def predict(self, X):
-            return X
-
-    pipes = both([("one", Constant())], rows[0], None)
-    seconds = np.array([[best_of(pipe.predict, rows[0][:1]) for pipe in pipes] for _ in range(5)])
-    assert np.median(seconds[:, 1] - seconds[:, 0]) < 10e-6
-
-
-def best_of(call, *args):
-    times = []
-    for _ in range(300):
-        began = time.perf_counter()
-        call(*args)
-        times.append(time.perf_counter() - began)
-    return min(times)
-
-
-def test_memory_does_not_grow_with_the_rows(monkeypatch):
-    monkeypatch.setattr(Pipeline, "chunk_rows", 1024)
-    X = pd.DataFrame(np.random.default_rng(0).normal(size=(40_000, 20)))
-    theirs, ours = both([("scaler", StandardScaler()), ("head", Ridge())], X, X[0])
-    peaks = []
-    for pipe in (theirs, ours):
-        tracemalloc.start()
-        pipe.predict(X)
-        peaks.append(tracemalloc.get_traced_memory()[1] / X.to_numpy().nbytes)
-        tracemalloc.stop()
-    assert peaks[0] > 1.0
-    assert peaks[1] < 0.15  # outputs are 0.05
-
-
-@pytest.mark.slow
-def test_a_million_rows_need_a_quarter_of_their_memory_at_most():
-    """Of the whole process, torch's and BLAS's buffers included."""
-    code = """if True:
-        import resource, warnings, numpy as np, pandas as pd
-        from sktransfer import BaselineScaler, FromScratch, LinearProbing, TransferClassifier, make_pipeline
-        warnings.simplefilter("ignore")
-        rng = np.random.default_rng(0)
-        X = pd.DataFrame(rng.normal(size=(1_000_000, 50)), columns=[f"c{i}" for i in range(50)])
-        y = np.resize([0, 1, 2], 300)
-        source = TransferClassifier(FromScratch(arguments={"hidden_layer_sizes": [32]}), max_epochs=1).fit(X[:300], y)
-        pipe = make_pipeline(BaselineScaler(), TransferClassifier(source.backbone_, strategy=LinearProbing()))
-        pipe.fit(X[:300], y).predict_proba(X[:20_000])
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        pipe.predict_proba(X)
-        print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / (8 * X.size))
-    """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=200)
-    assert done.returncode == 0, done.stderr
-    assert float(done.stdout) < 0.25
