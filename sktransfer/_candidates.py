@@ -25,9 +25,9 @@ from sktransfer import _features
 from sktransfer._folds import Fold, last_step
 from sktransfer._lanes import Lanes, hash_of
 from sktransfer._range import confidence_weights
-from sktransfer._threads import blas_threads, torch_threads
-from sktransfer._together import Lane, make_stacks, stack_key, train_stack
+from sktransfer._together import Lane, make_stacks, stack_key
 from sktransfer._training import fitted_inputs, warn_if_worse
+from sktransfer._workers import count_workers, train_stacks
 
 Key = tuple[int, int]
 
@@ -93,8 +93,9 @@ class Bench:
             groups.setdefault(tuple((k, hash_of(before[k])) for k in sorted(before)), []).append(number)
         return list(groups.values())
 
-    def train(self, on_progress: Callable[[float], None]) -> None:
+    def train(self, on_progress: Callable[[float], None], n_jobs: int | None = None) -> None:
         """Train what trains together, and solve what is solved; told of the share of one fit that was done."""
+        n_workers = count_workers(n_jobs)
         waiting: dict[Key, Lane] = {}
         n_bytes = 0
         with Lanes() as lanes:
@@ -110,27 +111,26 @@ class Bench:
                 waiting[key] = lane
                 n_bytes += lane.nbytes
                 if n_bytes > _features.BUDGET:
-                    self._train_together(waiting, lanes, on_progress)
+                    self._train_together(waiting, lanes, on_progress, n_workers)
                     waiting, n_bytes = {}, 0
-            self._train_together(waiting, lanes, on_progress)
+            self._train_together(waiting, lanes, on_progress, n_workers)
 
-    def _train_together(self, lanes: dict[Key, Lane], maker: Lanes, on_progress: Callable[[float], None]) -> None:
+    def _train_together(
+        self, lanes: dict[Key, Lane], maker: Lanes, on_progress: Callable[[float], None], n_workers: int
+    ) -> None:
         where = {id(lane): key for key, lane in lanes.items()}
         by_key: dict[Any, list[Lane]] = {}
         for lane in lanes.values():
             if (together := stack_key(lane)) is not None:
                 by_key.setdefault(together, []).append(lane)
-        for group in by_key.values():
-            for stack in make_stacks(group):
-                n_jobs = stack[0][0].estimator.n_jobs
-                try:
-                    with torch_threads(n_jobs), blas_threads(n_jobs):
-                        train_stack(stack, lambda n_lanes, share: on_progress(n_lanes * share))
-                except Exception:
-                    continue  # a strategy of the user's that raises, or no memory: fitted alone, each says for itself
-                for lane in (lane for stream in stack for lane in stream):
-                    self._keep(where[id(lane)], "stacked", lane)
-                maker.tidy()
+
+        def keep(stack: list[list[Lane]]) -> None:
+            for lane in (lane for stream in stack for lane in stream):
+                self._keep(where[id(lane)], "stacked", lane)
+            maker.tidy()
+
+        stacks = [stack for group in by_key.values() for stack in make_stacks(group, n_workers)]
+        train_stacks(stacks, n_workers, on_progress, keep)
 
     def how(self) -> list[str]:
         """Of each candidate, how its fits run; "alone" if any of them does."""

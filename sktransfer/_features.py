@@ -41,39 +41,45 @@ class FrozenFeatures:
 
     def after(self, module: Any, n_blocks: int, device: torch.device) -> torch.Tensor:
         """Outputs of the first `n_blocks` blocks of `module`, of shape (n_samples, ...), on its device."""
-        if n_blocks not in self._kept:
+        kept = self._kept.get(n_blocks)
+        if kept is None:  # two threads may both compute it, and get the same
             if n_blocks == 0:
-                self._kept[0] = as_tensor(self.X).to(device)
+                kept = as_tensor(self.X).to(device)
             else:
                 below = max(depth for depth in (0, *self._kept) if depth < n_blocks)
-                self._kept[n_blocks] = run_blocks(module, self.after(module, below, device), below, n_blocks)
-        return self._kept[n_blocks]
+                kept = run_blocks(module, self.after(module, below, device), below, n_blocks)
+            self._kept[n_blocks] = kept
+        return kept
 
     def below(self, n_blocks: int) -> FrozenFeatures:
         """What remains true once the blocks from `n_blocks` on have changed."""
         other = FrozenFeatures(self.X)
-        other._kept = {depth: kept for depth, kept in self._kept.items() if depth <= n_blocks}
+        other._kept = {depth: kept for depth, kept in self._kept.copy().items() if depth <= n_blocks}
         return other
 
     @property
     def nbytes(self) -> int:
         """Memory that the outputs of frozen blocks take now."""
-        return sum(kept.nbytes for depth, kept in self._kept.items() if depth)
+        return sum(kept.nbytes for depth, kept in self._kept.copy().items() if depth)
 
     def forget(self) -> None:
         """Keep no outputs of frozen blocks; they are computed again when they are asked for."""
-        self._kept = {depth: kept for depth, kept in self._kept.items() if not depth}
+        self._kept = {depth: kept for depth, kept in self._kept.copy().items() if not depth}
 
-    def fits(self, module: TransferModule, n_blocks: int) -> bool:
-        """Whether outputs at this depth stay within the budget."""
-        if n_blocks in self._kept or n_blocks == 0:
-            return True
+    def size(self, module: TransferModule, n_blocks: int) -> int:
+        """Bytes of the outputs at this depth, from those of two rows."""
+        if n_blocks in self._kept:
+            return self._kept[n_blocks].nbytes
         if n_blocks not in self._row_bytes:
             with torch.inference_mode():
                 x = as_tensor(np.ascontiguousarray(self.X[:2])).to(module.device)
                 one = module.eval().features(x, stop=n_blocks)
             self._row_bytes[n_blocks] = one.element_size() * one[0].numel()
-        return self._row_bytes[n_blocks] * len(self.X) <= BUDGET
+        return self._row_bytes[n_blocks] * len(self.X)
+
+    def fits(self, module: TransferModule, n_blocks: int) -> bool:
+        """Whether outputs at this depth stay within the budget."""
+        return n_blocks in self._kept or n_blocks == 0 or self.size(module, n_blocks) <= BUDGET
 
 
 def run_blocks(module: TransferModule, X: torch.Tensor, start: int, stop: int) -> torch.Tensor:

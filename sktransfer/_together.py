@@ -117,8 +117,11 @@ def rank(lane: Lane) -> tuple[Any, ...]:
     return tuple((p.lr, *(p.strategy.rate(d) for d in depths), p.strategy.shrinkage()) for p in plans)
 
 
-def make_stacks(lanes: Sequence[Lane]) -> list[list[list[Lane]]]:
-    """Stacks ``[stream][network]`` of lanes with one key, none larger than is good for the cache."""
+def make_stacks(lanes: Sequence[Lane], n_workers: int = 1) -> list[list[list[Lane]]]:
+    """Stacks ``[stream][network]`` of lanes with one key, none larger than is good for the cache.
+
+    On the CPU they are small enough for `n_workers` threads to be done at about the same time.
+    """
     streams: dict[Hashable, list[Lane]] = {}
     for lane in lanes:
         streams.setdefault(lane.stream, []).append(lane)
@@ -126,22 +129,24 @@ def make_stacks(lanes: Sequence[Lane]) -> list[list[list[Lane]]]:
     for stream in streams.values():
         stream.sort(key=rank)
         alike.setdefault(tuple(rank(lane) for lane in stream), []).append(stream)
-    return [stack for group in alike.values() for stack in _cut(group)]
+    return [stack for group in alike.values() for stack in _cut(group, n_workers)]
 
 
-def _cut(group: list[list[Lane]]) -> list[list[list[Lane]]]:
+def _cut(group: list[list[Lane]], n_workers: int) -> list[list[list[Lane]]]:
     module = group[0][0].assembly.module
     first = min(depth for plan in group[0][0].plans for depth, _ in plan.phases(len(module.blocks)))
     trained = [*module.blocks[first:], module.head]
     lane_bytes = 4 * sum(p.numel() * p.element_size() for part in trained for p in part.parameters())
-    frozen = group[0][0].assembly.frozen.after(module, first, module.device)
-    n_streams = max(1, min(len(group), _features.BUDGET // max(1, frozen.nbytes)))
+    frozen_bytes = group[0][0].assembly.frozen.size(module, first)
+    n_streams = max(1, min(len(group), _features.BUDGET // max(1, frozen_bytes)))
     if module.device.type != "cpu":
         n_networks = len(group[0])
     else:
         n_lanes = max(1, _STACK_BYTES // lane_bytes)
         n_networks = min(len(group[0]), n_lanes)
-        n_streams = min(n_streams, max(1, n_lanes // n_networks))
+        # streams share nothing, networks of a stream the product of their first layer
+        n_streams = min(-(-n_streams // n_workers), max(1, n_lanes // n_networks))
+        n_networks = min(n_networks, -(-len(group[0]) * len(group) // n_workers))
     return [
         [stream[k : k + n_networks] for stream in group[s : s + n_streams]]
         for s in range(0, len(group), n_streams)

@@ -77,7 +77,7 @@ class _Together:
         X, y = indexable(X, y)
         self._fold(bench, cv, X, y, params)
         with _progress(bench, self.verbose) as on_progress:
-            bench.train(on_progress)
+            bench.train(on_progress, self.n_jobs)
             bench.start_alone(self.n_jobs, self.pre_dispatch)
             bench.on_alone = on_progress
             evaluation = self._evaluation(bench, candidates, cv)
@@ -184,7 +184,7 @@ class BatchedGridSearchCV(_Together, GridSearchCV):
     scoring : str, callable, list, tuple, dict or None, default=None
         One score or several; None: ``estimator.score``.
     n_jobs : int or None, default=None
-        Worker processes for the candidates that train alone.
+        Threads in which stacks train, and worker processes for the candidates that train alone; -1: all cores.
     refit : bool, str or callable, default=True
         Whether, and by which score or rule, the best candidate is fitted again to all rows.
     cv : int, splitter, iterable or None, default=None
@@ -254,7 +254,7 @@ class BatchedRandomizedSearchCV(_Together, RandomizedSearchCV):
     scoring : str, callable, list, tuple, dict or None, default=None
         One score or several; None: ``estimator.score``.
     n_jobs : int or None, default=None
-        Worker processes for the candidates that train alone.
+        Threads in which stacks train, and worker processes for the candidates that train alone; -1: all cores.
     refit : bool, str or callable, default=True
         Whether, and by which score or rule, the best candidate is fitted again to all rows.
     cv : int, splitter, iterable or None, default=None

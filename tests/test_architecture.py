@@ -32,7 +32,7 @@ MODULES = {path.stem: path for path in sorted(PACKAGE.glob("*.py")) if path.stem
 # Arrows point down. Modules on one floor do not know each other, except along SIDEWAYS.
 FLOORS = {
     6: {"classifier", "regressor", "search", "_candidates", "_folds", "_lanes", "_stand_in", "pipeline"},
-    5: {"_fitting", "_training", "_assembly", "_together", "_lockstep", "_pulls"},
+    5: {"_fitting", "_training", "_assembly", "_together", "_lockstep", "_pulls", "_workers"},
     4: {"_net", "_tasks", "_features", "_plan", "_stacked"},
     3: {
         "module", "extractor", "persistence", "from_scratch", "_persisted", "_predictor", "_range", "_columns",
@@ -56,6 +56,7 @@ SIDEWAYS = {
     ("_together", "_assembly"),
     ("_together", "_training"),
     ("_together", "_lockstep"),
+    ("_workers", "_together"),
     ("_lockstep", "_pulls"),
     ("search", "_candidates"),
     ("search", "_stand_in"),

@@ -226,9 +226,10 @@ def test_a_backbone_that_does_not_fit_in_memory_twice(monkeypatch, raised):
 
 
 @pytest.mark.usefixtures("listens")
+@pytest.mark.parametrize("n_jobs", [None, 2])
 @pytest.mark.parametrize("seconds", [0.3, 1.0])
-def test_ctrl_c_leaves_nothing_behind(seconds):
-    search = BatchedGridSearchCV(pipeline(), grid(lr=LR), cv=3).fit(X, Y)
+def test_ctrl_c_leaves_nothing_behind(seconds, n_jobs):
+    search = BatchedGridSearchCV(pipeline(), grid(lr=LR), cv=3, n_jobs=n_jobs).fit(X, Y)
     search.set_params(estimator__transferclassifier__max_epochs=1_000_000)
     threads, torch_state = torch.get_num_threads(), torch.random.get_rng_state()
     numpy_state = np.random.get_state()[1].copy()
