@@ -7,8 +7,9 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from datasets.vibration.drive import RATES
 from datasets.vibration.faults import FAULTS
-from datasets.vibration.machine import RATES, Machine
+from datasets.vibration.machine import Machine
 
 SEVERITIES = (0.15, 1.0)
 RPM_ERROR = 0.01  # largest error of the measured speed
