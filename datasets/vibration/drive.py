@@ -28,22 +28,23 @@ def log_uniform(rng, low, high):
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
-def drive(rng, need, low_rate, fixed):
+def drive(rng, need, low_rate, per_turn, fixed):
     """Return sampling rate, speed, gear, impeller and motor that fit each other."""
     rate = fixed.get("sampling_rate") or log_uniform(rng, *(LOW_RATES if low_rate else RATES))
     # Samples per turn between 60 and 2500 (5 and 60 at low rates), inside what machines run at.
     most, least = (60.0, 5.0) if low_rate else (2_500.0, 60.0)
-    slowest, fastest = max(RPM[0], 60.0 * rate / most), min(RPM[1], 60.0 * rate / least)
-    rpm = fixed.get("rpm") or log_uniform(rng, min(slowest, fastest), max(slowest, fastest))
+    slowest, fastest = max(RPM[0], 60.0 * rate / min(most, per_turn)), min(RPM[1], 60.0 * rate / least)
+    slowest = min(slowest, fastest)
+    rpm = fixed.get("rpm") or log_uniform(rng, slowest, fastest)
     motor = fixed.get("motor")
     if motor is None and (need == "motor" or rng.random() < 0.4):
         motor = _motor(rng, rate, rpm, () if "rpm" in fixed else (slowest, fastest))
+    if motor is not None and "rpm" not in fixed:
         rpm = motor.rpm(1.0)
-    per_turn = 60.0 * rate / rpm
     vanes = int(rng.integers(3, 10)) if need == "vanes" or rng.random() < 0.3 else 0
     teeth = 0
     if need == "teeth" or (not low_rate and rng.random() < 0.4):  # the mesh lies in the band
-        teeth = int(rng.integers(12, np.clip(0.4 * per_turn, 14, 100)))
+        teeth = int(rng.integers(12, np.clip(24.0 * rate / rpm, 14, 100)))
     return {"sampling_rate": rate, "rpm": rpm, "teeth": teeth, "vanes": vanes, "motor": motor}
 
 

@@ -77,7 +77,7 @@ class Machine:
     _spectra: dict = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def draw(cls, rng, fault=None, low_rate=False, **fixed):
+    def draw(cls, rng, fault=None, low_rate=False, per_turn=np.inf, **fixed):
         """Return a random machine.
 
         Parameters
@@ -87,6 +87,9 @@ class Machine:
             A fault that the machine must be able to have: it gets the gear, impeller or motor that this needs.
         low_rate : bool
             Sampled at 50 to 1000 Hz instead of 5 to 100 kHz.
+        per_turn : float
+            Largest number of samples a turn of the shaft, where the speed can be chosen: slow machines need long
+            windows.
         **fixed
             Attributes that are given instead of drawn.
         """
@@ -96,7 +99,7 @@ class Machine:
                 f"Machine.draw got {sorted(unknown)}; its attributes are {list(cls.__dataclass_fields__)}."
             )
         need = FAULTS[fault].part if fault else None
-        drawn = drive(rng, need, low_rate, fixed)
+        drawn = drive(rng, need, low_rate, per_turn, fixed)
         rate, n_channels = drawn["sampling_rate"], fixed.get("n_channels", int(rng.integers(1, 4)))
         gain = log_uniform(rng, 0.01, 3.0) * np.exp(rng.uniform(-1.0, 1.0, n_channels))
         drawn |= {
@@ -210,7 +213,10 @@ class Machine:
         if excitation.force is not None:
             heard = heard + unit_spectrum(fft.rfft(excitation.force))
         if excitation.instants is not None or excitation.force is not None:
-            resonant = unit(fft.irfft(heard * structure, n_total)[:, -run.n_samples :])
+            whole = unit(fft.irfft(heard * structure, n_total))
+            kept = whole[:, -run.n_samples :]
+            # A window between two impacts stays quiet: what rings on from before it is not raised to full power.
+            resonant = kept / np.maximum(np.sqrt(np.mean(kept**2, axis=1, keepdims=True)), 0.3)
         if excitation.motion is None:
             return resonant
         motion = unit(np.atleast_2d(excitation.motion))

@@ -73,6 +73,10 @@ def machine(fault):
         "teeth": TEETH,
         "vanes": VANES,
         "n_channels": 1,
+        "gain": np.ones(1),
+        "offset": np.zeros(1),
+        "full_scale": 1e3,
+        "bits": 24,
     }
     rng = np.random.default_rng(11)
     return Machine.draw(rng, fault, sampling_rate=20_000.0, wander=2e-4, **fixed)
@@ -147,7 +151,9 @@ def draw_sheet(family, folder):
     buffer = BytesIO()
     figure.savefig(buffer, dpi=100)
     plt.close(figure)
-    Image.open(buffer).convert("RGB").quantize(12).save(path, optimize=True)  # few colours keep the file small
+    Image.open(buffer).convert("RGB").quantize(24, Image.Quantize.MAXCOVERAGE).save(
+        path, optimize=True
+    )  # few colours keep the file small
     return path
 
 
