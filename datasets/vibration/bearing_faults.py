@@ -6,6 +6,8 @@ P. D. McFadden, J. D. Smith, "Model for the vibration produced by a single point
 bearing", Journal of Sound and Vibration 96(1), 1984, doi:10.1016/0022-460X(84)90595-9.
 J. Antoni, R. B. Randall, "A stochastic model for simulation and diagnostics of rolling element bearings with
 localized faults", Journal of Vibration and Acoustics 125(3), 2003, doi:10.1115/1.1569940.
+G. Kogan, J. Bortman, R. Klein, "A new model for spall-rolling-element interaction", Nonlinear Dynamics 87, 2017,
+doi:10.1007/s11071-016-3037-1 (the two events of a pass).
 """
 
 from dataclasses import dataclass

@@ -7,8 +7,9 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from datasets.vibration.drive import RATES
 from datasets.vibration.faults import FAULTS
-from datasets.vibration.machine import RATES, Machine
+from datasets.vibration.machine import Machine
 
 SEVERITIES = (0.15, 1.0)
 RPM_ERROR = 0.01  # largest error of the measured speed
@@ -65,7 +66,7 @@ class Samples:
 
 def samples(
     n, seed, length=4096, *, faults=None, start=0, n_channels=1, n_references=2, sampling_rate=None, low_rate=0.0,
-    **machine,
+    min_turns=2.0, **machine,
 ):  # fmt: skip
     """Return windows of random machines, each with healthy windows of the same machine.
 
@@ -92,6 +93,8 @@ def samples(
         Hz; drawn for each sample where None.
     low_rate : float
         Share of samples at 50 to 1000 Hz, among the faults that such a sensor can show.
+    min_turns : float
+        Least number of turns of the shaft in a window, where rate and speed leave the choice.
     **machine
         Attributes of every `Machine`.
 
@@ -105,7 +108,7 @@ def samples(
     if sampling_rate is not None:
         machine["sampling_rate"] = float(sampling_rate)
         low_rate = float(sampling_rate < RATES[0])
-    machine["n_channels"] = n_channels
+    machine |= {"n_channels": n_channels, "per_turn": length / min_turns}
     out = _empty(n, start, n_channels, n_references, length, names)
     for row in range(n):
         sequence = np.random.SeedSequence(seed, spawn_key=(start + row,))

@@ -57,7 +57,7 @@ def tones(machine, run, order, frequency, size, phase, kept=True):
     seen = np.abs(order * run.rpm / 60.0 + frequency) < 0.48 * machine.sampling_rate
     if not seen.any():
         raise ValueError(f"All lines of a fault lie above half the sampling rate of {machine.sampling_rate:g} Hz.")
-    return size[seen] @ run.line(order[seen], frequency[seen], phase[seen], kept=kept)
+    return np.einsum("l,ln->n", size[seen], run.line(order[seen], frequency[seen], phase[seen], kept=kept))
 
 
 def slow(rng, n, knots=8):

@@ -10,30 +10,14 @@ import numpy as np
 from scipy import fft
 
 from datasets.vibration.background import Lines, Noise
+from datasets.vibration.drive import RATES, Motor, drive, log_uniform
 from datasets.vibration.excitation import slow, unit
 from datasets.vibration.faults import FAULTS
 from datasets.vibration.geometry import Bearing
 from datasets.vibration.path import Path, impulse_spectrum
 from datasets.vibration.rotation import Run
 
-RATES = (5_000.0, 100_000.0)  # Hz
-LOW_RATES = (50.0, 1_000.0)  # Hz, phones and cheap accelerometers
-RPM = (100.0, 6_000.0)
 LEVELS = (-3.0, 15.0)  # dB, fault of severity 1 by noise
-
-
-@dataclass(frozen=True)
-class Motor:
-    """An induction motor: line frequency (Hz), number of poles, slip at rated load, number of rotor bars."""
-
-    line: float
-    poles: int
-    slip: float
-    bars: int
-
-    def rpm(self, load):
-        """Return the speed at a load, 1/min."""
-        return 120.0 * self.line / self.poles * (1.0 - self.slip * load)
 
 
 @dataclass(frozen=True)
@@ -93,7 +77,7 @@ class Machine:
     _spectra: dict = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def draw(cls, rng, fault=None, low_rate=False, **fixed):
+    def draw(cls, rng, fault=None, low_rate=False, per_turn=np.inf, **fixed):
         """Return a random machine.
 
         Parameters
@@ -103,6 +87,9 @@ class Machine:
             A fault that the machine must be able to have: it gets the gear, impeller or motor that this needs.
         low_rate : bool
             Sampled at 50 to 1000 Hz instead of 5 to 100 kHz.
+        per_turn : float
+            Largest number of samples a turn of the shaft, where the speed can be chosen: slow machines need long
+            windows.
         **fixed
             Attributes that are given instead of drawn.
         """
@@ -112,18 +99,18 @@ class Machine:
                 f"Machine.draw got {sorted(unknown)}; its attributes are {list(cls.__dataclass_fields__)}."
             )
         need = FAULTS[fault].part if fault else None
-        drawn = _drive(rng, need, low_rate, fixed)
+        drawn = drive(rng, need, low_rate, per_turn, fixed)
         rate, n_channels = drawn["sampling_rate"], fixed.get("n_channels", int(rng.integers(1, 4)))
-        gain = np.exp(rng.uniform(np.log(0.01), np.log(3.0))) * np.exp(rng.uniform(-1.0, 1.0, n_channels))
+        gain = log_uniform(rng, 0.01, 3.0) * np.exp(rng.uniform(-1.0, 1.0, n_channels))
         drawn |= {
             "n_channels": n_channels,
             "bearing": Bearing.draw(rng),
             "path": Path.draw(rng, rate, n_channels),
             "fault_level": float(rng.uniform(*LEVELS)),
-            "wander": float(np.exp(rng.uniform(np.log(1e-4), np.log(0.01)))),
+            "wander": log_uniform(rng, 1e-4, 0.01),
             "gain": gain,
             "offset": gain * rng.normal(0.0, 2.0, n_channels) * (rng.random() < 0.5),
-            "full_scale": _log_uniform(rng, 8.0, 200.0),
+            "full_scale": log_uniform(rng, 8.0, 200.0),
             "bits": int(rng.choice([8, 10, 12, 16, 24])),
         }
         # A step of the recorder is at most half the healthy noise: coarser ones show nothing of it.
@@ -226,7 +213,10 @@ class Machine:
         if excitation.force is not None:
             heard = heard + unit_spectrum(fft.rfft(excitation.force))
         if excitation.instants is not None or excitation.force is not None:
-            resonant = unit(fft.irfft(heard * structure, n_total)[:, -run.n_samples :])
+            whole = unit(fft.irfft(heard * structure, n_total))
+            kept = whole[:, -run.n_samples :]
+            # A window between two impacts stays quiet: what rings on from before it is not raised to full power.
+            resonant = kept / np.maximum(np.sqrt(np.mean(kept**2, axis=1, keepdims=True)), 0.3)
         if excitation.motion is None:
             return resonant
         motion = unit(np.atleast_2d(excitation.motion))
@@ -269,37 +259,3 @@ def _length(sampling_rate, seconds, n_samples):
     if (seconds is None) == (n_samples is None):
         raise ValueError("record needs either seconds or n_samples.")
     return int(n_samples if seconds is None else round(seconds * sampling_rate))
-
-
-def _log_uniform(rng, low, high):
-    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
-
-
-def _drive(rng, need, low_rate, fixed):
-    """Return sampling rate, speed, gear, impeller and motor that fit each other."""
-    rate = fixed.get("sampling_rate") or _log_uniform(rng, *(LOW_RATES if low_rate else RATES))
-    # Samples per turn between 60 and 2500 (5 and 60 at low rates), inside what machines run at.
-    most, least = (60.0, 5.0) if low_rate else (2_500.0, 60.0)
-    slowest, fastest = max(RPM[0], 60.0 * rate / most), min(RPM[1], 60.0 * rate / least)
-    rpm = fixed.get("rpm") or _log_uniform(rng, min(slowest, fastest), max(slowest, fastest))
-    motor = fixed.get("motor")
-    if motor is None and (need == "motor" or rng.random() < 0.4):
-        motor = _motor(rng, rate, rpm, () if "rpm" in fixed else (slowest, fastest))
-        rpm = motor.rpm(1.0)
-    per_turn = 60.0 * rate / rpm
-    vanes = int(rng.integers(3, 10)) if need == "vanes" or rng.random() < 0.3 else 0
-    teeth = 0
-    if need == "teeth" or (not low_rate and rng.random() < 0.4):  # the mesh lies in the band
-        teeth = int(rng.integers(12, np.clip(0.4 * per_turn, 14, 100)))
-    return {"sampling_rate": rate, "rpm": rpm, "teeth": teeth, "vanes": vanes, "motor": motor}
-
-
-def _motor(rng, rate, rpm, bounds):
-    """Return a motor on the mains where its speed may be chosen, else one whose inverter makes it turn at `rpm`."""
-    slip, bars = float(rng.uniform(0.01, 0.05)), int(rng.integers(18, 60))
-    pairs = [poles for poles in (2, 4, 6, 8) if poles < 0.45 * 60.0 * rate / rpm] or [2]
-    poles, mains = int(rng.choice(pairs)), float(rng.choice([50.0, 60.0]))
-    motor = Motor(mains, poles, slip, bars)
-    if rng.random() < 0.6 and bounds and bounds[0] <= motor.rpm(1.0) <= bounds[1] and 2.0 * mains < 0.45 * rate:
-        return motor
-    return Motor(rpm * poles / 120.0 / (1.0 - slip), poles, slip, bars)

@@ -2,8 +2,8 @@
 
     line frequency, speed, slip --> twice the line frequency, pole-pass sidebands, lines of the rotor's bars
 
-S. Nandi, H. A. Toliyat, X. Li, "Condition monitoring and fault diagnosis of electrical motors: a review", IEEE Transactions
-on Energy Conversion 20(4), 2005, doi:10.1109/TEC.2005.847955.
+S. Nandi, H. A. Toliyat, X. Li, "Condition monitoring and fault diagnosis of electrical motors: a review", IEEE
+Transactions on Energy Conversion 20(4), 2005, doi:10.1109/TEC.2005.847955.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ SPREAD = (0.3, 1.0)
 def pole_pass(motor, rpm):
     """Return the pole-pass frequency, Hz: number of poles times what the rotor lags behind the field.
 
-    Never below a hundredth of the line frequency's slip, so that a motor without load keeps a small lag.
+    The lag is at least 0.2 % of the line frequency: a motor that turns without load lags a little.
     """
     lag = max(motor.line - rpm * motor.poles / 120.0, 0.002 * motor.line)
     return 2.0 * lag
@@ -27,7 +27,9 @@ def broken_bar(rng, machine, run, severity):
     motor = machine.motor
     step = pole_pass(motor, run.rpm)
     twice = 2.0 * motor.line
-    carriers = np.array([[1.0, 0.0], [2.0, 0.0], [0.0, twice], [motor.bars, 0.0], [motor.bars, twice], [motor.bars, -twice]])
+    carriers = np.array(
+        [[1.0, 0.0], [2.0, 0.0], [0.0, twice], [motor.bars, 0.0], [motor.bars, twice], [motor.bars, -twice]]
+    )
     weights = np.array([1.0, 0.4, 0.5, 0.5, 0.4, 0.4]) * rng.uniform(0.3, 1.0, 6)
     sides = np.array([-2.0, -1.0, 1.0, 2.0])
     order = np.repeat(carriers[:, 0], 4)

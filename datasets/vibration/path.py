@@ -81,7 +81,7 @@ class Path:
         """Return the accelerance of each channel, complex ndarray of shape (n_channels, n_frequencies)."""
         ratio = frequency / self.frequency[:, None]
         modes = -(ratio**2) / (1.0 - ratio**2 + 2j * self.damping[:, None] * ratio)
-        return self.gains @ modes + self.direct * np.mean(np.abs(self.gains))
+        return np.einsum("ck,kf->cf", self.gains, modes) + self.direct * np.mean(np.abs(self.gains))
 
     def pulse(self, frequency):
         """Return the spectrum of one contact's pulse, ndarray of the shape of `frequency`."""

@@ -6,13 +6,15 @@ with the lines where theory puts them.
 
 import sys
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from scipy import signal
 
+from datasets.vibration.drive import Motor
 from datasets.vibration.geometry import Bearing
-from datasets.vibration.machine import Machine, Motor
+from datasets.vibration.machine import Machine
 from datasets.vibration.motor_faults import pole_pass
 
 HEALTHY, FAULTY, MARK = "#8a8a8a", "#1f5fa8", "#d9772b"
@@ -22,25 +24,38 @@ RPM = MOTOR.rpm(1.0)
 STEP, TWICE = pole_pass(MOTOR, RPM) * 60.0 / RPM, 100.0 * 60.0 / RPM  # in orders
 TEETH, VANES = 31, 6
 
+
+def multiples(name, order, n):
+    """Return marks at the first n multiples of a line."""
+    return {(f"{k}{name}" if k > 1 else name): k * order for k in range(1, n + 1)}
+
+
+def sidebands(name, order, step, label="fr"):
+    """Return marks at a line and one step beside it."""
+    return {f"{name}-{label}": order - step, name: order, f"{name}+{label}": order + step}
+
+
+SPOT, ROUGH = {"distributed": False}, {"distributed": True}
+ENVELOPE, RAW = "squared envelope spectrum", "spectrum"
 # Fault: turns shown, kind of spectrum, band of it (orders), marked lines, details of the record.
 ROWS = {
-    "inner": (4, "envelope", (0, 14), {"fr": 1, "BPFI-fr": BPFI - 1, "BPFI": BPFI, "BPFI+fr": BPFI + 1, "2BPFI": 2 * BPFI}, {"distributed": False}),
-    "outer": (4, "envelope", (0, 14), {"BPFO": BPFO, "2BPFO": 2 * BPFO, "3BPFO": 3 * BPFO}, {"distributed": False, "position": 0.02}),
-    "outer, distributed": (4, "envelope", (0, 14), {"BPFO": BPFO, "2BPFO": 2 * BPFO}, {"distributed": True, "position": 0.02}),
-    "ball": (8, "envelope", (0, 14), {"FTF": FTF, "BSF": BSF, "2BSF": 2 * BSF, "4BSF": 4 * BSF}, {"distributed": False}),
-    "cage": (10, "envelope", (0, 4), {f"{k}FTF" if k > 1 else "FTF": k * FTF for k in range(1, 6)}, {"distributed": False}),
-    "lubrication": (8, "envelope", (0, 14), {}, {}),
-    "gear_wear": (2, "raw", (20, 70), {"mesh": TEETH, "2 mesh": 2 * TEETH}, {"depth": 0.7, "index": 0.8}),
-    "gear_tooth": (5, "envelope", (0, 14), {f"{k}fr" if k > 1 else "fr": k for k in range(1, 9)}, {}),
-    "unbalance": (8, "raw", (0, 10), {"fr": 1}, {}),
-    "misalignment": (8, "raw", (0, 10), {"fr": 1, "2fr": 2, "3fr": 3}, {}),
-    "looseness": (8, "raw", (0, 10), {"fr": 1, "2fr": 2, "3fr": 3, "4fr": 4, "5fr": 5}, {}),
-    "rub": (8, "raw", (0, 10), {"fr/2": 0.5, "fr": 1, "3fr/2": 1.5, "2fr": 2, "3fr": 3}, {}),
-    "broken_bar": (20, "raw", (0.7, 1.3), {"fr-fp": 1 - STEP, "fr": 1, "fr+fp": 1 + STEP}, {}),
-    "eccentricity": (8, "raw", (0, 10), {"fr": 1, "2fl-fr": TWICE - 1, "2fl": TWICE, "2fl+fr": TWICE + 1, "4fl": 2 * TWICE}, {}),
-    "cavitation": (4, "envelope", (0, 14), {"fr": 1, "vanes": VANES, "2 vanes": 2 * VANES}, {}),
-    "vane": (4, "raw", (0, 14), {"fr": 1, "-fr": VANES - 1, "vanes": VANES, "+fr": VANES + 1, "2 vanes": 2 * VANES}, {}),
-}  # fmt: skip
+    "inner": (4, ENVELOPE, (0, 14), {"fr": 1, **sidebands("BPFI", BPFI, 1), "2BPFI": 2 * BPFI}, SPOT),
+    "outer": (4, ENVELOPE, (0, 14), multiples("BPFO", BPFO, 3), SPOT | {"position": 0.02}),
+    "outer, distributed": (4, ENVELOPE, (0, 14), multiples("BPFO", BPFO, 3), ROUGH | {"position": 0.02}),
+    "ball": (8, ENVELOPE, (0, 14), {"FTF": FTF, "BSF": BSF, "2BSF": 2 * BSF, "4BSF": 4 * BSF}, SPOT),
+    "cage": (10, ENVELOPE, (0, 4), multiples("FTF", FTF, 5), SPOT),
+    "lubrication": (8, ENVELOPE, (0, 14), {}, {}),
+    "gear_wear": (2, RAW, (20, 70), {"mesh": TEETH, "2 mesh": 2 * TEETH}, {"depth": 0.7, "index": 0.8}),
+    "gear_tooth": (5, ENVELOPE, (0, 14), multiples("fr", 1, 8), {}),
+    "unbalance": (8, RAW, (0, 10), {"fr": 1}, {}),
+    "misalignment": (8, RAW, (0, 10), multiples("fr", 1, 3), {}),
+    "looseness": (8, RAW, (0, 10), multiples("fr", 1, 5), {}),
+    "rub": (8, RAW, (0, 10), {"fr/2": 0.5, "fr": 1, "3fr/2": 1.5, "2fr": 2, "3fr": 3}, {"part": 2}),
+    "broken_bar": (20, RAW, (0.7, 1.3), sidebands("fr", 1, STEP, "fp"), {}),
+    "eccentricity": (8, RAW, (0, 10), {"fr": 1, **sidebands("2fl", TWICE, 1), "4fl": 2 * TWICE}, {}),
+    "cavitation": (4, ENVELOPE, (0, 14), {"fr": 1, "vanes": VANES, "2 vanes": 12}, {"rate": 0.3, "by_vane": 0.8}),
+    "vane": (4, RAW, (0, 14), {"fr": 1, **sidebands("vanes", VANES, 1), "2 vanes": 12}, {}),
+}
 SHEETS = {
     "bearing": ["inner", "outer", "outer, distributed", "ball", "cage", "lubrication"],
     "gear": ["gear_wear", "gear_tooth"],
@@ -52,21 +67,28 @@ SHEETS = {
 
 def machine(fault):
     """Return the machine of a picture: the same geometry for all, quiet enough to see the fault."""
-    fixed = {"bearing": Bearing(9, 0.2, 0.0, slip=0.002), "motor": MOTOR, "teeth": TEETH, "vanes": VANES, "n_channels": 1}
+    fixed = {
+        "bearing": Bearing(9, 0.2, 0.0, slip=0.002),
+        "motor": MOTOR,
+        "teeth": TEETH,
+        "vanes": VANES,
+        "n_channels": 1,
+        "gain": np.ones(1),
+        "offset": np.zeros(1),
+        "full_scale": 1e3,
+        "bits": 24,
+    }
     rng = np.random.default_rng(11)
-    return Machine.draw(
-        rng, fault, sampling_rate=20_000.0, wander=2e-4, full_scale=1e3, bits=24, gain=np.ones(1), offset=np.zeros(1), **fixed
-    )
+    return Machine.draw(rng, fault, sampling_rate=20_000.0, wander=2e-4, **fixed)
 
 
 def spectrum(record, rate, kind):
     """Return orders of the shaft and amplitudes of a record, or of its squared envelope, two ndarrays."""
-    if kind == "envelope":
+    if kind == ENVELOPE:
         # Five equal bands; the one whose envelope is the least Gaussian shows impacts best.
         edges = np.linspace(0.06, 0.94, 6)
         bands = [
-            signal.sosfiltfilt(signal.butter(4, pair, "bandpass", output="sos"), record)
-            for pair in zip(edges[:-1], edges[1:], strict=True)
+            signal.sosfiltfilt(signal.butter(4, pair, "bandpass", output="sos"), record) for pair in pairwise(edges)
         ]
         best = max(bands, key=lambda band: np.mean(band**4) / np.mean(band**2) ** 2)
         record = np.abs(signal.hilbert(best)) ** 2
@@ -104,7 +126,7 @@ def draw_row(axes, name):
         axes[1].axvline(order, color=MARK, lw=0.6, ls=":", ymax=0.82)
         height = (1.06, 1.15)[place % 2] if len(marks) > 3 else 1.08
         axes[1].text(order, height * top, label, color=MARK, fontsize=6, ha="center")
-    axes[1].set_title({"raw": "spectrum", "envelope": "squared envelope spectrum"}[kind], fontsize=7, loc="right", pad=2)
+    axes[1].set_title(kind, fontsize=7, loc="right", pad=2)
 
 
 def draw_sheet(family, folder):
@@ -127,9 +149,11 @@ def draw_sheet(family, folder):
     figure.tight_layout(pad=0.4, h_pad=0.5)
     path = Path(folder) / f"{family}.png"
     buffer = BytesIO()
-    figure.savefig(buffer, dpi=110)
+    figure.savefig(buffer, dpi=100)
     plt.close(figure)
-    Image.open(buffer).convert("RGB").quantize(12).save(path, optimize=True)  # twelve colours keep the file small
+    Image.open(buffer).convert("RGB").quantize(24, Image.Quantize.MAXCOVERAGE).save(
+        path, optimize=True
+    )  # few colours keep the file small
     return path
 
 

@@ -14,16 +14,21 @@ import numpy as np
 from datasets.vibration.excitation import Excitation, slow, tones
 
 
-def cavitation(rng, machine, run, severity):
-    """Return random impulses; their rate follows the vanes and, less, the shaft, and comes in bursts."""
+def cavitation(rng, machine, run, severity, *, rate=None, by_vane=None):
+    """Return random impulses; their number follows the vanes and, less, the shaft, and comes in bursts.
+
+    `rate` is the largest number of bubbles a sample, 0.03 to 0.5, `by_vane` how deeply the vanes modulate it.
+    """
     n_total = len(run.time)
-    n = rng.poisson(np.exp(rng.uniform(np.log(0.01), np.log(0.3))) * n_total) + 20
+    rate = np.exp(rng.uniform(np.log(0.03), np.log(0.5))) if rate is None else rate
+    n = rng.poisson(rate * n_total) + 20
     instants = rng.uniform(0.0, n_total, n)
     place = instants.astype(int)
-    by_vane, by_turn = rng.uniform(0.1, 0.9), rng.uniform(0.0, 0.4)
-    rate = 1.0 + by_vane * run.line(machine.vanes, phase=rng.random()) + by_turn * run.line(1.0, phase=rng.random())
-    rate = np.maximum(rate, 0.0) * np.exp(rng.uniform(0.0, 0.5) * slow(rng, n_total, knots=16))
-    areas = rng.exponential(1.0, n) * rng.choice([-1.0, 1.0], n) * (rng.random(n) * rate.max() < rate[place])
+    by_vane = rng.uniform(0.1, 0.9) if by_vane is None else by_vane
+    by_turn = rng.uniform(0.0, 0.4)
+    often = 1.0 + by_vane * run.line(machine.vanes, phase=rng.random()) + by_turn * run.line(1.0, phase=rng.random())
+    often = np.maximum(often, 0.0) * np.exp(rng.uniform(0.0, 0.5) * slow(rng, n_total, knots=16))
+    areas = rng.exponential(1.0, n) * rng.choice([-1.0, 1.0], n) * (rng.random(n) * often.max() < often[place])
     return Excitation(instants, areas, spread=(0.3, 1.0))
 
 

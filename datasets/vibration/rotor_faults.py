@@ -2,8 +2,8 @@
 
     shaft angle --> lines at multiples and simple fractions of the speed (+ impulses or scraping once a turn)
 
-K. Prabith, I. R. Praveen Krishna, "The numerical modeling of rotor-stator rubbing in rotating machinery: a comprehensive
-review", Nonlinear Dynamics, 2020, doi:10.1007/s11071-020-05832-y.
+K. Prabith, I. R. Praveen Krishna, "The numerical modeling of rotor-stator rubbing in rotating machinery: a
+comprehensive review", Nonlinear Dynamics, 2020, doi:10.1007/s11071-020-05832-y.
 A. Muszynska, "Rotordynamics", CRC Press, 2005, doi:10.1201/9781420027792.
 """
 
@@ -38,14 +38,14 @@ def looseness(rng, machine, run, severity):
     return Excitation(instants, areas, motion=motion, resonant_share=float(rng.uniform(0.0, 0.4)), spread=SPREAD)
 
 
-def rub(rng, machine, run, severity):
+def rub(rng, machine, run, severity, *, part=None):
     """Return a flattened orbit, fractions of the speed, and scraping over a part of each turn.
 
-    A light rub shows harmonics and half of the speed; a hard one a half or a third and their multiples.
+    A light rub shows multiples of half the speed, a hard one of a half or a third; `part` is 2 or 3.
     """
     whole = np.arange(1.0, 7.0)
     size = whole ** -rng.uniform(0.5, 1.5) * rng.uniform(0.5, 1.0, len(whole))
-    part = rng.choice([2.0, 3.0]) if severity > 0.5 else 2.0
+    part = part or (rng.choice([2.0, 3.0]) if severity > 0.5 else 2.0)
     fractions = np.arange(1.0, 3.0 * part) / part
     fractions = fractions[fractions % 1.0 > 0]
     sizes = rng.uniform(0.1, 0.3 + 0.6 * severity, len(fractions)) / fractions**0.5
