@@ -18,7 +18,7 @@ dropouts           runs of 1 to 12 samples read the value of a dead line        
 noise_burst        x + m e during one to three bursts                             m = 1 * 6^s
 quantisation       q * round(x / q)                                               q = 0.5 * 8^s
 delay              x[t - d]                                                       d = 2 .. 0.2 length
-clipping           not above (or not below) c                                     c = +-(1.5 - 1.7 s)
+clipping           not above (or not below) c                                     c = +-(1.2 - 2 s)
 cross_talk         x + k * other channel                                          |k| = 0.3 + 1.2 s
 swapped            other channel, and the other reads this one
 =================  =============================================================  ==========================
@@ -188,12 +188,12 @@ def _change(x, fault, rng, s, channel, onset):
         x[channel, tail] = size * np.round(own[tail] / size)
         return {"size": size}
     if fault == "delay":
-        size = int(round(2 + s * (0.2 * len(own) - 2))) if len(own) > 10 else 1
+        size = round(2 + s * (0.2 * len(own) - 2)) if len(own) > 10 else 1
         x[channel, tail] = own[np.maximum(np.arange(onset, len(own)) - size, 0)]
         return {"size": size}
     if fault == "clipping":
         side = rng.choice([-1.0, 1.0])
-        size = side * (1.5 - 1.7 * s)
+        size = side * (1.2 - 2.0 * s)
         x[channel, tail] = side * np.minimum(side * own[tail], side * size)
         return {"size": size, "side": side}
     if len(x) < 2:

@@ -18,9 +18,10 @@ import numpy as np
 from datasets.process.effects import effects
 from datasets.process.engine import Network
 from datasets.process.faults import PROCESS_FAULTS, ActingFaults, draw_process_fault, draw_sensor_fault
-from datasets.process.plant import log_uniform, random_plant
+from datasets.process.plant import random_plant
 from datasets.process.signals import Outside, outside
 from datasets.process.tags import rows_of_tags, to_raw
+from datasets.process.tuning import log_uniform
 from datasets.sensor_faults import SENSOR_FAULTS, inject
 
 BLOCK = 64
