@@ -167,7 +167,7 @@ def draw_sensor_fault(rng, plant, sigma, kind, severity, onset, n_rows, length):
         return None
     tags = np.flatnonzero(plant.tag_of < plant.n_nodes)
     tag = int(rng.choice(tags))
-    span = int(length * log_uniform(rng, 0.4, 3.0))
+    span = max(int(length * log_uniform(rng, 0.4, 3.0)), (n_rows - onset) // 2)
     a, b, hold, record = affine(kind, n_rows, onset, rng, severity, span=span)
     fault = Fault(kind, severity, onset, node=int(plant.tag_of[tag]), size=record["size"])
     fault.sensor = (a, b * sigma[tag], hold)
