@@ -1,6 +1,6 @@
 """Faults of sensors, injected into healthy signals in units of the channel's healthy scale.
 
-``t0`` is the onset, ``D`` the samples after it, ``m`` a size that grows with the severity ``s`` in (0, 1], ``e`` white
+``t0`` is the onset, ``D`` the span of a drift (the samples after the onset if not given), ``m`` a size that grows with the severity ``s`` in (0, 1], ``e`` white
 noise of unit variance; the sign of ``m`` is drawn. From the onset on:
 
 =================  =============================================================  ==========================
@@ -15,10 +15,10 @@ stuck              x[t0]
 stuck_noise        x[t0] + m e                                                    m = 0.03 * 10^s
 spikes             x + m on a share p of the samples, sign drawn for each         m = 3 * 5^s, p = 0.01 .. 0.06
 dropouts           runs of 1 to 12 samples read the value of a dead line          share 0.03 .. 0.4
-noise_burst        x + m e during one to three bursts                             m = 1 * 6^s
+noise_burst        x + m e during bursts, the first at t0                          m = 1 * 6^s
 quantisation       q * round(x / q)                                               q = 0.5 * 8^s
 delay              x[t - d]                                                       d = 2 .. 0.2 length
-clipping           not above (or not below) c                                     c = +-(1.5 - 1.7 s)
+clipping           not above (or not below) c                                     c = +-(1.2 - 2 s)
 cross_talk         x + k * other channel                                          |k| = 0.3 + 1.2 s
 swapped            other channel, and the other reads this one
 =================  =============================================================  ==========================
@@ -51,7 +51,7 @@ def affine(fault, length, onset, rng, severity, zero=0.0, span=None):
     zero : float, default=0.0
         Value about which a wrong gain turns, in healthy scales.
     span : int, optional
-        Samples in which a drift reaches its size; the rest of the record if not given.
+        Samples in which a drift reaches its size and bursts recur; the rest of the record if not given.
 
     Returns
     -------
@@ -61,10 +61,10 @@ def affine(fault, length, onset, rng, severity, zero=0.0, span=None):
     """
     a, b, hold = np.ones(length), np.zeros(length), np.zeros(length)
     after = length - onset
-    span = after if span is None else span
+    span = max(after if span is None else span, 1)
     sign = rng.choice([-1.0, 1.0])
     s, tail = severity, slice(onset, None)
-    since = np.arange(after) / max(span, 1)
+    since = np.arange(after) / span
     record = {}
     if fault == "bias":
         record["size"] = sign * 0.5 * 20**s
@@ -77,7 +77,7 @@ def affine(fault, length, onset, rng, severity, zero=0.0, span=None):
         b[tail] = record["size"] * since ** (1 if fault == "drift_linear" else 2)
     elif fault == "drift_walk":
         record["size"] = 1.5 * 6**s
-        b[tail] = record["size"] / np.sqrt(max(span, 1)) * np.cumsum(rng.standard_normal(after))
+        b[tail] = record["size"] / np.sqrt(span) * np.cumsum(rng.standard_normal(after))
     elif fault in ("stuck", "stuck_noise"):
         record["size"] = 0.03 * 10**s if fault == "stuck_noise" else 0.0
         a[tail], hold[tail] = 0.0, 1.0
@@ -91,7 +91,7 @@ def affine(fault, length, onset, rng, severity, zero=0.0, span=None):
         a[tail], b[tail] = np.where(lost, 0.0, 1.0), np.where(lost, record["size"], 0.0)
     elif fault == "noise_burst":
         record["size"] = 6.0**s
-        b[tail] = record["size"] * rng.standard_normal(after) * _bursts(rng, after)
+        b[tail] = record["size"] * rng.standard_normal(after) * _bursts(rng, after, span)
     else:
         raise ValueError(f"affine got fault {fault!r}; it knows {', '.join(AFFINE_FAULTS)}.")
     return a, b, hold, record
@@ -99,8 +99,7 @@ def affine(fault, length, onset, rng, severity, zero=0.0, span=None):
 
 def _spikes(rng, n, size, share):
     hit = rng.random(n) < share
-    if n:
-        hit[rng.integers(n)] = True  # at least one
+    hit[rng.integers(n)] = True  # at least one
     return np.where(hit, size * rng.choice([-1.0, 1.0], n) * rng.uniform(0.7, 1.3, n), 0.0)
 
 
@@ -108,18 +107,17 @@ def _runs(rng, n, share):
     """Flags in runs of 1 to 12 samples that cover about `share` of `n` samples, at least one run."""
     flags = np.zeros(n, dtype=bool)
     for _ in range(max(1, round(share * n / 6.5))):
-        if n:
-            at = int(rng.integers(n))
-            flags[at : at + int(rng.integers(1, 13))] = True
+        at = int(rng.integers(n))
+        flags[at : at + int(rng.integers(1, 13))] = True
     return flags
 
 
-def _bursts(rng, n):
+def _bursts(rng, n, span):
+    """Ones in bursts of 0.1 to 0.4 of `span`, one to three in each `span` samples, the first at once."""
     flags = np.zeros(n)
-    for _ in range(int(rng.integers(1, 4))):
-        if n:
-            at = int(rng.integers(n))
-            flags[at : at + max(8, int(n * rng.uniform(0.1, 0.5)))] = 1.0
+    for k in range(max(1, round(rng.uniform(1, 3) * n / span))):
+        at = int(rng.integers(n)) if k else 0
+        flags[at : at + max(8, int(span * rng.uniform(0.1, 0.4)))] = 1.0
     return flags
 
 
@@ -142,7 +140,7 @@ def inject(x, fault, rng, severity, channel=None, onset=None, zero=0.0, span=Non
     zero : float, default=0.0
         Value about which a wrong gain turns, in healthy scales.
     span : int, optional
-        Samples in which a drift reaches its size; the rest of the record if not given.
+        Samples in which a drift reaches its size and bursts recur; the rest of the record if not given.
 
     Returns
     -------
@@ -154,7 +152,8 @@ def inject(x, fault, rng, severity, channel=None, onset=None, zero=0.0, span=Non
     Raises
     ------
     ValueError
-        If the fault is not known, the severity lies outside (0, 1], or the fault needs a second channel.
+        If the fault is not known, the severity lies outside (0, 1], the onset outside the record, or the fault needs a
+        second channel.
 
     Examples
     --------
@@ -171,10 +170,12 @@ def inject(x, fault, rng, severity, channel=None, onset=None, zero=0.0, span=Non
     n_channels, length = x.shape
     channel = int(rng.integers(n_channels)) if channel is None else channel
     onset = int(rng.integers(int(0.8 * length))) if onset is None else onset
+    if not 0 <= onset < length:
+        raise ValueError(f"inject expected an onset in 0 .. {length - 1}, got {onset!r}.")
     record = {"fault": fault, "severity": severity, "channel": channel, "onset": onset}
     if fault in AFFINE_FAULTS:
         a, b, hold, drawn = affine(fault, length, onset, rng, severity, zero, span)
-        x[channel] = a * x[channel] + b + hold * x[channel, min(onset, length - 1)]
+        x[channel] = a * x[channel] + b + hold * x[channel, onset]
     else:
         drawn = _change(x, fault, rng, severity, channel, onset)
     return x, record | drawn
@@ -188,12 +189,12 @@ def _change(x, fault, rng, s, channel, onset):
         x[channel, tail] = size * np.round(own[tail] / size)
         return {"size": size}
     if fault == "delay":
-        size = int(round(2 + s * (0.2 * len(own) - 2))) if len(own) > 10 else 1
+        size = round(2 + s * (0.2 * len(own) - 2)) if len(own) > 10 else 1
         x[channel, tail] = own[np.maximum(np.arange(onset, len(own)) - size, 0)]
         return {"size": size}
     if fault == "clipping":
         side = rng.choice([-1.0, 1.0])
-        size = side * (1.5 - 1.7 * s)
+        size = side * (1.2 - 2.0 * s)
         x[channel, tail] = side * np.minimum(side * own[tail], side * size)
         return {"size": size, "side": side}
     if len(x) < 2:

@@ -18,9 +18,10 @@ import numpy as np
 from datasets.process.effects import effects
 from datasets.process.engine import Network
 from datasets.process.faults import PROCESS_FAULTS, ActingFaults, draw_process_fault, draw_sensor_fault
-from datasets.process.plant import log_uniform, random_plant
+from datasets.process.plant import random_plant
 from datasets.process.signals import Outside, outside
 from datasets.process.tags import rows_of_tags, to_raw
+from datasets.process.tuning import log_uniform
 from datasets.sensor_faults import SENSOR_FAULTS, inject
 
 BLOCK = 64
@@ -184,10 +185,10 @@ def _add(out, rng, plant, plan, reference, healthy, faulty, before, keep_healthy
     centre = reference.mean(axis=1)[:, None]
     channel = -1
     if family == "sensor" and fault is None:
-        tags = np.flatnonzero(plant.tag_of < plant.n_nodes)
-        z = (faulty - centre) / scale[:, None]
-        z, record = inject(z, kind, rng, severity, channel=int(rng.choice(tags)), onset=onset)
-        faulty, channel = z * scale[:, None] + centre, record["channel"]
+        tags = np.flatnonzero(plant.tag_of < plant.n_nodes)  # the instruments
+        z, record = inject(((faulty - centre) / scale[:, None])[tags], kind, rng, severity, onset=onset)
+        faulty, channel = faulty.copy(), int(tags[record["channel"]])
+        faulty[tags, onset:] = (z * scale[tags, None] + centre[tags])[:, onset:]
     window, twin = faulty[:, before:], healthy[:, before:]
     if fault is not None:
         at = fault.node if fault.loop < 0 else plant.n_nodes + fault.loop

@@ -5,10 +5,10 @@ scale of the healthy reference. A straight line ``a + b x`` (``x`` from -1/2 to 
 standard deviation of what is left. In this order:
 
 ===================  ==================================================================================
-none                 the root mean square of ``e`` is below 0.3 (spikes, dropouts: the largest is below 1)
+none                 the root mean square of ``e`` is below 0.3
 stuck                the faulty reading does not move, the healthy one does
 spikes, dropout, noise burst, quantised, delayed, clipped, cross-talk, drift
-                     the faulty sensor itself, by its kind
+                     the faulty sensor itself, by its kind, if the root mean square of ``e`` is above 0.1
 transient            ``e`` was large and ends near zero
 step up, step down   the level explains more than half of the power of ``e``, and the slope is small beside it
 ramp up, ramp down   so does the slope
@@ -34,6 +34,7 @@ _BY_SENSOR = {
     "swapped": "altered", "drift_walk": "drift",
 }  # fmt: skip
 SMALLEST = 0.3  # root mean square in healthy standard deviations
+SMALLEST_SHAPE = 0.1  # the same for a faulty sensor whose path looks unlike a healthy one
 _FEWEST = 6  # samples after the onset below which nothing is said
 
 
@@ -72,9 +73,8 @@ def effects(faulty, healthy, scale, onset, kind="", channel=-1):
     if len(seen):
         labels[seen] = _shapes(e[seen], f[seen], h[seen])
     if channel >= 0 and kind in _BY_SENSOR:
-        rare = kind in ("spikes", "dropouts") and np.abs(e[channel]).max() >= 1
-        if rare or sizes[channel] >= SMALLEST:
-            labels[channel] = _CODE[_BY_SENSOR[kind]]
+        seen_by_shape = kind != "drift_walk" and sizes[channel] >= SMALLEST_SHAPE
+        labels[channel] = _CODE[_BY_SENSOR[kind] if seen_by_shape or sizes[channel] >= SMALLEST else "none"]
     return labels, sizes
 
 
@@ -99,7 +99,7 @@ def _shapes(e, f, h):
     last, width = max(2, n // 6), max(2, n // 12)
     smooth = np.add.reduceat(e, np.arange(0, n - width + 1, width), axis=1) / width
     top = np.abs(smooth[:, :-1]).max(axis=1) if smooth.shape[1] > 1 else np.zeros(len(e))
-    gone = (np.abs(e[:, -last:].mean(axis=1)) < 0.25 * top) & (top > 1.5 * np.sqrt(left.clip(0)) / 1.5)
+    gone = (np.abs(e[:, -last:].mean(axis=1)) < 0.25 * top) & (top > np.sqrt(left))
     calm = e[:, -last:].std(axis=1) < 0.35 * top
     codes[gone & calm & (codes != _CODE["oscillation"])] = _CODE["transient"]
     still = (np.ptp(f, axis=1) < 1e-9) & (np.ptp(h, axis=1) > 1e-6)

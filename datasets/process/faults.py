@@ -8,7 +8,7 @@ fault              what changes at the onset
 =================  ==============================================================================================
 step               a hidden source shifts by k sigma / gain
 ramp               the same shift, reached in a straight line
-random_variation   coloured noise of k sigma / (2 gain) is added to a hidden source
+random_variation   coloured noise of 0.8 k sigma / gain is added to a hidden source
 stiction           a valve gets S = k times the spread of its controller's output, J = 0.1 S .. 1.1 S
 stuck_valve        a valve stays where it was, or k / 3 spreads beside it
 gain_drift         u - w p (u + level): the gain of a slow node drifts up or down (kinetics, catalyst)
@@ -16,11 +16,11 @@ fouling            the same, always a loss, p = 1 - exp(-t / T)
 pump_wear          the same on a flow, p quadratic, with growing noise (its head falls and pulsates)
 plugging           the same in one to four jumps, and the dead time grows
 leak               the downstream one of two flows in line loses k sigma: upstream - downstream = leak
-oscillation        the gain of a controller is raised to 0.9 .. 1.4 of what makes the loop oscillate for ever
+oscillation        the gain of a controller is raised to 0.85 .. 1.3 of what makes the loop oscillate for ever
 sluggish           the gain of a controller falls to 1 / (3 .. 20)
 =================  ==============================================================================================
 
-``w = k sigma / level``, at most 0.6.
+``w = 1.5 k sigma / level``, at most 0.6.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from datasets.process.engine import make_valve
-from datasets.process.plant import LONGEST_DELAY, log_uniform
+from datasets.process.plant import LONGEST_DELAY
 from datasets.process.signals import coloured
+from datasets.process.tuning import log_uniform
 from datasets.sensor_faults import AFFINE_FAULTS, affine
 
 PROCESS_FAULTS = (
@@ -107,7 +108,7 @@ def draw_process_fault(rng, plant, sigma, kind, severity, onset, n_rows, length)
     elif kind == "stuck_valve":
         fault.size = rng.choice([-1.0, 0.0, 1.0]) * k / 3 * spread
     elif kind == "oscillation":
-        fault.size = plant.margin[fault.loop] * (0.9 + 0.5 * severity)
+        fault.size = plant.margin[fault.loop] * (0.85 + 0.45 * severity)
     else:
         fault.size = 1 / log_uniform(rng, 3.0, 3.0 + 17.0 * severity)
     return fault
@@ -126,9 +127,9 @@ def _of_source(rng, plant, fault, node_sigma, k, n_rows, length):
     fault.node, fault.source, gain = edges[rng.integers(len(edges))]
     fault.size = k * node_sigma[fault.node] / abs(gain)
     if fault.kind == "random_variation":
-        fault.size /= 2
+        fault.size *= 0.8
         fault.profile = np.zeros(n_rows)
-        pole = np.exp(-1 / log_uniform(rng, 1.0, 60.0))
+        pole = np.exp(-1 / log_uniform(rng, 1.0, 25.0))
         fault.profile[fault.onset :] = fault.size * coloured(rng, n_rows - fault.onset, pole)
     else:
         over = 1 if fault.kind == "step" else length * log_uniform(rng, 0.3, 3.0)
@@ -139,8 +140,8 @@ def _of_source(rng, plant, fault, node_sigma, k, n_rows, length):
 def _of_gain(rng, plant, fault, node_sigma, k, n_rows, length):
     able = [j for j in node_sigma if plant.kind[j] in _LOSSES[fault.kind]] or list(node_sigma)
     fault.node = int(able[rng.integers(len(able))])
-    fault.size = min(k * node_sigma[fault.node] / plant.level[fault.node], 0.6)
-    over, since = length * log_uniform(rng, 0.3, 3.0), np.maximum(np.arange(n_rows) - fault.onset + 1, 0)
+    fault.size = min(1.5 * k * node_sigma[fault.node] / plant.level[fault.node], 0.6)
+    over, since = length * log_uniform(rng, 0.2, 2.0), np.maximum(np.arange(n_rows) - fault.onset + 1, 0)
     if fault.kind == "gain_drift":
         fault.profile = rng.choice([-1, 1]) * rises(n_rows, fault.onset, over)
     elif fault.kind == "fouling":
@@ -166,7 +167,7 @@ def draw_sensor_fault(rng, plant, sigma, kind, severity, onset, n_rows, length):
         return None
     tags = np.flatnonzero(plant.tag_of < plant.n_nodes)
     tag = int(rng.choice(tags))
-    span = int(length * log_uniform(rng, 0.4, 3.0))
+    span = max(int(length * log_uniform(rng, 0.4, 3.0)), (n_rows - onset) // 2)
     a, b, hold, record = affine(kind, n_rows, onset, rng, severity, span=span)
     fault = Fault(kind, severity, onset, node=int(plant.tag_of[tag]), size=record["size"])
     fault.sensor = (a, b * sigma[tag], hold)

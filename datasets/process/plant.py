@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from datasets.process.tuning import log_uniform, tune, unsettle
+
 #: Kind of node: (share, time constant in plant units (low, high), dead time as a share of it (low, high)).
 NODE_KINDS = {
     "flow": (0.32, (0.05, 0.3), (0.0, 0.5)),
@@ -46,7 +48,7 @@ class Plant:
     loop_model: np.ndarray = None  # (3, c) gain, time constant, effective dead time as the tuner saw them
     kc: np.ndarray = None  # (c,) controller gain
     ti: np.ndarray = None  # (c,) reset time, samples
-    margin: np.ndarray = None  # (c,) factor on kc at which the loop is about to oscillate for ever
+    margin: np.ndarray = None  # (c,) factor on kc from which on the loop oscillates for ever
     limits: np.ndarray = None  # (2, c) range of the controller output
     bend: np.ndarray = None  # (c,) curvature of the valve's characteristic
     sources: np.ndarray = None  # (4, s) pole, amplitude, period (0: none), share of level changes
@@ -70,11 +72,6 @@ class Plant:
     def n_sources(self):
         """Number of hidden sources."""
         return self.sources.shape[1]
-
-
-def log_uniform(rng, low, high, size=None):
-    """Numbers whose logarithm is uniform between those of `low` and `high`."""
-    return np.exp(rng.uniform(np.log(low), np.log(high), size))
 
 
 def random_plant(rng, n_tags):
@@ -176,7 +173,8 @@ def _random_loops(rng, plant, n_loops):
         if inner and plant.kind[nodes[k]] > 1 and rng.random() < 0.6:
             plant.loop_parent[inner[0]], plant.loop_actuator[k] = k, 0
             gain[k] = next(g for j, i, g in plant.edges if j == nodes[k] and i == nodes[inner[0]])
-    _tune(rng, plant, gain)
+    tune(rng, plant, gain)
+    unsettle(rng, plant)
     plant.limits = np.array([-rng.uniform(3, 10, c), rng.uniform(3, 10, c)])
     plant.bend = rng.uniform(-0.03, 0.03, c) * plant.loop_actuator
     n = plant.n_nodes
@@ -186,33 +184,6 @@ def _random_loops(rng, plant, n_loops):
     plant.edges = [(j, n + c + i[1] if isinstance(i, tuple) else i, g) for j, i, g in plant.edges]
     plant.edges += [(j, j, 0.0) for j in set(range(n)) - {edge[0] for edge in plant.edges}]
     plant.edges.sort()
-
-
-def _tune(rng, plant, gain):
-    """Tune each loop by SIMC rules (Skogestad 2003) with a random closed-loop time: tight, sluggish or oscillating.
-
-    ``Kc = tau / (K (tau_c + theta))``, ``Ti = min(tau, 4 (tau_c + theta))`` with the effective dead time ``theta``
-    = dead time + half the second lag + one sample. doi:10.1016/S0959-1524(02)00062-8. The gain margin of the
-    resulting loop with ``Ti = tau`` is ``(pi / 2) (tau_c / theta + 1)``.
-    """
-    c = plant.n_loops
-    tau, theta = np.zeros(c), np.zeros(c)
-    closed = np.zeros(c)
-    manner = rng.choice(3, c, p=[0.55, 0.27, 0.18])
-    ratio = np.choose(manner, [rng.uniform(0.8, 1.8, c), log_uniform(rng, 2.5, 10.0, c), rng.uniform(0.25, 0.6, c)])
-    order = np.argsort(1 - plant.loop_actuator, kind="stable")  # inner loops before those that move them
-    for k in order:
-        j = plant.loop_node[k]
-        tau[k] = max(plant.tau[0, j] + plant.tau[1, j] / 2, 0.5)
-        theta[k] = plant.delay[j] + plant.tau[1, j] / 2 + 1.0
-        inner = np.flatnonzero(plant.loop_parent == k)
-        if len(inner):
-            theta[k] += 1.0 + closed[inner[0]] + theta[inner[0]]
-        closed[k] = ratio[k] * theta[k]
-    plant.kc = tau / (gain * (closed + theta))
-    plant.ti = np.minimum(tau, 4 * (closed + theta))
-    plant.margin = np.pi / 2 * (ratio + 1)
-    plant.loop_model = np.array([gain, tau, theta])
 
 
 def _random_tags(rng, plant, n_shown):

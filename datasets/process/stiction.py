@@ -18,7 +18,7 @@ class Choudhury:
     difference: ``y = x - sign(v) (S - J) / 2``.
 
     NOTE[DIFF]: the point ``x_ss`` stays until the valve moves again. In the paper's flow chart each reversal of the
-    input sets it anew, by which a noisy input keeps the valve stuck for ever (as Kano et al. 2004 note).
+    input sets it anew, by which a noisy input keeps the valve stuck for ever.
 
     Parameters
     ----------
@@ -53,8 +53,8 @@ class He:
     """Model of He, Wang, Pottmann and Qin (2007), doi:10.1021/ie061219a.
 
     The force not yet used, ``f = r + x[t] - x[t-1]``, has to pass the static friction ``fS``; then the valve moves to
-    ``x - sign(f) fD`` and ``r = sign(f) fD`` is left over, else it stays and ``r = f``. With ``fD = 0`` one parameter
-    is left: the valve jumps to its input once the two differ by more than ``fS``.
+    ``x - sign(f) fD`` and ``r = sign(f) fD`` is left over, else it stays and ``r = f``. It moves in jumps of at least
+    ``J``. With ``fD = 0`` one parameter is left: the valve jumps to its input once the two differ by more than ``fS``.
 
     Parameters
     ----------
