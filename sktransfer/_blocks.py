@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from sktransfer import cnn, mlp  # noqa: F401  (registers the networks "cnn" and "mlp")
+from sktransfer import cnn, mlp, process_net, vibration_net  # noqa: F401  (they register their networks)
 from sktransfer._layers import Blocks, read_layers
 from sktransfer._state import Weights
 from sktransfer.card import Inputs

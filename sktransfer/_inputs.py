@@ -49,7 +49,7 @@ def input_key(backbone: Any) -> Hashable:
     """Equal for backbones that check and prepare `X` alike."""
     if isinstance(backbone, Backbone):
         inputs = backbone.inputs
-        return inputs.shape, inputs.sampling_rate, repr(getattr(inputs, "front_end", None))
+        return inputs.shape, inputs.sampling_rate, inputs.front_end
     return str(backbone) if isinstance(backbone, str | os.PathLike) else dimensions_taken(backbone)
 
 

@@ -104,6 +104,11 @@ class Backbone:
         self._lock = RLock()
         self.name = name
         self.inputs = inputs
+        self._front_end = None
+        if inputs.front_end is not None:
+            from sktransfer.front_end import front_end
+
+            self._front_end = front_end(inputs.front_end)
         self.source = source
         self.provenance = provenance
         self.n_features_out = self._measure(inputs)
@@ -171,7 +176,7 @@ class Backbone:
 
     def prepare(self, X: Any) -> np.ndarray:
         """`X` as the first block takes it: a plain array; what :class:`Windows` remember is not needed after it."""
-        return np.asarray(X)
+        return np.asarray(X) if self._front_end is None else self._front_end(X)
 
     @property
     def nbytes(self) -> int:

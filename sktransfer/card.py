@@ -31,6 +31,9 @@ class Inputs:
         length. None: the samples are rows of a table.
     sampling_rate : tuple of float or None, optional
         Lowest and highest sampling rate of windows that it takes, in Hz; None: any, and windows need not say theirs.
+    front_end : str or None, optional
+        Name of what turns windows into what the first block takes, such as ``"envelope"``
+        (:class:`~sktransfer.EnvelopeSpectra`); None: the first block takes windows as they are.
 
     Raises
     ------
@@ -46,6 +49,7 @@ class Inputs:
     maximum: np.ndarray | None = None
     shape: tuple[int | None, ...] | None = None
     sampling_rate: tuple[float, float] | None = None
+    front_end: str | None = None
 
     def __post_init__(self) -> None:
         if self.sampling_rate is not None:

@@ -47,6 +47,7 @@ FLOORS = {
         "_random", "_threads", "_state", "_rows", "_solver", "_device", "_callbacks", "_blocks",
         "_precision", "_layers", "_lean", "_head_modules", "_adamw", "_dropout", "_labels",
         "_reduced", "_curvature", "_calibration", "_ridge", "_tally", "window_array", "_window_checks",
+        "_spectra", "envelope", "front_end", "process_net", "vibration_net",
     },
 }  # fmt: skip
 SIDEWAYS = {
@@ -113,6 +114,14 @@ SIDEWAYS = {
     ("strategy", "_parameters"),
     ("_blocks", "_state"),
     ("_blocks", "card"),
+    ("_blocks", "cnn"),
+    ("_blocks", "process_net"),
+    ("_blocks", "vibration_net"),
+    ("process_net", "networks"),
+    ("vibration_net", "networks"),
+    ("envelope", "_spectra"),
+    ("envelope", "window_array"),
+    ("front_end", "envelope"),
     ("_blocks", "exceptions"),
     ("_blocks", "networks"),
 }
