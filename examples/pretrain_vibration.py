@@ -95,9 +95,10 @@ def losses(network, heads, batch, rng):
     faulty = fault != CLASSES.index("healthy")
     logits = heads.fault(features[:n])
     which = functional.cross_entropy(logits, fault, label_smoothing=0.05)
-    # the reference is healthy, whatever it is compared with: half of the pairs are turned round
+    # compared with a healthy window of the same machine; healthy windows are few, so they weigh more
     changed = heads.changed((features[:n] - features[n:]).abs())[:, 0]
-    detect = functional.binary_cross_entropy_with_logits(changed, faulty.float())
+    weight = torch.where(faulty, 0.5 / faulty.float().mean().clamp(0.05), 0.5 / (~faulty).float().mean().clamp(0.05))
+    detect = functional.binary_cross_entropy_with_logits(changed, faulty.float(), weight)
     severity = functional.mse_loss(heads.severity(features[:n])[:, 0], batch["severity"])
     where = 0.0
     if x.shape[1] > 1 and faulty.any():
@@ -105,7 +106,7 @@ def losses(network, heads, batch, rng):
         where = functional.cross_entropy(scores[faulty], batch["channel"][faulty])
     shown = {
         "fault": (logits.argmax(1) == fault).float().mean(),
-        "detect": ((changed > 0) == faulty).float().mean(),
+        "detect": (weight * ((changed > 0) == faulty)).mean(),
         "loss": which.detach(),
     }
     return which + 0.3 * detect + 0.5 * severity + 0.1 * where, shown
