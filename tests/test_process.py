@@ -6,8 +6,9 @@ from scipy.signal import lfilter
 
 from datasets.process import EFFECTS, FAULTS, PROCESS_FAULTS, samples
 from datasets.process.effects import effects
-from datasets.process.engine import Network
+from datasets.process.engine import Network, slow_down
 from datasets.process.faults import ActingFaults, Fault, rises
+from datasets.process.named import NAMED, two_tanks
 from datasets.process.plant import Plant, random_plant
 from datasets.process.stiction import Choudhury, He
 from datasets.process.tuning import gain_margin
@@ -29,7 +30,9 @@ def plant(tau=(10.0,), second=0.0, delay=0, edges=(), loops=(), pairs=()):
 
 def run(p, n_rows=400, source=None, set_point=0.0, faults=None, network=None):
     network = Network([p]) if network is None else network
-    sources = np.zeros((n_rows, network.s)) + (0.0 if source is None else np.reshape(source, (-1, 1)))
+    sources = np.zeros((n_rows, network.s))
+    if source is not None:
+        sources += np.reshape(source, (n_rows, -1))
     return network.run(sources, np.full((n_rows, network.c), set_point), *np.zeros((2, n_rows, network.n)), faults)
 
 
@@ -316,6 +319,38 @@ def test_a_plant_has_the_tags_that_were_asked_for(n_tags):
         assert len(p.tag_of) == len(set(p.tag_of)) == n_tags
         assert p.margin.min() >= 1.2
         assert set(range(p.n_nodes)) == {edge[0] for edge in p.edges}
+
+
+@pytest.mark.parametrize("build", NAMED)
+def test_named_plants_give_the_tags_they_promise_and_settle(build):
+    plants = [build(np.random.default_rng(seed)) for seed in range(20)]
+    assert {len(p.tag_of) for p in plants} <= {NAMED[build] - 1, NAMED[build]}
+    assert dies_out(plants)
+
+
+def dies_out(plants):
+    """Whether every plant has forgotten a small pulse after a long time."""
+    slow_down(plants)
+    network = Network(plants)
+    pulse = np.where(np.arange(3000) < 3, 1e-3, 0.0)[:, None]
+    quiet = np.zeros((3000, network.n))
+    y = np.abs(network.run(np.tile(pulse, network.s), np.tile(pulse, network.c), quiet, quiet)[0])
+    return np.all(y[-100:].max(axis=0) < 0.2 * y.max(axis=0) + 1e-9)
+
+
+def test_random_plants_are_stable():
+    assert dies_out([random_plant(np.random.default_rng(seed), 5 + seed % 46) for seed in range(150)])
+
+
+def test_tanks_hold_what_flows_in_and_do_not_flow_out():
+    p = two_tanks(np.random.default_rng(4))
+    p.kc = 0 * p.kc  # manual
+    first = p.n_nodes + p.n_loops
+    y, _ = run(p, n_rows=8000, source=np.array([1.0, 0.0, 0.0]) * np.ones((8000, 1)))
+    feed = next(g for j, i, g in p.edges if (j, i) == (0, first))
+    np.testing.assert_allclose(y[-1, [0, 2, 3, 5]], feed, rtol=1e-6)  # every flow is the feed
+    levels = {j: g for j, i, g in p.edges if i in (0, 3) and j in (1, 4)}
+    np.testing.assert_allclose(y[-1, [1, 4]], [feed * levels[1], feed * levels[4]], rtol=1e-6)
 
 
 def test_too_few_tags_is_an_error():

@@ -9,8 +9,8 @@ from datasets.process import EFFECTS, PROCESS_FAULTS, TAG_KINDS, samples
 from datasets.sensor_faults import SENSOR_FAULTS
 
 mpl.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402
-from PIL import Image  # noqa: E402
+from matplotlib import pyplot as plt
+from PIL import Image
 
 HERE = Path(__file__).resolve().parent
 HEALTHY, FAULTY = "0.55", "#c0392b"
