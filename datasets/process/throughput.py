@@ -20,5 +20,5 @@ def measure(n=128, repeats=5, n_tags=(20, 20), length=200):
 if __name__ == "__main__":
     rates = measure()
     print(
-        f"{np.median(rates):.0f} windows a second of processor time (median of {len(rates)}; 20 tags, length 200; {rates.min():.0f} at least)"
+        f"{np.median(rates):.0f} windows a second of processor time: median of {len(rates)}, {rates.min():.0f} at least"
     )
