@@ -204,6 +204,16 @@ def test_a_biased_sensor_in_a_loop_moves_the_process_and_not_its_own_reading():
     assert output[-1] == pytest.approx([0.0, -1.5], abs=1e-6)
 
 
+def test_a_stuck_sensor_in_a_loop_shows_one_value_while_the_controller_runs_away():
+    p = plant(tau=(5.0,), edges=[(0, 2, 1.0)], loops=[(0, 1.0, 0.05, 2.0)])
+    p.limits = np.array([[-5.0], [5.0]])
+    after = rises(600, 20, 1)
+    reading, output = twin_run(p, Fault("stuck", 0.5, 20, node=0, sensor=(1 - after, 0 * after, after)), source=1.0)
+    assert set(reading[20:, 1]) == {reading[20, 0]}
+    assert reading[20, 0] > 0.5
+    assert output[-1] == pytest.approx([-1.0, -5.0], abs=1e-2)
+
+
 def test_detuned_controller():
     p = plant(tau=(10.0,), delay=3, edges=[(0, 2, 1.0)], loops=[(0, 1.0, 1.0, 10.0)])
     p.limits = np.array([[-3.0], [3.0]])

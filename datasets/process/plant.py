@@ -217,5 +217,5 @@ def random_tags(rng, plant, n_shown):
     plant.raw = np.array([offset, scale])
     slow = ~is_loop & (plant.kind[node] == 4) & (rng.random(len(tags)) < 0.4)
     plant.hold = np.where(slow, rng.integers(2, 16, len(tags)), 1)
-    coarse = rng.random(len(tags)) < 0.2
+    coarse = ~is_loop & (rng.random(len(tags)) < 0.2)
     plant.resolution = np.where(coarse, log_uniform(rng, 0.01, 0.3, len(tags)), 0.0)
