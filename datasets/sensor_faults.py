@@ -1,7 +1,7 @@
 """Faults of sensors, injected into healthy signals in units of the channel's healthy scale.
 
-``t0`` is the onset, ``D`` the span of a drift (the samples after the onset if not given), ``m`` a size that grows with the severity ``s`` in (0, 1], ``e`` white
-noise of unit variance; the sign of ``m`` is drawn. From the onset on:
+``t0`` is the onset, ``D`` the span of a drift (the samples after the onset if not given), ``m`` a size that grows with
+the severity ``s`` in (0, 1], ``e`` white noise of unit variance; the sign of ``m`` is drawn. From the onset on:
 
 =================  =============================================================  ==========================
 fault              reading                                                        size

@@ -16,8 +16,9 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 
 from datasets.process.effects import effects
-from datasets.process.engine import Network
+from datasets.process.engine import Network, slow_down
 from datasets.process.faults import PROCESS_FAULTS, ActingFaults, draw_process_fault, draw_sensor_fault
+from datasets.process.named import NAMED
 from datasets.process.plant import random_plant
 from datasets.process.signals import Outside, outside
 from datasets.process.tags import rows_of_tags, to_raw
@@ -25,6 +26,7 @@ from datasets.process.tuning import log_uniform
 from datasets.sensor_faults import SENSOR_FAULTS, inject
 
 BLOCK = 64
+NAMED_SHARE = 0.12  # of the plants, where the asked number of tags allows them
 WARM_UP = 150  # rows before the reference
 FAMILIES = ("healthy", "process", "sensor")
 #: Every kind of fault, "healthy" first.
@@ -46,6 +48,7 @@ class Samples:
     effects: list = field(default_factory=list)  # (n_tags,) index into EFFECTS
     effect_sizes: list = field(default_factory=list)  # (n_tags,) root mean square in healthy standard deviations
     tag_kinds: list = field(default_factory=list)  # (n_tags,) index into TAG_KINDS
+    plant: list = field(default_factory=list)  # "network", or the name of a small plant
     index: list = field(default_factory=list)  # number of the sample
 
     def __len__(self):
@@ -112,7 +115,8 @@ def _block(indices, seed, length, n_tags, shares, keep_healthy):
     n_reference, before = int(log_uniform(rng, 200, 1000)), int(log_uniform(rng, 10, 500))
     n_first, n_second = WARM_UP + n_reference, before + length
     rngs = [_generator(seed, 1, i) for i in indices]
-    plants = [random_plant(r, int(r.integers(n_tags[0], n_tags[1] + 1))) for r in rngs]
+    plants = [_draw_plant(r, n_tags) for r in rngs]
+    slow_down(plants)
     signals = [outside(r, p, n_first + n_second) for r, p in zip(rngs, plants, strict=True)]
     network = Network(plants)
     first = network.run(*_side_by_side(signals, slice(0, n_first)))
@@ -129,8 +133,16 @@ def _block(indices, seed, length, n_tags, shares, keep_healthy):
     for k, plant in enumerate(plants):
         healthy, faulty = (rows_of_tags(plant, *paths[k + h], 0) for h in (0, len(plants)))
         _add(out, rngs[k], plant, plans[k], reference[k], healthy, faulty, before, keep_healthy)
+        out.plant.append(plant.name)
         out.index.append(indices[k])
     return out
+
+
+def _draw_plant(rng, n_tags):
+    fit = [build for build, most in NAMED.items() if n_tags[0] <= most - 1 and most <= n_tags[1]]
+    if fit and rng.random() < NAMED_SHARE:
+        return fit[rng.integers(len(fit))](rng)
+    return random_plant(rng, int(rng.integers(n_tags[0], n_tags[1] + 1)))
 
 
 def _side_by_side(signals, rows):

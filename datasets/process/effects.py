@@ -96,12 +96,11 @@ def _shapes(e, f, h):
     for k in np.flatnonzero(wavy & (spread_f > 1.4 * spread_h)):
         if periodic(f[k]):
             codes[k] = _CODE["oscillation"]
-    last, width = max(2, n // 6), max(2, n // 12)
-    smooth = np.add.reduceat(e, np.arange(0, n - width + 1, width), axis=1) / width
-    top = np.abs(smooth[:, :-1]).max(axis=1) if smooth.shape[1] > 1 else np.zeros(len(e))
-    gone = (np.abs(e[:, -last:].mean(axis=1)) < 0.25 * top) & (top > np.sqrt(left))
-    calm = e[:, -last:].std(axis=1) < 0.35 * top
-    codes[gone & calm & (codes != _CODE["oscillation"])] = _CODE["transient"]
+    width = max(2, n // 12)
+    smooth = np.abs(np.add.reduceat(e, np.arange(0, n - width + 1, width), axis=1) / width)
+    top, end = smooth.max(axis=1), smooth[:, -2:].max(axis=1)
+    gone = (end < 0.3 * top) & (top > np.sqrt(left)) & (e[:, -2 * width :].std(axis=1) < 0.35 * top)
+    codes[gone & (codes != _CODE["oscillation"])] = _CODE["transient"]
     still = (np.ptp(f, axis=1) < 1e-9) & (np.ptp(h, axis=1) > 1e-6)
     codes[still] = _CODE["stuck"]
     return codes

@@ -9,8 +9,8 @@ from datasets.process import EFFECTS, PROCESS_FAULTS, TAG_KINDS, samples
 from datasets.sensor_faults import SENSOR_FAULTS
 
 mpl.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402
-from PIL import Image  # noqa: E402
+from matplotlib import pyplot as plt
+from PIL import Image
 
 HERE = Path(__file__).resolve().parent
 HEALTHY, FAULTY = "0.55", "#c0392b"
@@ -21,8 +21,9 @@ def choose(batch, kind):
     best, chosen = np.inf, None
     for k in range(len(batch)):
         if batch.fault[k] == kind and 20 <= batch.onset[k] <= 90:
+            coarse = len(np.unique(batch.healthy[k][batch.channel[k]])) < 50
             own, other = (batch.effect_sizes[k][tag] for tag in (batch.channel[k], beside(batch, k)))
-            miss = abs(np.log(max(own, 0.01) / 2.5)) + (other < 0.5)
+            miss = abs(np.log(max(own, 0.01) / 2.5)) + (not 0.7 < other < 6) + coarse
             if miss < best:
                 best, chosen = miss, k
     return chosen

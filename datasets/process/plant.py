@@ -27,7 +27,6 @@ NODE_KINDS = {
     "composition": (0.14, (1.0, 6.0), (0.1, 0.8)),
 }
 LONGEST_DELAY = 60  # samples
-_NAMES = tuple(NODE_KINDS)
 
 
 @dataclass
@@ -54,6 +53,7 @@ class Plant:
     sources: np.ndarray = None  # (4, s) pole, amplitude, period (0: none), share of level changes
     restless: float = 0.0  # expected number of set-point moves in 1000 samples
     tag_of: np.ndarray = None  # (n_tags,) node, or n + loop
+    name: str = "network"
     raw: np.ndarray = None  # (2, n_tags) offset and scale to physical units
     hold: np.ndarray = None  # (n_tags,) samples between two updates, 1 for a continuous instrument
     resolution: np.ndarray = None  # (n_tags,) step of the converter in typical variations, 0: none
@@ -92,19 +92,20 @@ def random_plant(rng, n_tags):
     n_loops = int(np.clip(round(n_tags * rng.uniform(0.12, 0.36)), 1, n_tags - 2))
     n_shown = n_tags - n_loops
     n = n_shown + int(rng.integers(0, 1 + max(1, n_shown // 5)))  # the rest are hidden
-    plant = _random_nodes(rng, n)
-    plant.restless = 0.0 if rng.random() < 0.4 else log_uniform(rng, 0.5, 8.0)
-    _random_sources(rng, plant)
+    shares = np.array([row[0] for row in NODE_KINDS.values()])
+    kind = rng.choice(len(shares), n, p=shares / shares.sum())
+    kind[:2] = 0  # a pair of flows in every plant
+    plant = random_nodes(rng, kind)
+    random_sources(rng, plant, int(rng.integers(2, 3 + n // 4)))
     _connect(rng, plant)
     _random_loops(rng, plant, n_loops)
-    _random_tags(rng, plant, n_shown)
+    random_tags(rng, plant, n_shown)
     return plant
 
 
-def _random_nodes(rng, n):
-    shares = np.array([row[0] for row in NODE_KINDS.values()])
-    kind = rng.choice(len(_NAMES), n, p=shares / shares.sum())
-    kind[: min(2, n)] = 0  # a pair of flows in every plant
+def random_nodes(rng, kind):
+    """A plant of unconnected nodes of these kinds, shape (n,): dynamics, own disturbances and noise."""
+    n = len(kind)
     low, high, dead_low, dead_high = np.array([[*row[1], *row[2]] for row in NODE_KINDS.values()])[kind].T
     unit = log_uniform(rng, 0.7, 60.0)  # samples in one plant unit of time
     tau = log_uniform(rng, low, high) * unit
@@ -113,11 +114,13 @@ def _random_nodes(rng, n):
     pole = np.exp(-1.0 / (log_uniform(rng, 0.2, 5.0, n) * unit))
     own = np.where(rng.random(n) < 0.3, 0.0, log_uniform(rng, 0.02, 0.5, n))
     noise = log_uniform(rng, 0.01, 1.0) * log_uniform(rng, 0.2, 2.0, n)
-    return Plant(kind, np.array([tau, second]), delay, rng.uniform(5, 60, n), np.array([pole, own]), noise)
+    plant = Plant(kind, np.array([tau, second]), delay, rng.uniform(5, 60, n), np.array([pole, own]), noise)
+    plant.restless = 0.0 if rng.random() < 0.4 else log_uniform(rng, 0.5, 8.0)
+    return plant
 
 
-def _random_sources(rng, plant):
-    s = int(rng.integers(2, 3 + plant.n_nodes // 4))
+def random_sources(rng, plant, s):
+    """Give the plant `s` hidden sources: noise of different colour, some periodic, some with changes of level."""
     pole = np.exp(-1.0 / log_uniform(rng, 2.0, 300.0, s))
     amplitude = log_uniform(rng, 0.1, 1.0, s)
     period = np.where(rng.random(s) < 0.12, log_uniform(rng, 10.0, 400.0, s), 0.0)
@@ -131,11 +134,7 @@ def _connect(rng, plant):
     twins = {1} | set([j for j in flows[2:] if rng.random() < 0.3][: n // 5])
     for j in range(n):
         if j in twins:
-            up = max(i for i in flows if i < j)
-            plant.edges.append((j, up, 1.0))
-            plant.pairs.append((up, j))
-            plant.level[j] = plant.level[up]
-            plant.drift[1, j] = 0.0
+            in_line(plant, max(i for i in flows if i < j), j)
             continue
         n_parents = min(j, int(rng.choice([0, 1, 2], p=[0.15, 0.5, 0.35])))
         nearest = np.arange(max(0, j - 7), j)
@@ -151,6 +150,14 @@ def _connect(rng, plant):
     for s in set(range(plant.n_sources)) - used:  # every source does something
         j = int(rng.integers(n))
         plant.edges.append((0 if j in twins else j, ("source", s), rng.uniform(0.3, 1.0)))
+
+
+def in_line(plant, up, down):
+    """Make node `down` the same stream as node `up`, measured further down the pipe."""
+    plant.edges.append((down, up, 1.0))
+    plant.pairs.append((up, down))
+    plant.level[down] = plant.level[up]
+    plant.drift[1, down] = 0.0
 
 
 def _random_loops(rng, plant, n_loops):
@@ -173,20 +180,28 @@ def _random_loops(rng, plant, n_loops):
         if inner and plant.kind[nodes[k]] > 1 and rng.random() < 0.6:
             plant.loop_parent[inner[0]], plant.loop_actuator[k] = k, 0
             gain[k] = next(g for j, i, g in plant.edges if j == nodes[k] and i == nodes[inner[0]])
+    close_loops(rng, plant, gain)
+
+
+def close_loops(rng, plant, gain):
+    """Tune the loops, whose actuators act on their nodes with `gain`, draw their limits and number all signals.
+
+    Sources are ("source", s) and valves that act on other nodes ("valve", loop) in the edges until here.
+    """
+    n, c = plant.n_nodes, plant.n_loops
     tune(rng, plant, gain)
     unsettle(rng, plant)
     plant.limits = np.array([-rng.uniform(3, 10, c), rng.uniform(3, 10, c)])
     plant.bend = rng.uniform(-0.03, 0.03, c) * plant.loop_actuator
-    n = plant.n_nodes
-    for k in range(c):
-        if plant.loop_actuator[k]:
-            plant.edges.append((int(nodes[k]), n + k, gain[k]))
-    plant.edges = [(j, n + c + i[1] if isinstance(i, tuple) else i, g) for j, i, g in plant.edges]
+    plant.edges += [(int(plant.loop_node[k]), n + k, gain[k]) for k in np.flatnonzero(plant.loop_actuator)]
+    first = {"source": n + c, "valve": n}
+    plant.edges = [(j, first[i[0]] + i[1] if isinstance(i, tuple) else i, g) for j, i, g in plant.edges]
     plant.edges += [(j, j, 0.0) for j in set(range(n)) - {edge[0] for edge in plant.edges}]
     plant.edges.sort()
 
 
-def _random_tags(rng, plant, n_shown):
+def random_tags(rng, plant, n_shown):
+    """Choose the `n_shown` measured nodes, controlled ones first, their order, units, converters and analysers."""
     n, c = plant.n_nodes, plant.n_loops
     must = set(plant.loop_node[rng.random(c) < 0.9].tolist()) | {0, 1}
     others = [j for j in rng.permutation(n) if j not in must]
@@ -202,5 +217,5 @@ def _random_tags(rng, plant, n_shown):
     plant.raw = np.array([offset, scale])
     slow = ~is_loop & (plant.kind[node] == 4) & (rng.random(len(tags)) < 0.4)
     plant.hold = np.where(slow, rng.integers(2, 16, len(tags)), 1)
-    coarse = rng.random(len(tags)) < 0.2
+    coarse = ~is_loop & (rng.random(len(tags)) < 0.2)
     plant.resolution = np.where(coarse, log_uniform(rng, 0.01, 0.3, len(tags)), 0.0)

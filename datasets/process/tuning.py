@@ -16,12 +16,14 @@ def tune(rng, plant, gain):
     """Tune each loop by SIMC rules (Skogestad 2003) with a random closed-loop time, tight or sluggish.
 
     ``Kc = tau / (K (tau_c + theta))``, ``Ti = min(tau, 4 (tau_c + theta))`` with the effective dead time ``theta``
-    = dead time + half the second lag + one sample. doi:10.1016/S0959-1524(02)00062-8.
+    = dead time + half the second lag + one sample. doi:10.1016/S0959-1524(02)00062-8. ``tau_c`` is raised until ``Kc``
+    times the measurement noise is 0.05 .. 1, as an operator would who doesn't want the valve to wear out.
     """
     c = plant.n_loops
     tau, theta = np.zeros(c), np.zeros(c)
     closed = np.zeros(c)
     ratio = np.where(rng.random(c) < 0.67, rng.uniform(0.5, 1.8, c), log_uniform(rng, 2.5, 10.0, c))
+    kick = log_uniform(rng, 0.05, 1.0, c)
     order = np.argsort(1 - plant.loop_actuator, kind="stable")  # inner loops before those that move them
     for k in order:
         j = plant.loop_node[k]
@@ -30,7 +32,8 @@ def tune(rng, plant, gain):
         inner = np.flatnonzero(plant.loop_parent == k)
         if len(inner):
             theta[k] += 1.0 + closed[inner[0]] + theta[inner[0]]
-        closed[k] = ratio[k] * theta[k]
+        calm = tau[k] * plant.noise[j] / (abs(gain[k]) * kick[k]) - theta[k]
+        closed[k] = max(ratio[k] * theta[k], calm)
     plant.kc = tau / (gain * (closed + theta))
     plant.ti = np.minimum(tau, 4 * (closed + theta))
     plant.loop_model = np.array([gain, tau, theta])
@@ -46,10 +49,11 @@ def unsettle(rng, plant, share=0.18):
     wanted = rng.uniform(1.2, 1.8, plant.n_loops)
     for k in np.argsort(1 - plant.loop_actuator, kind="stable"):
         margin = gain_margin(plant, k)
-        if rings[k] or margin < wanted[k]:
-            plant.kc[k] *= margin / wanted[k]
-            margin = wanted[k]
-        plant.margin[k] = margin
+        factor = margin / wanted[k] if rings[k] or margin < wanted[k] else 1.0
+        loudest = 1.5 / (abs(plant.kc[k]) * plant.noise[plant.loop_node[k]])
+        factor = min(factor, max(loudest, 1.0))  # not by noise from limit to limit
+        plant.kc[k] *= factor
+        plant.margin[k] = margin / factor
 
 
 def gain_margin(plant, k):
