@@ -18,6 +18,7 @@ from scipy.sparse import issparse
 
 from sktransfer import _validation, _window_checks
 from sktransfer._columns import compare_shapes
+from sktransfer._lean import chunk_of, in_chunks
 from sktransfer._precision import number_format
 from sktransfer.backbone import Backbone
 from sktransfer.from_scratch import FromScratch
@@ -133,7 +134,14 @@ def prepared(who: str, X: np.ndarray, backbone: Backbone | None, names: list[str
     """
     if X.ndim == 2:
         return _validation.to_float32(who, X, names)
-    array = np.asarray(X) if backbone is None else backbone.prepare(X)
-    if array is not X and not np.isfinite(array).all():
+    if backbone is None:
+        return np.ascontiguousarray(X, dtype=number_format())
+    out: np.ndarray | None = None
+    for part in in_chunks(len(X), chunk_of(X)):
+        found = backbone.prepare(X[part])
+        if out is None:  # filled chunk by chunk: a front end may need many times what it returns
+            out = np.empty((len(X), *found.shape[1:]), dtype=number_format())
+        out[part] = found
+    if out is None or not np.isfinite(out).all():
         raise ValueError(f"{who}: the front end of the backbone returned values that are not finite for these windows.")
-    return np.ascontiguousarray(array, dtype=number_format())
+    return out

@@ -27,7 +27,7 @@ from sktransfer._layers import Layer
 
 CHUNK = 1024  # rows at once, so that their activations stay in the cache
 # Bytes of windows at once: the outputs of a first convolution are several times as large.
-CHUNK_BYTES = 2**20
+CHUNK_BYTES = 2**19
 FEW_ROWS = 64  # up to which rows are computed in float64
 
 

@@ -24,7 +24,8 @@ class Inputs:
     scaling : str or None
         How the rows were scaled before they reached the network, in words.
     minimum, maximum : ndarray of shape (n,) or None
-        Range of each (scaled) column in the source rows.
+        Range of each (scaled) column in the source rows, of each channel in the source windows, or of what a front
+        end makes of them.
     shape : tuple of int or None, optional
         Shape of one sample, without the first axis of X: ``(n_channels, window_length)`` of a window,
         ``(n_channels, height, width)`` of an image. None in it: any number, as in ``(3, None)`` for windows of any

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class TransferClassifier(ClassifierMixin, TransferEstimator):
-    """Classify rows with a pretrained backbone and a new head.
+    """Classify rows of a table, or windows of signals, with a pretrained backbone and a new head.
 
     Parameters
     ----------
@@ -73,9 +73,11 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
     n_iter_ : int
         Epochs trained, or iterations of the solver if the head alone was solved.
     n_features_in_ : int
-        Number of columns.
+        Number of columns, or of channels.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, if `X` was a frame.
+    sampling_rate_ : float or None
+        Samples a second of the windows, in Hz, if `X` was :class:`Windows` and told; only after a fit to windows.
     n_outputs_ : int
         Number of classes.
     device_ : str
@@ -84,6 +86,7 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
     See Also
     --------
     TransferRegressor : The same for remaining life and soft sensors.
+    Windows : What `X` may be where the sampling rate matters.
     FeatureExtractor : The frozen backbone as a transformer.
 
     Examples
@@ -136,8 +139,8 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows, scaled as the backbone's source rows were.
+        X : array-like of shape (n_samples, n_features) or (n_windows, n_channels, window_length)
+            Rows, or windows, as the backbone takes them, scaled as those of its source were.
         y : array-like of shape (n_samples,)
             Class of each row: text, numbers or booleans.
         sample_weight : array-like of shape (n_samples,), optional
@@ -159,7 +162,7 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features) or (n_windows, n_channels, window_length)
 
         Returns
         -------
@@ -172,7 +175,8 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         NotFittedError
             Before ``fit``.
         ValueError
-            If columns differ from those of ``fit``, a cell is missing or infinite, or there is no row.
+            If columns, channels or the sampling rate differ from those of ``fit``, a value is missing or infinite,
+            or there is no row.
         """
         outputs, trust = self._outputs(X)
         warn_of_range(type(self).__name__, count_far(trust), len(outputs))
@@ -202,7 +206,7 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features) or (n_windows, n_channels, window_length)
 
         Returns
         -------

@@ -32,7 +32,7 @@ from sktransfer.from_scratch import FromScratch, resolve_backbone
 
 
 class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Turn rows into the features of a frozen backbone.
+    """Turn rows of a table, or windows of signals, into the features of a frozen backbone.
 
     Parameters
     ----------
@@ -55,9 +55,11 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
     backbone_ : Backbone
         The backbone in use.
     n_features_in_ : int
-        Number of columns.
+        Number of columns, or of channels.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, if `X` was a frame.
+    sampling_rate_ : float or None
+        Samples a second of the windows, in Hz, if `X` was :class:`Windows` and told; only after a fit to windows.
 
     Notes
     -----
@@ -99,8 +101,8 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows, scaled as the backbone's source rows were.
+        X : array-like of shape (n_samples, n_features) or (n_windows, n_channels, window_length)
+            Rows, or windows, as the backbone takes them, scaled as those of its source were.
         y : ignored
 
         Returns
@@ -139,7 +141,7 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features) or (n_windows, n_channels, window_length)
 
         Returns
         -------

@@ -53,9 +53,11 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
     n_iter_ : int
         Epochs trained, or 1 if the head alone was solved.
     n_features_in_ : int
-        Number of columns.
+        Number of columns, or of channels.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, if `X` was a frame.
+    sampling_rate_ : float or None
+        Samples a second of the windows, in Hz, if `X` was :class:`Windows` and told; only after a fit to windows.
     n_outputs_ : int
         Number of values a row.
     device_ : str
@@ -106,8 +108,8 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows, scaled as the backbone's source rows were.
+        X : array-like of shape (n_samples, n_features) or (n_windows, n_channels, window_length)
+            Rows, or windows, as the backbone takes them, scaled as those of its source were.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Values in any unit.
         sample_weight : array-like of shape (n_samples,), optional
@@ -129,7 +131,7 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features) or (n_windows, n_channels, window_length)
 
         Returns
         -------
@@ -140,7 +142,8 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
         NotFittedError
             Before ``fit``.
         ValueError
-            If columns differ from those of ``fit``, a cell is missing or infinite, or there is no row.
+            If columns, channels or the sampling rate differ from those of ``fit``, a value is missing or infinite,
+            or there is no row.
         """
         outputs, trust = self._outputs(X)
         warn_of_range(type(self).__name__, count_far(trust), len(outputs))

@@ -18,6 +18,7 @@ import sklearn.pipeline
 from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import GridSearchCV, ParameterGrid, ParameterSampler, RandomizedSearchCV, check_cv
+from sklearn.utils import get_tags
 from sklearn.utils.validation import indexable
 
 from sktransfer._candidates import Bench
@@ -52,8 +53,8 @@ class _Together:
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
+        X : array-like of shape (n_samples, n_features) or (n_windows, n_channels, window_length)
+            Rows, or windows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Labels.
         **params : dict
@@ -127,7 +128,7 @@ class _Together:
         return evaluation.set_callbacks(*callbacks) if callbacks else evaluation
 
     def __sklearn_tags__(self):
-        tags, own = super().__sklearn_tags__(), self.estimator.__sklearn_tags__().input_tags  # type: ignore[misc]
+        tags, own = super().__sklearn_tags__(), get_tags(self.estimator).input_tags  # type: ignore[misc]
         tags.input_tags.two_d_array, tags.input_tags.three_d_array = own.two_d_array, own.three_d_array
         return tags
 

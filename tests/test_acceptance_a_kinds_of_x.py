@@ -43,6 +43,16 @@ def test_A13_rows_of_other_dimensions_say_what_to_do(estimator):
         estimator.fit(X[:, :, None].repeat(5, axis=2), y)
 
 
+def test_A13_windows_for_rows_and_rows_for_windows_are_told_of_the_window_transformers():
+    windows = X[:, :, None].repeat(16, axis=2)
+    with pytest.raises(ValueError, match=r"windows of shape \(80, 4, 16\).*rows of a table.*LaggedWindows"):
+        quick().fit(windows, y)
+    with pytest.raises(ValueError, match=r"shape \(80, 4\).*takes windows.*SlidingWindows"):
+        quick(backbone=FromScratch("cnn")).fit(X, y)
+    with pytest.raises(ValueError, match=r"shape \(80,\).*takes windows.*SlidingWindows"):
+        quick(backbone=FromScratch("cnn")).fit(X[:, 0], y)
+
+
 @pytest.mark.parametrize("estimator", [quick(), scaled()])
 def test_A14_rows_and_labels_of_different_number_are_an_error(estimator):
     with pytest.raises(ValueError, match=r"80.*79|79.*80"):

@@ -225,9 +225,7 @@ def test_frozen_blocks_run_once_for_all_candidates(backbone, monkeypatch):
     from sktransfer import _features
 
     calls, run = [], _features.run_blocks
-    monkeypatch.setattr(
-        _features, "run_blocks", lambda module, X, *at: calls.append(len(X)) or run(module, X, *at)
-    )
+    monkeypatch.setattr(_features, "run_blocks", lambda module, X, *at: calls.append(len(X)) or run(module, X, *at))
     grid = {"strategy": [LinearProbing(pull=pull) for pull in (0.1, 1.0, 10.0)]}
     BatchedGridSearchCV(TransferClassifier(backbone), grid, cv=3, refit=False).fit(X, y)
     assert sorted(calls) == [20] * 3 + [40] * 3
