@@ -37,13 +37,14 @@ FLOORS = {
     3: {"module", "extractor", "persistence", "from_scratch", "_persisted", "_predictor", "_range", "_columns"},
     2: {
         "backbone", "scaling", "fine_tuning", "probing", "probe_then_tune", "gradual", "layer_decay", "l2sp",
-        "weight_decay",
+        "weight_decay", "windows",
     },
     1: {
         "strategy", "head", "networks", "card", "mlp", "exceptions", "_validation", "_parameters", "_quality",
         "_random", "_threads", "_state", "_rows", "_solver", "_device", "_callbacks", "_blocks",
         "_precision", "_layers", "_lean", "_head_modules", "_adamw", "_dropout", "_labels",
         "_reduced", "_curvature", "_calibration", "_ridge", "_tally", "window_array",
+        "_recordings", "_resampling", "_cutting",
     },
 }  # fmt: skip
 SIDEWAYS = {
@@ -99,6 +100,8 @@ SIDEWAYS = {
     ("_blocks", "_state"),
     ("_blocks", "exceptions"),
     ("_blocks", "networks"),
+    ("_resampling", "_recordings"),
+    ("_cutting", "_resampling"),
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
 
