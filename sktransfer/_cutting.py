@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 
 from sktransfer._resampling import Stretch
+from sktransfer._tables import is_one
 
 _WHO = "SlidingWindows"
 
@@ -37,7 +38,7 @@ def last_samples(part: Stretch, length: int, step: int) -> np.ndarray:
 def cut_labels(part: Stretch, ends: np.ndarray, length: int, rule: str, normal_label: Any) -> np.ndarray:
     """One label a window."""
     labels = part.recording.labels
-    if np.ndim(labels) == 0:
+    if is_one(labels):
         _refuse_missing(part, int(pd.isna(labels)))
         return np.repeat(np.asarray([labels]), len(ends))
     labels = np.asarray(labels)
@@ -92,7 +93,7 @@ def _refuse_missing(part: Stretch, count: int) -> None:
 def cut_speed(part: Stretch, ends: np.ndarray, length: int) -> np.ndarray:
     """Mean speed of the shaft in each window, in rpm; NaN where unknown."""
     rpm = np.nan if part.recording.rpm is None else part.recording.rpm
-    if np.ndim(rpm) == 0:
+    if is_one(rpm):
         return np.full(len(ends), float(rpm))
     along = np.asarray(rpm, dtype=np.float64)[part.rows]
     return sliding_window_view(along, length)[ends - length + 1].mean(axis=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,8 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sktransfer._parameters import is_number
+from sktransfer._tables import array, as_pandas, column, is_one, numbers, per_sample, stamps
+
 _WHO = "SlidingWindows"
-_LARGEST_MEASUREMENT = 1e30
 _PER_SAMPLE = ("labels", "rpm")
 
 
@@ -67,20 +68,20 @@ def read_recordings(recordings: Any, columns: Columns, from_rate: Any, orders: A
     read = []
     for (name, machine, table), extra in zip(parts, _extras(parts, names, columns), strict=True):
         one = Recording(name, np.empty((0, 0)), machine)
+        for field, value in extra.items():
+            setattr(one, field, column(name, table, value) if _is_column(table, field, value) else value)
         if isinstance(table, pd.DataFrame):
             known = _channels(table, columns) if known is None else list(known)
-            one.values = _numbers(name, table, known)
+            one.values = numbers(name, table, known)
         else:
-            one.values = _array(name, table)
-        for field, value in extra.items():
-            setattr(one, field, _column(name, table, value) if _is_column(table, field, value) else value)
-        one.time = _stamps(name, table, one.time, len(one.values))
-        one.labels, one.rpm = (_per_sample(name, what, getattr(one, what), len(one.values)) for what in _PER_SAMPLE)
+            one.values = array(name, table)
+        one.time = stamps(name, table, one.time, len(one.values))
+        one.labels, one.rpm = (per_sample(name, what, getattr(one, what), len(one.values)) for what in _PER_SAMPLE)
         read.append(one)
     for one, rate, order in zip(
         read,
         per_recording("from_rate", from_rate, names),
-        per_recording("orders", orders, names, whole=np.ndim(orders) == 1 and not isinstance(orders, Mapping)),
+        per_recording("orders", orders, names, whole=_is_flat(orders)),
         strict=True,
     ):
         one.rate, one.orders = _check_rate(rate), order
@@ -90,7 +91,7 @@ def read_recordings(recordings: Any, columns: Columns, from_rate: Any, orders: A
 
 def per_recording(what: str, values: Any, names: list[Any], whole: bool = False) -> list[Any]:
     """One entry a recording, from one for all (`whole`: though it has a length), a mapping, or a sequence."""
-    if values is None or whole or (np.ndim(values) == 0 and not isinstance(values, Mapping)):
+    if values is None or whole or is_one(values):
         return [values] * len(names)
     if isinstance(values, Mapping):
         missing = [name for name in names if name not in values]
@@ -107,7 +108,7 @@ def per_recording(what: str, values: Any, names: list[Any], whole: bool = False)
 
 def _parts(recordings: Any, columns: Columns) -> list[tuple[Any, Any, Any]]:
     """(id, machine, table) of each recording; long frames are split."""
-    recordings = _as_pandas(recordings)
+    recordings = as_pandas(recordings)
     if isinstance(recordings, pd.DataFrame):
         parts = _split(0, recordings, columns)
     else:
@@ -117,7 +118,7 @@ def _parts(recordings: Any, columns: Columns) -> list[tuple[Any, Any, Any]]:
                 "Pass a single recording as [recording]."
             )
         items = recordings.items() if isinstance(recordings, Mapping) else enumerate(recordings)
-        parts = [part for name, table in items for part in _split(name, _as_pandas(table), columns)]
+        parts = [part for name, table in items for part in _split(name, as_pandas(table), columns)]
     if not parts:
         raise ValueError(f"{_WHO} got no recording.")
     names = [name for name, _, _ in parts]
@@ -128,18 +129,12 @@ def _parts(recordings: Any, columns: Columns) -> list[tuple[Any, Any, Any]]:
     return parts
 
 
-def _as_pandas(table: Any) -> Any:
-    if type(table).__module__.startswith("polars") and hasattr(table, "schema"):
-        return pd.DataFrame({name: table[name].to_numpy() for name in table.columns})
-    return table.to_frame() if isinstance(table, pd.Series) else table
-
-
 def _split(name: Any, table: Any, columns: Columns) -> list[tuple[Any, Any, Any]]:
     keys = [key for key in (columns.machine, columns.recording) if isinstance(key, str)]
     if not isinstance(table, pd.DataFrame) or not keys:
         return [(name, None, table)]
     for key in keys:
-        empty = int(_column(name, table, key, raw=True).isna().sum())
+        empty = int(column(name, table, key, raw=True).isna().sum())
         if empty:
             raise ValueError(f"{_WHO}: column {key!r} is empty in {empty} rows; each row belongs to a recording.")
     found = []
@@ -153,12 +148,12 @@ def _split(name: Any, table: Any, columns: Columns) -> list[tuple[Any, Any, Any]
 
 def _with_columns(recordings: Any, columns: Columns) -> tuple[Any, Columns]:
     """A long frame, with arrays of one entry a row put into columns of their own."""
-    frame = _as_pandas(recordings)
+    frame = as_pandas(recordings)
     if not isinstance(frame, pd.DataFrame):
         return recordings, columns
     for what in (*_PER_SAMPLE, "time"):
         values = getattr(columns, what)
-        if np.ndim(values) == 1 and not isinstance(values, Mapping) and len(values) == len(frame) > 1:
+        if _is_flat(values) and len(values) == len(frame) > 1:
             key = f"{what} passed to cut"
             frame, columns = frame.assign(**{key: np.asarray(values)}), replace(columns, **{what: key})
     return frame, columns
@@ -172,18 +167,13 @@ def _extras(parts: Any, names: list[Any], columns: Columns) -> list[dict[str, An
     return [dict(zip(given, entries, strict=True)) for entries in zip(*given.values(), strict=True)]
 
 
+def _is_flat(values: Any) -> bool:
+    """Whether `values` is a sequence of single values."""
+    return not is_one(values) and not isinstance(values, Mapping) and all(is_one(value) for value in values)
+
+
 def _is_column(table: Any, field: str, value: Any) -> bool:
     return isinstance(table, pd.DataFrame) and isinstance(value, str) and field != "machine"
-
-
-def _column(name: Any, table: pd.DataFrame, key: str, raw: bool = False) -> Any:
-    if key in table.columns:
-        return table[key] if raw else table[key].to_numpy()
-    if key == table.index.name:
-        return table.index.to_series() if raw else table.index
-    near = difflib.get_close_matches(key, [str(column) for column in table.columns], 1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"{_WHO}: recording {name!r} has no column {key!r}.{hint} It has {list(table.columns)[:12]}.")
 
 
 def _channels(table: pd.DataFrame, columns: Columns) -> list[Any]:
@@ -196,78 +186,8 @@ def _channels(table: pd.DataFrame, columns: Columns) -> list[Any]:
     return [column for column in table.columns if column not in other]
 
 
-def _numbers(name: Any, table: pd.DataFrame, channels: list[Any]) -> np.ndarray:
-    for key in channels:
-        if not pd.api.types.is_numeric_dtype(_column(name, table, key, raw=True).dtype):
-            raise ValueError(
-                f"{_WHO}: column {key!r} of recording {name!r} holds {table[key].dtype}, no numbers. Say what it is "
-                "(recording, machine, time, labels), select channels=[...], or convert it."
-            )
-    found = table[channels]
-    if any(pd.api.types.is_extension_array_dtype(kind) for kind in found.dtypes):
-        return found.to_numpy(dtype=np.float64, na_value=np.nan)
-    return _array(name, found.to_numpy())
-
-
-def _array(name: Any, table: Any) -> np.ndarray:
-    try:
-        values = np.asarray(table)
-        values = values.astype(np.float64) if values.dtype.kind == "O" else values
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{_WHO}: recording {name!r} is no array of numbers ({error}).") from error
-    if values.dtype.kind not in "fiub" or values.ndim not in (1, 2):
-        raise ValueError(
-            f"{_WHO}: recording {name!r} has shape {values.shape} and type {values.dtype}; expected numbers of shape "
-            "(n_samples,) or (n_samples, n_channels)."
-        )
-    values = values[:, None] if values.ndim == 1 else values
-    if values.dtype.kind == "f" and values.size:
-        low, high = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)
-        if max(high, -low) > _LARGEST_MEASUREMENT:
-            raise ValueError(
-                f"{_WHO}: recording {name!r} holds {high if high > -low else low:.3g}, too large for a measurement "
-                f"(largest allowed: {_LARGEST_MEASUREMENT:.0e}). Mark such values as missing (NaN)."
-            )
-    return values
-
-
-def _stamps(name: Any, table: Any, stamps: Any, n_samples: int) -> np.ndarray | None:
-    """float64 in s, or datetime64[ns] in UTC where a time zone was given."""
-    if stamps is None and isinstance(table, pd.DataFrame) and isinstance(table.index, pd.DatetimeIndex):
-        stamps = table.index
-    if stamps is None:
-        return None
-    series = pd.Series(np.asarray(stamps) if not isinstance(stamps, pd.Index) else stamps)
-    try:
-        if not (pd.api.types.is_numeric_dtype(series.dtype) or pd.api.types.is_timedelta64_dtype(series.dtype)):
-            series = pd.to_datetime(series, **({} if series.dtype.kind == "M" else {"format": "ISO8601"}))
-            series = series.dt.tz_convert(None) if series.dt.tz is not None else series
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{_WHO}: the time stamps of recording {name!r} cannot be read ({error}).") from error
-    if len(series) != n_samples or series.isna().any():
-        raise ValueError(
-            f"{_WHO}: recording {name!r} has {int(series.notna().sum())} time stamps for {n_samples} samples. Drop "
-            "the rows without one."
-        )
-    if series.dtype.kind == "m":
-        return series.to_numpy().astype("timedelta64[ns]").astype(np.int64) / 1e9
-    return series.to_numpy().astype("datetime64[ns]" if series.dtype.kind == "M" else np.float64)
-
-
-def _per_sample(name: Any, what: str, values: Any, n_samples: int) -> Any:
-    if values is None or np.ndim(values) == 0:
-        return values
-    values = np.asarray(values)
-    if values.shape != (n_samples,):
-        raise ValueError(
-            f"{_WHO}: {what} of recording {name!r} has shape {values.shape}; expected one for the recording or "
-            f"({n_samples},), one a sample."
-        )
-    return values
-
-
 def _check_rate(rate: Any) -> float | None:
-    if rate is not None and not (np.isreal(rate) and 0 < rate < np.inf):
+    if rate is not None and not (is_number(rate) and 0 < rate < np.inf):
         raise ValueError(f"{_WHO}: from_rate is a positive number of Hz, got {rate!r}.")
     return None if rate is None else float(rate)
 
@@ -287,7 +207,7 @@ def refuse_future(read: list[Recording], now: Any, tolerance: float) -> None:
         if now is None or one.time is None or not len(one.time):
             continue
         if one.time.dtype.kind == "M":
-            late = (one.time - np.asarray(_stamps("now", None, [now], 1))).astype(np.int64) / 1e9
+            late = (one.time - np.asarray(stamps("now", None, [now], 1))).astype(np.int64) / 1e9
         else:
             late = one.time - float(now)
         worst = int(late.argmax())

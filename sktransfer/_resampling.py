@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -98,7 +99,7 @@ def tidy(one: Recording, rules: Rules, rate: float | None, repairs: Repairs) -> 
         raise ValueError(f"{_WHO}(max_gap={rules.max_gap:g}) is in seconds; set sampling_rate, or max_gap=None.")
     found = one.rate
     if found is None:
-        found = _rate_of(steps, rules) if seconds is not None and len(steps) else rate
+        found = _rate_of(steps) if seconds is not None and len(steps) else rate
     gap = rules.max_gap if rules.max_gap is not None else 1.5 / (found or 1.0)
     starts = np.r_[0, np.flatnonzero(steps > gap * (1 + 1e-9)) + 1] if len(rows) else np.zeros(0, dtype=np.intp)
     if seconds is None and keep is not None:
@@ -164,11 +165,9 @@ def _in_order(
     return values, rows[last], seconds[last]
 
 
-def _rate_of(steps: np.ndarray, rules: Rules) -> float:
-    """Rows a second between gaps, from the distances of stamps in s."""
-    gap = rules.max_gap if rules.max_gap is not None else 1.5 * float(np.median(steps))
-    near = steps[steps <= gap * (1 + 1e-9)]
-    return 1.0 / float(np.mean(near if len(near) else steps))
+def _rate_of(steps: np.ndarray) -> float:
+    """Rows a second where none are missing, from the distances of stamps in s: the mean of the ordinary ones."""
+    return 1.0 / float(np.mean(steps[steps <= 1.5 * np.median(steps) * (1 + 1e-9)]))
 
 
 def common_rate(found: list[Tidy]) -> float | None:
@@ -194,7 +193,7 @@ def common_rate(found: list[Tidy]) -> float | None:
 
 def stretches(one: Tidy, rules: Rules, rate: float | None) -> Iterator[Stretch]:
     """The parts of a recording between gaps, at `rate` Hz."""
-    for start, stop in zip(one.starts, [*one.starts[1:], len(one.rows)], strict=True):
+    for start, stop in pairwise([*one.starts, len(one.rows)]):
         yield _stretch(one, slice(start, stop), rules, rate)
 
 

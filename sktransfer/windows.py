@@ -75,7 +75,8 @@ class SlidingWindows(BaseEstimator):
     -----
     Memory: the recordings, and ``n_windows * n_channels * length`` numbers; nothing else is copied unless rows are
     sorted, left out or resampled. Rates that were read off time stamps and differ by less than 0.1 % are the same.
-    Resampling is polyphase with an anti-aliasing filter (``scipy.signal.resample_poly``).
+    Resampling is polyphase with an anti-aliasing filter (``scipy.signal.resample_poly``), between gaps only; the first
+    and last ten samples next to a gap (at the lower rate) are less exact.
 
     Examples
     --------

@@ -44,7 +44,7 @@ FLOORS = {
         "_random", "_threads", "_state", "_rows", "_solver", "_device", "_callbacks", "_blocks",
         "_precision", "_layers", "_lean", "_head_modules", "_adamw", "_dropout", "_labels",
         "_reduced", "_curvature", "_calibration", "_ridge", "_tally", "window_array",
-        "_recordings", "_resampling", "_cutting",
+        "_tables", "_recordings", "_resampling", "_cutting",
     },
 }  # fmt: skip
 SIDEWAYS = {
@@ -100,6 +100,9 @@ SIDEWAYS = {
     ("_blocks", "_state"),
     ("_blocks", "exceptions"),
     ("_blocks", "networks"),
+    ("_recordings", "_tables"),
+    ("_recordings", "_parameters"),
+    ("_cutting", "_tables"),
     ("_resampling", "_recordings"),
     ("_cutting", "_resampling"),
 }
