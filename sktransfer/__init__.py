@@ -22,7 +22,9 @@ __version__ = "0.1.0"
 _HOMES = {
     "SlidingWindows": "windows",
     "Windows": "window_array",
+    "LaggedWindows": "lagged",
     "BaselineScaler": "scaling",
+    "WindowScaler": "window_scaling",
     "TransferClassifier": "classifier",
     "TransferRegressor": "regressor",
     "FeatureExtractor": "extractor",
