@@ -96,7 +96,8 @@ def cut_speed(part: Stretch, ends: np.ndarray, length: int) -> np.ndarray:
     if is_one(rpm):
         return np.full(len(ends), float(rpm))
     along = np.asarray(rpm, dtype=np.float64)[part.rows]
-    return sliding_window_view(along, length)[ends - length + 1].mean(axis=1)
+    step = int(ends[1] - ends[0]) if len(ends) > 1 else 1
+    return sliding_window_view(along, length)[::step][: len(ends)].mean(axis=1)
 
 
 def orders_of(part: Stretch, n_windows: int) -> np.ndarray:
