@@ -69,7 +69,7 @@ def read_recordings(recordings: Any, columns: Columns, from_rate: Any, orders: A
     for (name, machine, table), extra in zip(parts, _extras(parts, names, columns), strict=True):
         one = Recording(name, np.empty((0, 0)), machine)
         for field, value in extra.items():
-            setattr(one, field, column(name, table, value) if _is_column(table, field, value) else value)
+            setattr(one, field, column(name, table, value) if _names_column(table, columns, field) else value)
         if isinstance(table, pd.DataFrame):
             known = _channels(table, columns) if known is None else list(known)
             one.values = numbers(name, table, known)
@@ -140,7 +140,8 @@ def _split(name: Any, table: Any, columns: Columns) -> list[tuple[Any, Any, Any]
     found = []
     for ids, part in table.groupby(keys, sort=False, observed=True):
         named = dict(zip(keys, ids, strict=True))
-        found.append((named.get(columns.recording, name), named.get(columns.machine), part))
+        one, machine = (named[key] if isinstance(key, str) else None for key in (columns.recording, columns.machine))
+        found.append((name if columns.recording is None else one, machine, part))
     if columns.recording is None and len(found) > 1:  # machines without recording ids: one recording a machine
         found = [(machine, machine, part) for _, machine, part in found]
     return found
@@ -172,8 +173,9 @@ def _is_flat(values: Any) -> bool:
     return not is_one(values) and not isinstance(values, Mapping) and all(is_one(value) for value in values)
 
 
-def _is_column(table: Any, field: str, value: Any) -> bool:
-    return isinstance(table, pd.DataFrame) and isinstance(value, str) and field != "machine"
+def _names_column(table: Any, columns: Columns, field: str) -> bool:
+    """Whether the argument names a column; text inside a dict or list is a value."""
+    return isinstance(table, pd.DataFrame) and isinstance(getattr(columns, field), str) and field != "machine"
 
 
 def _channels(table: pd.DataFrame, columns: Columns) -> list[Any]:

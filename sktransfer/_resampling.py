@@ -21,6 +21,9 @@ from sktransfer._recordings import Recording
 
 _WHO = "SlidingWindows"
 _SAME_RATE = 1e-3  # rates read off time stamps that differ by less are the same: clocks are not better
+_COARSE = (
+    0.1  # where more rows share the stamp of another but not its values, the clock is coarse and no row is repeated
+)
 
 
 @dataclass
@@ -48,6 +51,8 @@ class Tidy:
         Where a stretch begins, after a gap.
     rate : float or None
         Rows a second, in Hz.
+    gaps : ndarray
+        How long each gap is, in s.
     """
 
     recording: Recording
@@ -56,6 +61,7 @@ class Tidy:
     seconds: np.ndarray | None
     starts: np.ndarray
     rate: float | None
+    gaps: np.ndarray
 
 
 @dataclass
@@ -104,7 +110,7 @@ def tidy(one: Recording, rules: Rules, rate: float | None, repairs: Repairs) -> 
     starts = np.r_[0, np.flatnonzero(steps > gap * (1 + 1e-9)) + 1] if len(rows) else np.zeros(0, dtype=np.intp)
     if seconds is None and keep is not None:
         seconds = rows / (one.rate or rate or 1.0)
-    return Tidy(one, values, rows, seconds, starts, found)
+    return Tidy(one, values, rows, seconds, starts, found, steps[starts[1:] - 1])
 
 
 def _seconds(time: np.ndarray | None) -> np.ndarray | None:
@@ -145,17 +151,16 @@ def _in_order(
         order = np.argsort(seconds, kind="stable")
         values, rows, seconds = values[order], rows[order], seconds[order]
     new = np.diff(seconds) > 0
-    repeated = int((~new).sum())
-    if repeated > len(rows) // 2 or (repeated and rules.duplicates == "error"):
+    repeated = np.flatnonzero(~new)
+    other = int((values[repeated] != values[repeated + 1]).any(axis=1).sum())  # not the same row once more
+    if other > _COARSE * len(rows) or (len(repeated) and rules.duplicates == "error"):
+        coarse = "If the clock is coarser than the rate, pass from_rate=... (Hz) and no time. "
         raise ValueError(
-            f"{_WHO}: recording {one.name!r} has {repeated} repeated time stamps in {len(rows)} rows. "
-            + (
-                "The stamps are too coarse for its rate: pass from_rate=... (Hz) and no time."
-                if repeated > len(rows) // 2
-                else "Drop the repeated rows, or set duplicates='last' or 'mean'."
-            )
+            f"{_WHO}: recording {one.name!r} has {len(repeated)} repeated time stamps in {len(rows)} rows, "
+            f"{other} with other values. {coarse if other else ''}Else drop the repeated rows, or set duplicates='last' "
+            "or 'mean'."
         )
-    repairs.add("repeated", repeated, one.name)
+    repairs.add("repeated", len(repeated), one.name)
     last = np.flatnonzero(np.r_[new, True])
     if rules.duplicates == "mean":
         first = np.flatnonzero(np.r_[True, new])

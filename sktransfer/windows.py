@@ -238,7 +238,7 @@ class SlidingWindows(BaseEstimator):
             longest.append(max((len(part.values) for part in here), default=0))
             parts += [part for part in here if len(part.values) >= self.length]
         self._warn_of_repairs(repairs, sum(len(one.values) for one in read), len(read))
-        self._judge_short([one.name for one in read], longest)
+        self._judge_short([one.name for one in read], longest, np.concatenate([one.gaps for one in found]))
         return parts, rate
 
     def _warn_of_repairs(self, repairs: Repairs, n_rows: int, n_recordings: int) -> None:
@@ -251,7 +251,7 @@ class SlidingWindows(BaseEstimator):
                 stacklevel=4,
             )
 
-    def _judge_short(self, names: list[Any], longest: list[int]) -> None:
+    def _judge_short(self, names: list[Any], longest: list[int], gaps: np.ndarray) -> None:
         short = [(name, n) for name, n in zip(names, longest, strict=True) if n < self.length]
         if not short:
             return
@@ -261,10 +261,13 @@ class SlidingWindows(BaseEstimator):
             f"longest of them, {name!r}, has {n_samples}."
         )
         if len(short) == len(names):
-            raise ValueError(
-                f"{text} No window is left. Set a smaller length, or a larger max_gap; recordings are (n_samples, "
-                "n_channels)."
-            )
+            mend = "Set a smaller length; recordings are (n_samples, n_channels)."
+            if len(gaps):
+                mend = (
+                    f"There are {len(gaps)} gaps, half of them of at most {np.median(gaps):.4g} s: set a smaller "
+                    "length, or a larger max_gap with on_irregular='resample'."
+                )
+            raise ValueError(f"{text} No window is left. {mend}")
         if self.short == "error":
             raise ValueError(f"{text} Set a smaller length, or short='drop'.")
         warnings.warn(f"{text} They are left out.", DataQualityWarning, stacklevel=4)
