@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sktransfer import _quality
+from sktransfer._window_checks import chunks
 from sktransfer.exceptions import DataQualityWarning
 
 _WHO = "BaselineScaler"
@@ -56,12 +57,34 @@ def statistics_of_rows(rows: np.ndarray, method: str, names: list[Any]) -> tuple
 
 
 def statistics_of_windows(windows: np.ndarray, method: str, names: list[Any]) -> tuple[np.ndarray, np.ndarray]:
-    """The same of each channel of healthy windows, one channel at a time."""
+    """The same of each channel of healthy windows."""
+    moments = None if method == "robust" else _moments(windows)
+    if moments is not None:
+        center, scale = moments
+        still = scale <= 10 * np.finfo(np.float64).eps * np.abs(center)
+        return center, np.where(still | (scale == 0), 1.0, scale)
     found = [
         statistics(windows[:, j].reshape(-1, 1).astype(np.float64), method, names[j : j + 1], "channel")
         for j in range(windows.shape[1])
     ]
     return np.concatenate([center for center, _ in found]), np.concatenate([scale for _, scale in found])
+
+
+def _moments(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Mean and standard deviation of each channel, a few windows at a time.
+
+    None if a closer look is due: something is missing, or a single sample makes up most of the spread.
+    """
+    n_samples, parts = len(windows) * windows.shape[2], chunks(windows)
+    center = sum(windows[part].sum(axis=(0, 2), dtype=np.float64) for part in parts) / n_samples
+    total, largest = np.zeros(len(center)), np.zeros(len(center))
+    for part in parts:
+        squares = (windows[part] - center[:, None]) ** 2
+        total += squares.sum(axis=(0, 2))
+        largest = np.maximum(largest, squares.max(axis=(0, 2)))
+    if np.isnan(center).any() or (largest > 0.9 * total).any():
+        return None
+    return center, np.sqrt(total / n_samples)
 
 
 def scaled(X: np.ndarray, center: np.ndarray, scale: np.ndarray, impute: bool, compress: bool) -> np.ndarray:

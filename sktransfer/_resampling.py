@@ -157,8 +157,8 @@ def _in_order(
         coarse = "If the clock is coarser than the rate, pass from_rate=... (Hz) and no time. "
         raise ValueError(
             f"{_WHO}: recording {one.name!r} has {len(repeated)} repeated time stamps in {len(rows)} rows, "
-            f"{other} with other values. {coarse if other else ''}Else drop the repeated rows, or set duplicates='last' "
-            "or 'mean'."
+            f"{other} with other values. {coarse if other else ''}Else drop the repeated rows, or set "
+            "duplicates='last' or 'mean'."
         )
     repairs.add("repeated", len(repeated), one.name)
     last = np.flatnonzero(np.r_[new, True])

@@ -104,6 +104,7 @@ SIDEWAYS = {
     ("_window_checks", "_tally"),
     ("_window_checks", "exceptions"),
     ("_baseline", "_quality"),
+    ("_baseline", "_window_checks"),
     ("_baseline", "exceptions"),
     ("_recordings", "_tables"),
     ("_recordings", "_parameters"),

@@ -294,7 +294,7 @@ def test_many_windows_are_scaled_in_parts_of_any_size(monkeypatch):
     whole = scaler.transform(X, sample_domain=domain)
     monkeypatch.setattr("sktransfer._window_checks._CHUNK", 3 * 64 * 7)
     np.testing.assert_array_equal(scaler.transform(X, sample_domain=domain), whole)
-    np.testing.assert_array_equal(BaselineScaler().fit(X, sample_domain=domain).center_, scaler.center_)
+    np.testing.assert_allclose(BaselineScaler().fit(X, sample_domain=domain).center_, scaler.center_, rtol=1e-12)
 
 
 def test_missing_samples_of_windows_are_the_healthy_centre_and_empty_channels_are_counted():
@@ -331,6 +331,15 @@ def test_what_looks_wrong_in_windows_is_said_in_terms_of_channels():
         scaler.transform(far)
     with pytest.raises(ValueError, match=r"1e\+31 in channel 0"):
         BaselineScaler().fit(np.where(X == X[4, 0, 3], 1e31, X))
+
+
+def test_a_single_sample_that_is_most_of_the_spread_of_a_channel_is_said():
+    X, _, _ = windows()
+    X[4, 0, 3] = 1e9
+    says = "a single healthy value of 1e[+]09 makes up 99 % of the spread of channel 0"
+    with pytest.warns(DataQualityWarning, match=says):
+        scaler = BaselineScaler().fit(X)
+    assert scaler.scale_[0, 0] == pytest.approx(X[:, 0].std())
 
 
 def test_errors_of_windows_and_domains_are_those_of_rows():
