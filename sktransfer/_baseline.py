@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sktransfer import _quality
-from sktransfer._window_checks import chunks
+from sktransfer._window_quality import chunks
 from sktransfer.exceptions import DataQualityWarning
 
 _WHO = "BaselineScaler"

@@ -38,7 +38,7 @@ def warn_of_sentinels(
     repeated = (low < high) & (shares * len(array) >= 3) & (shares >= 0.02) & (shares <= 0.5)
     for j in np.flatnonzero(repeated.any(axis=0)):
         for extreme, share, often in zip((low[j], high[j]), shares[:, j], repeated[:, j], strict=True):
-            if often and _is_sentinel(array[:, j], extreme):
+            if often and is_sentinel(array[:, j], extreme):
                 those = "rows" if what == "column" else "samples"
                 warnings.warn(
                     f"{who}: {what} {names[j]!r} holds the value {extreme:g} in {share:.0%} of the {those}, far from "
@@ -54,7 +54,8 @@ def _count_equal(array: np.ndarray, values: np.ndarray) -> np.ndarray:
     return np.sum([(array[i : i + step] == values).sum(axis=0) for i in range(0, len(array), step)], axis=0)
 
 
-def _is_sentinel(column: np.ndarray, extreme: float) -> bool:
+def is_sentinel(column: np.ndarray, extreme: float) -> bool:
+    """Whether `extreme` lies so far from all other values of a column that it marks something."""
     rest = column[(column != extreme) & ~np.isnan(column)].astype(np.float64)
     with np.errstate(over="ignore"):
         span, gap = np.ptp(rest), np.abs(rest - extreme).min()

@@ -19,7 +19,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from sktransfer import _quality, _window_checks
+from sktransfer import _quality, _window_quality
 from sktransfer._baseline import (
     check_domains,
     healthy_ones,
@@ -31,7 +31,7 @@ from sktransfer._baseline import (
 from sktransfer._callbacks import CallbackSupport, FitTask, with_callbacks
 from sktransfer._parameters import Interval, StrOptions
 from sktransfer._validation import check_rows, column_names, refuse_larger_than
-from sktransfer._window_checks import check_windows, chunks, is_windows
+from sktransfer._window_quality import check_windows, chunks, is_windows
 from sktransfer.window_array import same_fields
 
 # Nothing that is measured is larger, and its square still fits a float64.
@@ -148,7 +148,7 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, Ba
 
     def _fit(self, X, y, sample_domain):
         windows, impute = is_windows(X), self.missing == "impute"
-        checks, what = (_window_checks, "channel") if windows else (_quality, "column")
+        checks, what = (_window_quality, "channel") if windows else (_quality, "column")
         X = (check_windows if windows else check_rows)(self, X, reset=True, allow_nan=impute)
         names = list(range(X.shape[1])) if windows else column_names(self, X.shape[1])
         mend = f"Drop the {'window' if windows else 'row'}, or mark such values as missing."
@@ -222,16 +222,16 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, Ba
         which = self._which_domain(sample_domain, len(X))
         names = list(range(X.shape[1]))
         self._warn_of_lost_digits(X, names, stacklevel=6)
-        _window_checks.warn_of_stuck_channels(_WHO, X, self.typical_run_, names)
+        _window_quality.warn_of_stuck_channels(_WHO, X, self.typical_run_, names)
         found, beyond = np.empty(X.shape, X.dtype), np.zeros(X.shape[:2], dtype=bool)
         if self.missing == "impute":
-            _window_checks.warn_of_empty_channels(_WHO, X, names)
+            _window_quality.warn_of_empty_channels(_WHO, X, names)
         for part in chunks(X):
             center, scale = (values[which[part], :, None] for values in (self.center_, self.scale_))
             z = scaled(X[part], center, scale, self.missing == "impute", self.compress)
             beyond[part] = (np.abs(z) > self._credible()).any(axis=2)
             found[part] = self._clipped(z, names, "channel")
-        _window_checks.warn_of_far_windows(_WHO, beyond, names)
+        _window_quality.warn_of_far_windows(_WHO, beyond, names)
         return found
 
     def _credible(self) -> float:

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sktransfer._parameters import StrOptions
 from sktransfer._validation import check_rows
-from sktransfer._window_checks import check_windows, chunks, is_windows, warn_of_flat_channels
+from sktransfer._window_quality import check_windows, chunks, is_windows, warn_of_flat_channels
 from sktransfer.window_array import same_fields
 
 _IQR = 1.3489795003921634  # interquartile range of a normal distribution with unit standard deviation

@@ -292,7 +292,7 @@ def test_many_windows_are_scaled_in_parts_of_any_size(monkeypatch):
     X, _, domain = windows()
     scaler = BaselineScaler().fit(X, sample_domain=domain)
     whole = scaler.transform(X, sample_domain=domain)
-    monkeypatch.setattr("sktransfer._window_checks._CHUNK", 3 * 64 * 7)
+    monkeypatch.setattr("sktransfer._window_quality._CHUNK", 3 * 64 * 7)
     np.testing.assert_array_equal(scaler.transform(X, sample_domain=domain), whole)
     np.testing.assert_allclose(BaselineScaler().fit(X, sample_domain=domain).center_, scaler.center_, rtol=1e-12)
 
