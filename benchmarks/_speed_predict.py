@@ -26,28 +26,26 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import sktransfer
 from benchmarks._speed_measure import OURS, Comparison, Result, interleave
 from benchmarks._speed_net import PlainNet
 from benchmarks._speed_peers import Recipe, skorch_net
-from benchmarks._speed_problem import STANDARD, Problem, Settings, Size, make_problem, optional, ours
+from benchmarks._speed_problem import STANDARD, Problem, Settings, Size, make_problem, ours
 from sktransfer import LinearProbing
 
 ROOT = Path(__file__).resolve().parents[1]
 SKORCH, MLP, TORCH = "skorch in Pipeline", "MLPClassifier in Pipeline", "torch and numpy alone"
 OUR_PIPELINE = "ours, sktransfer.make_pipeline"
 FILES = {OURS: "ours", OUR_PIPELINE: "ours_pipeline", SKORCH: "skorch", MLP: "mlp", TORCH: "torch"}
-MISSING = "This version of the package has no make_pipeline: that line is not measured."
 
 
 def our_pipelines(problem: Problem, settings: Settings) -> dict[str, Any]:
-    """Our estimator in scikit-learn's pipeline, and in ours where this version has one."""
-    made = {OURS: make_pipeline, OUR_PIPELINE: optional("make_pipeline")}
-    fitted = {}
-    for name, make in made.items():
-        if make is not None:
-            model = ours(problem.backbone, settings, strategy=LinearProbing(), max_epochs=2)
-            fitted[name] = make(StandardScaler(), model)
-    return fitted
+    """Our estimator in scikit-learn's pipeline and in ours."""
+    made = {}
+    for name, make in {OURS: make_pipeline, OUR_PIPELINE: sktransfer.make_pipeline}.items():
+        model = ours(problem.backbone, settings, strategy=LinearProbing(), max_epochs=2)
+        made[name] = make(StandardScaler(), model)
+    return made
 
 
 def fitted_pipelines(problem: Problem, settings: Settings, size: Size, frame: bool = False) -> dict[str, Any]:
@@ -62,10 +60,6 @@ def fitted_pipelines(problem: Problem, settings: Settings, size: Size, frame: bo
             warnings.simplefilter("ignore", ConvergenceWarning)
             pipeline.fit(named if frame else problem.X, problem.y)
     return pipelines
-
-
-def missing(pipelines: dict) -> list[str]:
-    return [] if OUR_PIPELINE in pipelines else [MISSING]
 
 
 def one_row(settings: Settings, size: Size = STANDARD) -> list[Result]:
@@ -100,7 +94,7 @@ def one_row(settings: Settings, size: Size = STANDARD) -> list[Result]:
             Comparison("raw torch forward and softmax", "time", ours=name),
         ]
     what = f"predict_proba of one row in a pipeline, {size}, medians of {calls} calls"
-    return [Result("one-row" + size.suffix, what, "us", samples, comparisons, missing(pipelines))]
+    return [Result("one-row" + size.suffix, what, "us", samples, comparisons)]
 
 
 @contextmanager
@@ -157,7 +151,7 @@ def million_rows(settings: Settings) -> list[Result]:
         ]
     sizes = [50, *STANDARD.widths, 64, problem.n_classes]
     flops = {OURS: 2.0 * rows * sum(a * b for a, b in pairwise(sizes))}
-    notes = [*missing(files), f"{TORCH}: scale, cast, forward and argmax in chunks of 4,096 rows."]
+    notes = [f"{TORCH}: scale, cast, forward and argmax in chunks of 4,096 rows."]
     what = f"predict on a {rows:,} x 50 float64 table in a pipeline"
     return [
         Result("million", f"{what}: time", "s", times, in_time, notes, flops=flops),
@@ -183,7 +177,7 @@ def process_start(settings: Settings) -> list[Result]:
         for name in (OURS, OUR_PIPELINE)
         for peer, sense, must in ((TORCH, "time", 1.2), (SKORCH, "faster", None), (MLP, "time", None))
     ]
-    notes = [*missing(files), f"{TORCH}: state dict and scaling constants, without scikit-learn."]
+    notes = [f"{TORCH}: state dict and scaling constants, without scikit-learn."]
     import_samples = {
         OURS: [figure["import"] for figure in imports],
         "ours, first use of an estimator, torch being there": [figure["first use"] for figure in imports],

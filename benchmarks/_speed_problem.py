@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import nn
 
-import sktransfer
 from sktransfer import Backbone, FromScratch, Inputs, MLPHead, TransferClassifier
 
 WINDOW = 2048  # samples
@@ -128,11 +127,6 @@ def ours(backbone: Backbone, settings: Settings, *, dropout: float = 0.5, **chan
     """Our estimator with the benchmark's head."""
     given = {"head": MLPHead((64,), dropout=dropout), "batch_size": 256, "lr": 1e-3, "random_state": 0}
     return TransferClassifier(backbone, **{**given, "device": settings.device, **changes})
-
-
-def optional(name: str) -> Any:
-    """A public name of the package, or None where this version does not have it."""
-    return getattr(sktransfer, name) if name in sktransfer.__all__ else None
 
 
 def training_flops(n_inputs: int, widths: Sequence[int], n_frozen: int, rows: int, epochs: int, n_classes: int) -> int:

@@ -13,13 +13,12 @@ from sklearn.preprocessing import StandardScaler
 
 from benchmarks._speed_measure import OURS, Comparison, Result, interleave
 from benchmarks._speed_peers import Recipe, search_loop, skorch_net
-from benchmarks._speed_problem import STANDARD, Problem, Settings, Size, make_problem, optional, ours, training_flops
-from sktransfer import FineTuning, LinearProbing
+from benchmarks._speed_problem import STANDARD, Problem, Settings, Size, make_problem, ours, training_flops
+from sktransfer import BatchedGridSearchCV, FineTuning, LinearProbing, WeightDecay
 
 N_FOLDS = 5
 ONE_BY_ONE, OURS_PLAIN = "one by one on cached features", "ours, plain GridSearchCV"
 SKORCH_1, SKORCH_2 = "GridSearchCV of skorch, 1 job", "GridSearchCV of skorch, 2 jobs"
-MISSING = "This version of the package has no BatchedGridSearchCV or no WeightDecay: our search is not measured."
 RATES, DECAYS, DROPOUTS = [3e-4, 1e-3, 3e-3], [0.0, 0.01], [0.0, 0.2]
 
 
@@ -47,18 +46,15 @@ def skorch_grid(rates: list, decays: list, dropouts: list) -> dict:
 
 
 def our_pipeline(problem: Problem, settings: Settings, first: Any, epochs: int) -> Any:
-    """Scaler and our estimator as a search clones them; None if this version has no WeightDecay."""
-    decay = optional("WeightDecay")
-    if decay is None:
-        return None
-    strategy = first & decay(0.01)
+    """Scaler and our estimator as a search clones them."""
+    strategy = first & WeightDecay(0.01)
     model = ours(problem.backbone, settings, strategy=strategy, max_epochs=epochs, batch_size=128)
     return make_pipeline(StandardScaler(), model)
 
 
 def our_search(problem: Problem, pipeline: Any, grid: dict, *, batched: bool) -> dict:
     """One search by our pipeline; its best candidate and score."""
-    search_class = optional("BatchedGridSearchCV") if batched else GridSearchCV
+    search_class = BatchedGridSearchCV if batched else GridSearchCV
     search = search_class(pipeline, grid, cv=N_FOLDS).fit(problem.X, problem.y)
     return {**search.best_params_, "score": search.best_score_}
 
@@ -77,17 +73,11 @@ def folds_of(problem: Problem) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def our_searches(problem: Problem, pipeline: Any, grid: dict) -> dict[str, Callable[[], dict]]:
-    """Our searches, as far as this version of the package has them."""
-    methods: dict[str, Callable[[], dict]] = {}
-    if pipeline is not None and optional("BatchedGridSearchCV") is not None:
-        methods[OURS] = partial(our_search, problem, pipeline, grid, batched=True)
-    if pipeline is not None:
-        methods[OURS_PLAIN] = partial(our_search, problem, pipeline, grid, batched=False)
-    return methods
-
-
-def missing(methods: dict) -> list[str]:
-    return [] if OURS in methods and OURS_PLAIN in methods else [MISSING]
+    """Our estimator in our search and in scikit-learn's."""
+    return {
+        OURS: partial(our_search, problem, pipeline, grid, batched=True),
+        OURS_PLAIN: partial(our_search, problem, pipeline, grid, batched=False),
+    }
 
 
 def same_depth(candidates: list[dict], n_frozen: int) -> list[dict]:
@@ -108,7 +98,7 @@ def search(settings: Settings, size: Size = STANDARD) -> list[Result]:
     if settings.device == "cpu":
         methods[SKORCH_2] = partial(skorch_search, problem, recipe, skorch_grid(*values), 2)
         warm_workers(recipe, size)
-    samples, best = interleave(methods, settings.repeats, rounds={SKORCH_2: min(3, settings.repeats)})
+    samples, best = interleave(methods, settings.repeats, rounds={SKORCH_2: min(5, settings.repeats)})
     fits = N_FOLDS * len(candidates)
     what = (
         f"grid search, {len(candidates)} candidates x {N_FOLDS} folds, {size}, {rows:,} rows, {epochs} epochs, frozen"
@@ -123,7 +113,7 @@ def search(settings: Settings, size: Size = STANDARD) -> list[Result]:
     heads = training_flops(32, size.widths, n_frozen, rows * 4 // 5, epochs, problem.n_classes)
     features = training_flops(32, size.widths, n_frozen, rows * 4 // 5, 0, problem.n_classes)
     flops = {OURS: fits * (heads - features) + N_FOLDS * features * 5 / 4}
-    notes = [*missing(methods), "Every search fits its best candidate once more on all rows."]
+    notes = ["Every search fits its best candidate once more on all rows."]
     scores = {name: outcome["score"] for name, outcome in best.items()}
     return [Result("search" + size.suffix, what, "s", samples, comparisons, notes, scores, flops)]
 
@@ -157,7 +147,7 @@ def mixed(settings: Settings) -> list[Result]:
         Comparison(ONE_BY_ONE, "time", ours=OURS_PLAIN),
     ]
     scores = {name: outcome["score"] for name, outcome in best.items()}
-    return [Result("mixed", what, "s", samples, comparisons, missing(methods), scores)]
+    return [Result("mixed", what, "s", samples, comparisons, scores=scores)]
 
 
 def many_candidates(settings: Settings) -> list[Result]:
@@ -174,9 +164,7 @@ def many_candidates(settings: Settings) -> list[Result]:
     for values in (few, many):
         candidates = same_depth(hand_grid(*values), len(STANDARD.widths))
         names.append(f"ours, {len(candidates)} candidates")
-        mine = our_searches(problem, pipeline, our_grid(*values))
-        if OURS in mine:
-            methods[names[-1]] = mine[OURS]
+        methods[names[-1]] = our_searches(problem, pipeline, our_grid(*values))[OURS]
         if values is few:
             hand = f"one by one, {len(candidates)} candidates"
             methods[hand] = partial(search_loop, problem, candidates, folds_of(problem), recipe)
@@ -186,7 +174,6 @@ def many_candidates(settings: Settings) -> list[Result]:
         Comparison(hand, "time", ours=names[1]),
         Comparison(hand, "faster", ours=names[0]),
     ]
-    notes = [] if names[0] in methods else [MISSING]
     scores = {name: outcome["score"] for name, outcome in best.items()}
     what = f"grid search, {N_FOLDS} folds, {rows:,} rows, {epochs} epochs, frozen"
-    return [Result("candidates", what, "s", samples, comparisons, notes, scores)]
+    return [Result("candidates", what, "s", samples, comparisons, scores=scores)]

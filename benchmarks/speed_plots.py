@@ -24,7 +24,7 @@ from benchmarks._speed_fits import fit_ours
 from benchmarks._speed_measure import OURS, interleave
 from benchmarks._speed_peers import Recipe, fit_loop, search_loop
 from benchmarks._speed_problem import STANDARD, Settings, labelled_rows, make_problem, silence
-from benchmarks._speed_search import MISSING, ONE_BY_ONE, OURS_PLAIN, folds_of, our_pipeline, our_searches
+from benchmarks._speed_search import ONE_BY_ONE, OURS_PLAIN, folds_of, our_pipeline, our_searches
 from sktransfer import FineTuning, LinearProbing
 
 LOOP = "torch loop"
@@ -152,8 +152,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"\n{title}; s by {label} {', '.join(map(str, points))}")
         for name, values in panel.items():
             print(f"  {name}: {', '.join(f'{value:.3g}' for value in values)}")
-        if OURS not in panel:
-            print(f"  {MISSING}")
 
 
 if __name__ == "__main__":

@@ -46,10 +46,10 @@ class Assembly:
         return is_solvable(self.strategy, self.head)
 
     def run_features(self) -> np.ndarray:
-        """Features of the rows by the blocks as they came, float64."""
+        """Features of the rows by the blocks as they came, float64, in an array that nobody else holds."""
         module, n_blocks = self.module, len(self.module.blocks)
         if not self.frozen.fits(module, n_blocks):
-            return module.run_features(self.frozen.X).astype(np.float64)
+            return module.run_features(self.frozen.X).astype(np.float64, copy=False)
         return self.frozen.after(module, n_blocks, module.device).cpu().numpy().astype(np.float64)
 
     def outputs(self, rows: FrozenFeatures) -> np.ndarray:
@@ -80,7 +80,10 @@ def begin_head(assembly: Assembly, rows: TrainingRows, task: Classification | Re
     _assign(network.standardize.mean, mean)
     _assign(network.standardize.scale, scale)
     if features is not None:
-        assembly.features = (features - mean) / scale
+        # in place: there may be many rows
+        features -= mean
+        features /= scale
+        assembly.features = features
     if init in ("auto", "source", "imprint"):
         W, b = task.begin(init, _source_on(assembly), assembly.features, rows)
         _assign(network.output.weight, W)
@@ -175,7 +178,7 @@ def source_of(assembly: Assembly, rows: TrainingRows, task: Classification | Reg
     enough = moved and len(rows.X) >= 2 * len(mean)
     if check_head(assembly)[1] != "none" and not enough:
         return source
-    features = assembly.module.run_features(rows.X).astype(np.float64)
+    features = assembly.module.run_features(rows.X).astype(np.float64, copy=False)
     return source.restated(*feature_statistics(features, rows.weight))
 
 

@@ -35,7 +35,7 @@ __all__ = [
 
 # Lengths of windows (samples) and sides of images (pixels) that are tried where any will do: the receptive field of a
 # network is not written anywhere.
-_LENGTHS = (16, 64, 256, 1024, 4096, 16384)
+_LENGTHS = (16, 64, 256, 1024, 4096, 16384, 65536)
 _LARGEST_PROBE = 2**22  # values
 _MISFITS = (RuntimeError, ValueError, IndexError)  # what torch's layers raise for a shape that they do not take
 
@@ -91,11 +91,16 @@ def find_blocks(network: nn.Module, names: Sequence[str]) -> list[nn.Module]:
 
 
 def read_inputs(modules: Sequence[nn.Module], inputs: Inputs) -> Inputs:
-    """`inputs` with the columns, or the channels of windows and images, if the first layer tells them."""
+    """`inputs` with the columns, or the channels of windows and images, if the first block or layer tells them.
+
+    A block tells by an attribute ``input_shape``, the shape of a sample.
+    """
     layers = (layer for module in modules for layer in module.modules() if not list(layer.children()))
     first = next(layers, None)
     if inputs.n is not None or inputs.shape is not None:
         return inputs
+    if (shape := getattr(modules[0], "input_shape", None)) is not None:
+        return dataclasses.replace(inputs, shape=shape)
     if isinstance(first, nn.Linear):
         return dataclasses.replace(inputs, n=first.in_features)
     if isinstance(first, nn.Conv1d | nn.Conv2d):

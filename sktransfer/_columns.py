@@ -1,4 +1,4 @@
-"""Whether the columns of the rows are those that a backbone was pretrained on."""
+"""Whether the columns of the rows, or the channels of windows, are those that a backbone was pretrained on."""
 
 from __future__ import annotations
 
@@ -40,3 +40,25 @@ def compare_columns(who: str, backbone: Backbone, n_columns: int, names: Sequenc
         f"{who} got X with {n_columns} features, but its backbone {backbone.name!r} was pretrained on "
         f"{backbone.n_features_in}.{detail} Select the same columns, or pass a backbone trained on these."
     )
+
+
+def compare_shapes(who: str, backbone: Backbone, shape: Sequence[int]) -> None:
+    """Raise a ValueError unless windows or images of this shape are what the backbone takes.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of `X`.
+    """
+    takes = backbone.inputs.shape or (None,) * (len(shape) - 1)
+    if takes[0] not in (None, shape[1]):
+        raise ValueError(
+            f"{who} got windows of {shape[1]} channels, but its backbone {backbone.name!r} takes {takes[0]}. Select "
+            "the same channels, or pass a backbone that takes any number."
+        )
+    if any(size not in (None, found) for size, found in zip(takes[1:], shape[2:], strict=True)):
+        known = " x ".join("any" if size is None else str(size) for size in takes[1:])
+        raise ValueError(
+            f"{who} got samples of {' x '.join(map(str, shape[2:]))} values a channel, but its backbone "
+            f"{backbone.name!r} takes {known}. Cut windows, or scale images, to that size."
+        )

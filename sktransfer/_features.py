@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sktransfer._lean import in_chunks
+from sktransfer._lean import chunk_of, in_chunks
 from sktransfer.module import TransferModule, as_tensor
 
 # Bytes that the outputs of frozen blocks may take in one fit. What needs more is computed again for every batch.
@@ -81,7 +81,7 @@ def run_blocks(module: TransferModule, X: torch.Tensor, start: int, stop: int) -
     module.eval()
     out: torch.Tensor | None = None
     with torch.no_grad():
-        for rows in in_chunks(len(X)):
+        for rows in in_chunks(len(X), chunk_of(X)):
             part = module.features(X[rows], start, stop)
             if out is None:
                 # filled chunk by chunk: joining the chunks at the end would hold all of them twice

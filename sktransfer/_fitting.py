@@ -24,7 +24,8 @@ from sklearn.utils.validation import check_is_fitted
 from sktransfer import _validation
 from sktransfer._callbacks import CallbackSupport
 from sktransfer._device import is_cpu, resolve_device
-from sktransfer._lean import CHUNK, FEW_ROWS, in_chunks
+from sktransfer._inputs import check_input, given_backbone, prepared, tag_dimensions, warn_of_quality
+from sktransfer._lean import FEW_ROWS, chunk_of, in_chunks
 from sktransfer._parameters import Interval, Options, TorchDevice, check_callbacks
 from sktransfer._persisted import ArrayState
 from sktransfer._precision import number_format
@@ -82,12 +83,13 @@ class TransferEstimator(ArrayState, CallbackSupport, BaseEstimator):
         who = type(self).__name__
         if y is None:
             raise ValueError(f"{who} requires y to be passed, but the target y is None.")
-        X = _validation.check_rows(self, X, reset=True)
+        backbone = given_backbone(self.backbone)
+        X = check_input(self, X, backbone, reset=True)
         names = _validation.column_names(self, X.shape[1])
         weight = _validation.check_weights(self, sample_weight, X)
         y, task = self._check_y(y, weight, len(X))
-        _validation.warn_of_quality(who, X, names)
-        rows = task.weigh(canonical(_validation.to_float32(who, X, names), y, weight))
+        warn_of_quality(who, X, names)
+        rows = task.weigh(canonical(prepared(who, X, backbone, names), y, weight))
         if len(rows.X) < 2:
             raise ValueError(f"{who} needs at least 2 different rows with a weight above zero; got 1 sample.")
         return rows, task
@@ -118,7 +120,7 @@ class TransferEstimator(ArrayState, CallbackSupport, BaseEstimator):
         """Outputs of shape (n_samples, n_outputs), float64, and the confidence weight of each row; None: all one."""
         X, checked = self._rows(X)
         parts: list[tuple[np.ndarray, np.ndarray | None]] = []
-        if len(X) <= CHUNK:
+        if len(X) <= chunk_of(X):
             self._run(X, checked, lambda rows, *found: parts.append(found))
             return parts[0]
         outputs, trust = np.empty((len(X), self.n_outputs_)), np.ones(len(X))
@@ -139,30 +141,31 @@ class TransferEstimator(ArrayState, CallbackSupport, BaseEstimator):
         """
         if (
             type(X) is np.ndarray
-            and X.ndim == 2
             and X.dtype in (np.float64, np.float32)
             and len(X) > 0
             and "_predictor" in self.__dict__
+            and X.ndim == 2 == self.backbone_.n_dimensions
             and X.shape[1] == self.n_features_in_
             and "feature_names_in_" not in self.__dict__
         ):
             return X, False
         check_is_fitted(self)
-        return _validation.check_rows(self, X, reset=False), True
+        return check_input(self, X, self.backbone_, reset=False), True
 
     def _run(self, X: np.ndarray, checked: bool, use: Callable[[slice, np.ndarray, np.ndarray | None], Any]) -> None:
         """Call `use` with the place, outputs and confidence weights (None: all one) of each chunk of rows."""
         compute, capped = self._computer(len(X))
-        is_ordinary = self._predictor.is_ordinary
+        is_ordinary, prepare = self._predictor.is_ordinary, self.backbone_.prepare
         with capped, np.errstate(all="ignore"):  # what overflows is found by comparisons
-            for part in in_chunks(len(X)):
-                chunk, trust = np.ascontiguousarray(X[part], dtype=number_format()), None
+            for part in in_chunks(len(X), chunk_of(X)):
+                chunk, trust = np.ascontiguousarray(prepare(X[part]), dtype=number_format()), None
                 if not is_ordinary(chunk):
-                    if not checked:
-                        _validation.check_rows(self, X, reset=False)
-                        checked = True
-                    names = _validation.column_names(self, X.shape[1])
-                    chunk = _validation.to_float32(type(self).__name__, X[part], names)
+                    if X.ndim == 2:
+                        if not checked:
+                            _validation.check_rows(self, X, reset=False)
+                            checked = True
+                        names = _validation.column_names(self, X.shape[1])
+                        chunk = _validation.to_float32(type(self).__name__, X[part], names)
                     trust = confidence_weights(chunk, self.backbone_.inputs)
                 outputs = np.asarray(compute(chunk), dtype=np.float64)
                 if not np.isfinite(outputs).all():
@@ -183,3 +186,6 @@ class TransferEstimator(ArrayState, CallbackSupport, BaseEstimator):
 
     def __sklearn_is_fitted__(self) -> bool:
         return "_predictor" in self.__dict__
+
+    def __sklearn_tags__(self) -> Any:
+        return tag_dimensions(super().__sklearn_tags__(), self.backbone)

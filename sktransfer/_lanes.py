@@ -23,6 +23,7 @@ from sktransfer import _features, _validation
 from sktransfer._assembly import solve_head
 from sktransfer._features import FrozenFeatures
 from sktransfer._folds import Fold
+from sktransfer._inputs import check_input, input_key, prepared
 from sktransfer._random import draw_seed
 from sktransfer._threads import blas_threads, torch_threads
 from sktransfer._together import Lane, rank
@@ -104,14 +105,14 @@ class Lanes:
         rows, task, fitted = self._checked(estimator, fold)
         vars(estimator).update(fitted)
         self._use_threads(estimator.n_jobs)
-        seed, width, given = draw_seed(estimator.random_state), rows.X.shape[1], estimator.backbone
+        seed, width, given = draw_seed(estimator.random_state), rows.X.shape[1:], estimator.backbone
         source = self._source(estimator, seed)
         resolved = self._once(("network", source, width), lambda: resolve_backbone(given, width, seed), given)
         blocks = self._once(("blocks", source, width), resolved[0].copy_blocks, given)
         frozen = self._once(("frozen", id(rows.X), source), lambda: self._rows(rows.X), rows.X)
         tests = self._once(
             ("tests", id(fold), source),
-            lambda: [self._rows(_as_rows(estimator, Xt)) for _, Xt in fold.seen],
+            lambda: [self._rows(_as_rows(estimator, Xt, resolved[0])) for _, Xt in fold.seen],
             fold,
         )
         assembly = assemble(estimator, rows, task, frozen, seed, resolved, blocks)
@@ -129,7 +130,8 @@ class Lanes:
             return (rows._replace(X=X) if np.array_equal(X, rows.X) else rows), task, learned
 
         weights = repr(getattr(estimator, "class_weight", None))
-        return self._once(("rows", type(estimator), id(fold), weights), check, fold)
+        takes = input_key(estimator.backbone)
+        return self._once(("rows", type(estimator), id(fold), weights, takes), check, fold)
 
     def _source(self, estimator: Any, seed: int) -> Any:
         """What the outputs of frozen blocks depend on, besides the rows."""
@@ -160,6 +162,6 @@ class Lanes:
         return self._made[key]
 
 
-def _as_rows(estimator: Any, X: Any) -> np.ndarray:
-    who, X = type(estimator).__name__, _validation.check_rows(estimator, X, reset=False)
-    return _validation.to_float32(who, X, _validation.column_names(estimator, X.shape[1]))
+def _as_rows(estimator: Any, X: Any, backbone: Backbone) -> np.ndarray:
+    who, X = type(estimator).__name__, check_input(estimator, X, backbone, reset=False)
+    return prepared(who, X, backbone, _validation.column_names(estimator, X.shape[1]))

@@ -16,7 +16,7 @@ import numpy as np
 
 from sktransfer._layers import fits
 from sktransfer._lean import Program
-from sktransfer._range import ordinary_range
+from sktransfer._range import along_channels, ordinary_range
 from sktransfer._state import Weights
 from sktransfer._validation import LARGEST_INPUT
 from sktransfer.backbone import Backbone
@@ -63,7 +63,10 @@ class Predictor:
 
     def is_ordinary(self, rows: np.ndarray) -> bool:
         """Whether every cell is a number within the seen range or near it, so that nothing more need be checked."""
-        return bool(((rows >= self._low) & (rows <= self._high)).all())  # NaN compares false
+        low, high = self._low, self._high
+        if rows.ndim > 2:
+            low, high = along_channels(low, rows.ndim), along_channels(high, rows.ndim)
+        return bool(((rows >= low) & (rows <= high)).all())  # NaN compares false
 
     @property
     def program(self) -> Program | None:

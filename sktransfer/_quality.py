@@ -31,7 +31,7 @@ def warn_of_quality(who: str, array: np.ndarray, names: list[str]) -> None:
     repeated = (low < high) & (shares * len(array) >= 3) & (shares >= 0.02) & (shares <= 0.5)
     for j in np.flatnonzero(repeated.any(axis=0)):
         for extreme, share, often in zip((low[j], high[j]), shares[:, j], repeated[:, j], strict=True):
-            if often and _is_sentinel(array[:, j], extreme):
+            if often and is_sentinel(array[:, j], extreme):
                 warnings.warn(
                     f"{who}: column {names[j]!r} holds the value {extreme:g} in {share:.0%} of the rows, far from all "
                     "others. If it marks missing data, read the file with na_values.",
@@ -45,7 +45,7 @@ def _count_equal(array: np.ndarray, values: np.ndarray) -> np.ndarray:
     return np.sum([(array[i : i + 1024] == values).sum(axis=0) for i in range(0, len(array), 1024)], axis=0)
 
 
-def _is_sentinel(column: np.ndarray, extreme: float) -> bool:
+def is_sentinel(column: np.ndarray, extreme: float) -> bool:
     rest = column[(column != extreme) & ~np.isnan(column)].astype(np.float64)
     with np.errstate(over="ignore"):
         span, gap = np.ptp(rest), np.abs(rest - extreme).min()

@@ -17,13 +17,19 @@ def confidence_weights(X: np.ndarray, inputs: Inputs) -> np.ndarray:
     """Weights in (0, 1], shape (n_samples,): 1 inside the seen range, falling as 1 / distance outside.
 
     The distance of a row is its largest excess over columns, in half-ranges of the seen rows measured from the
-    middle of the range. Columns that never moved borrow the median half-range.
+    middle of the range. Columns that never moved borrow the median half-range. Of a window it is the largest over
+    channels and samples, the range of a channel being that of all its samples.
     """
-    if inputs.minimum is None or inputs.maximum is None or X.ndim != 2:
+    if inputs.minimum is None or inputs.maximum is None:
         return np.ones(len(X))
-    middle, half = _seen(inputs.minimum, inputs.maximum)
-    excess = (np.abs(X - middle) / half).max(axis=1, initial=0.0)
+    middle, half = (along_channels(limit, X.ndim) for limit in _seen(inputs.minimum, inputs.maximum))
+    excess = (np.abs(X - middle) / half).max(axis=tuple(range(1, X.ndim)), initial=0.0)
     return _TOLERANCE / np.maximum(excess, _TOLERANCE)
+
+
+def along_channels(limits: np.ndarray, n_dimensions: int) -> np.ndarray:
+    """`limits`, one for all or one a column or channel, in a shape that goes with samples of so many dimensions."""
+    return limits.reshape(-1, *(1,) * (n_dimensions - 2))
 
 
 def _seen(minimum: np.ndarray, maximum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

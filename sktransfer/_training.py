@@ -77,9 +77,10 @@ def assemble(
         The backbone's blocks on the right device, which are not copied: for fits that do not change them.
     """
     seed = draw_seed(estimator.random_state) if seed is None else seed
-    backbone, scratch = resolved or resolve_backbone(estimator.backbone, rows.X.shape[1], seed)
-    names = getattr(estimator, "feature_names_in_", None)
-    compare_columns(type(estimator).__name__, backbone, rows.X.shape[1], names)
+    backbone, scratch = resolved or resolve_backbone(estimator.backbone, rows.X.shape[1:], seed)
+    if backbone.n_dimensions == 2:
+        names = getattr(estimator, "feature_names_in_", None)
+        compare_columns(type(estimator).__name__, backbone, rows.X.shape[1], names)
     strategy = estimator.strategy
     if strategy is None:
         strategy = WeightDecay() if scratch else ProbeThenTune()
@@ -102,7 +103,16 @@ def _own_blocks(
     untouched = is_solvable(strategy, head) and _only_head(strategy, estimator._n_epochs(n_rows), len(backbone.blocks))
     if untouched and number_format() is np.float32:
         return backbone.modules_on(device)
-    return backbone.copy_blocks()
+    try:
+        return backbone.copy_blocks()
+    except (MemoryError, RuntimeError) as error:  # torch says it with a RuntimeError
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        raise MemoryError(
+            f"{type(estimator).__name__} trains a copy of backbone {backbone.name!r}, and there is no memory for its "
+            f"{backbone.nbytes / 1e6:,.1f} MB a second time. Free memory, or keep it frozen under a linear head: "
+            "strategy=LinearProbing() copies nothing."
+        ) from error
 
 
 def _only_head(strategy: Strategy, n_epochs: int, n_blocks: int) -> bool:
@@ -225,7 +235,7 @@ def remember(estimator: Any, assembly: Assembly, history: list[dict[str, Any]], 
         module.blocks,
         moved,
         name="fitted",
-        inputs=fitted_inputs(estimator, assembly.backbone.inputs, rows.X),
+        inputs=_at_rate(estimator, assembly, fitted_inputs(estimator, assembly.backbone.inputs, rows.X)),
         source=source_of(assembly, rows, task, moved=any(moved)),
         provenance={"fitted_from": assembly.backbone.name, "n_samples": len(rows.X)},
     )
@@ -237,10 +247,19 @@ def remember(estimator: Any, assembly: Assembly, history: list[dict[str, Any]], 
 
 
 def fitted_inputs(estimator: Any, inputs: Inputs, X: np.ndarray) -> Inputs:
-    """The backbone's inputs, with the names and the range of these rows."""
-    low, high = X.min(axis=0), X.max(axis=0)
+    """The backbone's inputs, with the names and the range of these rows, or of the channels of these windows."""
+    other = (0, *range(2, X.ndim))
+    low, high = X.min(axis=other), X.max(axis=other)
     if inputs.minimum is not None and inputs.maximum is not None and len(inputs.minimum) == len(low):
         low, high = np.minimum(low, inputs.minimum), np.maximum(high, inputs.maximum)
     names = getattr(estimator, "feature_names_in_", None)
     names = inputs.names if names is None else tuple(str(name) for name in names)
     return dataclasses.replace(inputs, names=names, minimum=low, maximum=high)
+
+
+def _at_rate(estimator: Any, assembly: Assembly, inputs: Inputs) -> Inputs:
+    """`inputs` with the sampling rate of these windows, if they are all that the network has seen."""
+    rate = getattr(estimator, "sampling_rate_", None)
+    if rate is None or not assembly.scratch:
+        return inputs
+    return dataclasses.replace(inputs, sampling_rate=(rate, rate))

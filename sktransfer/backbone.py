@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # loading a backbone of known layers and predicting with it n
     from torch import nn
 
 STATE_FORMAT = 1
+_TUPLES = ("names", "units", "shape", "sampling_rate")  # fields of the inputs that a file holds as lists
 
 
 class Backbone:
@@ -164,6 +165,15 @@ class Backbone:
         return self.inputs.n
 
     @property
+    def n_dimensions(self) -> int:
+        """Dimensions of `X`: 2 for rows of a table, 3 for windows, 4 for images."""
+        return 2 if self.inputs.shape is None else 1 + len(self.inputs.shape)
+
+    def prepare(self, X: Any) -> np.ndarray:
+        """`X` as the first block takes it: a plain array; what :class:`Windows` remember is not needed after it."""
+        return np.asarray(X)
+
+    @property
     def nbytes(self) -> int:
         """Bytes of all weights and buffers."""
         return sum(weights.nbytes for weights in self._weights)
@@ -263,7 +273,7 @@ class Backbone:
         stored = state["inputs"]
         source = None if state["source"] is None else Source(**state["source"])
         try:
-            inputs = Inputs(**{**stored, **{k: _tuple(stored.get(k)) for k in ("names", "units", "shape")}})
+            inputs = Inputs(**{**stored, **{k: _tuple(stored.get(k)) for k in _TUPLES}})
             self._set(description, names, modules, weights, layers, state["name"], inputs, source, state["provenance"])
         except ValueError as error:
             raise ModelFileError(f"The parts of the backbone in this file do not fit together: {error}") from error
@@ -276,7 +286,7 @@ def _equal(weights: Mapping[str, np.ndarray], tensors: Mapping[str, torch.Tensor
 def _fields(record: Inputs | Source) -> dict[str, Any]:
     """Fields with tuples as lists, so that JSON and skops keep them; older versions know rows and no shape."""
     fields = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(record).items()}
-    return {k: v for k, v in fields.items() if (k, v) != ("shape", None)}
+    return {k: v for k, v in fields.items() if k not in ("shape", "sampling_rate") or v is not None}
 
 
 def _tuple(value: Sequence[Any] | None) -> tuple[Any, ...] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 
@@ -28,11 +29,13 @@ class Inputs:
         Shape of one sample, without the first axis of X: ``(n_channels, window_length)`` of a window,
         ``(n_channels, height, width)`` of an image. None in it: any number, as in ``(3, None)`` for windows of any
         length. None: the samples are rows of a table.
+    sampling_rate : tuple of float or None, optional
+        Lowest and highest sampling rate of windows that it takes, in Hz; None: any, and windows need not say theirs.
 
     Raises
     ------
     ValueError
-        If `shape` is no shape, or has another number of channels than `n`.
+        If `shape` is no shape or has another number of channels than `n`, or `sampling_rate` is no pair of rates.
     """
 
     n: int | None = None
@@ -42,8 +45,11 @@ class Inputs:
     minimum: np.ndarray | None = None
     maximum: np.ndarray | None = None
     shape: tuple[int | None, ...] | None = None
+    sampling_rate: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
+        if self.sampling_rate is not None:
+            object.__setattr__(self, "sampling_rate", _rates(self.sampling_rate))
         if self.shape is None:
             return
         shape = tuple(self.shape)
@@ -59,6 +65,18 @@ class Inputs:
             raise ValueError(f"Inputs: n={self.n} and shape={shape} differ; n is the first number of the shape.")
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "n", shape[0])
+
+
+def _rates(given: Any) -> tuple[float, float]:
+    try:
+        low, high = (float(rate) for rate in given)
+    except (TypeError, ValueError):
+        low, high = 0.0, 0.0
+    if not 0 < low <= high < math.inf:
+        raise ValueError(
+            f"Inputs: sampling_rate is the lowest and the highest rate in Hz, as (5_000, 50_000); got {given!r}."
+        )
+    return low, high
 
 
 @dataclasses.dataclass(frozen=True)

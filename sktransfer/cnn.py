@@ -11,12 +11,15 @@ With ``shared_channels`` every channel takes the same way, and mean and max over
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
 from sktransfer._parameters import InvalidParameterError, check_dropout, check_sizes, is_whole
 from sktransfer.networks import register_network
+
+_CHOICES = ((7, 4), (7, 2), (5, 2), (3, 2), (3, 1))  # kernel_size and strides, from long windows to short ones
 
 
 @register_network("cnn")
@@ -35,7 +38,7 @@ class CNN(nn.Module):
     Parameters
     ----------
     n_features_in : int or None
-        Number of channels; None: any number, which only `shared_channels` allows.
+        Number of channels. With `shared_channels` it is not used, and may be None.
     widths : sequence of int, default=(32, 64, 128)
         Number of filters of each block.
     kernel_size : int, default=7
@@ -45,8 +48,7 @@ class CNN(nn.Module):
     dropout : float, default=0.0
         Share of a block's filters set to zero in training, in [0, 1).
     shared_channels : bool, default=False
-        Whether every channel goes through the same filters, so that neither the order nor the number of channels
-        matters.
+        Whether every channel goes through the same filters, so that the channels may come in any order and number.
 
     Raises
     ------
@@ -78,13 +80,13 @@ class CNN(nn.Module):
         steps = [strides] * len(widths) if isinstance(strides, int) else strides
         _check(n_features_in, widths, kernel_size, steps, dropout, shared_channels)
         self.receptive_field = receptive_field(kernel_size, steps)
-        self.input_shape = (n_features_in, None)
-        width = 1 if shared_channels else n_features_in or 1
+        n_channels = None if shared_channels else n_features_in
+        width = n_channels or 1
         for depth, (size, step) in enumerate(zip(widths, steps, strict=True), start=1):
             layers = _Convolution if depth == 1 else _Residual
             block = _Block(layers(width, size, kernel_size, step), dropout, shared_channels, depth == len(widths))
             if depth == 1:
-                block.takes = (n_features_in, self.receptive_field)
+                block.input_shape, block.shortest = (n_channels, None), self.receptive_field
             self.add_module(f"block{depth}", block)
             width = size
 
@@ -98,6 +100,20 @@ class CNN(nn.Module):
         for block in self.children():
             x = block(x)
         return x
+
+
+def for_length(length: int, arguments: dict[str, Any]) -> dict[str, Any]:
+    """`arguments` with the largest ``kernel_size`` and ``strides``, where not given, that windows allow.
+
+    Windows of 11 samples are enough for the smallest choice of three blocks.
+    """
+    depth = len(arguments.get("widths", (32, 64, 128)))
+    for kernel_size, stride in _CHOICES:
+        chosen = {"kernel_size": kernel_size, "strides": stride} | arguments
+        strides = chosen["strides"]
+        if receptive_field(chosen["kernel_size"], [strides] * depth if isinstance(strides, int) else strides) <= length:
+            return chosen
+    return {"kernel_size": _CHOICES[-1][0], "strides": _CHOICES[-1][1]} | arguments
 
 
 def receptive_field(kernel_size: int, strides: Sequence[int]) -> int:
@@ -140,7 +156,8 @@ class _Block(nn.Module):
     Between blocks an output is (n, filters, length), or (n, channels, filters, length) where channels are shared.
     """
 
-    takes: tuple[int | None, int] | None = None  # channels and shortest length, of the first block
+    input_shape: tuple[int | None, None] | None = None  # of a window, where this is the first block
+    shortest: int = 1  # samples
 
     def __init__(self, layers: nn.Module, dropout: float, shared: bool, last: bool):
         super().__init__()
@@ -148,8 +165,8 @@ class _Block(nn.Module):
         self.shared, self.last = shared, last
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if self.takes is not None:
-            _check_windows(x, *self.takes)
+        if self.input_shape is not None:
+            _check_windows(x, self.input_shape[0], self.shortest)
         if not self.shared:
             x = self.dropout(self.layers(x))
             return _mean_and_max(x, -1) if self.last else x

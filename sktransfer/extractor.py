@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import nullcontext
 from numbers import Integral
 from typing import Any
@@ -20,7 +21,8 @@ from sktransfer import _validation
 from sktransfer._callbacks import CallbackSupport, FitTask, with_callbacks
 from sktransfer._columns import compare_columns
 from sktransfer._device import is_cpu, resolve_device
-from sktransfer._lean import FEW_ROWS, Program, in_chunks
+from sktransfer._inputs import check_input, given_backbone, prepared, tag_dimensions
+from sktransfer._lean import FEW_ROWS, Program, chunk_of, in_chunks
 from sktransfer._parameters import Interval, Options, TorchDevice
 from sktransfer._precision import number_format
 from sktransfer._random import draw_seed
@@ -115,10 +117,12 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
             return self._fit(X)
 
     def _fit(self, X):
-        X = _validation.check_rows(self, X, reset=True)
+        given = given_backbone(self.backbone)
+        X = check_input(self, X, given, reset=True)
         seed = draw_seed(self.random_state)
-        backbone, _ = resolve_backbone(self.backbone, X.shape[1], seed)
-        compare_columns(type(self).__name__, backbone, X.shape[1], getattr(self, "feature_names_in_", None))
+        backbone, _ = resolve_backbone(given or self.backbone, X.shape[1:], seed)
+        if X.ndim == 2:
+            compare_columns(type(self).__name__, backbone, X.shape[1], getattr(self, "feature_names_in_", None))
         if self.block is not None and self.block not in backbone.blocks:
             raise ValueError(
                 f"FeatureExtractor: backbone {backbone.name!r} has no block {self.block!r}; "
@@ -127,7 +131,7 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
         self.backbone_ = backbone
         self._stop = len(backbone.blocks) if self.block is None else backbone.blocks.index(self.block) + 1
         self._standardized = bool(self.standardize)
-        self._n_features_out = self._run(_validation.to_float32("FeatureExtractor", X[:1], self._names())).shape[1]
+        self._n_features_out = self._features(X[:1]).shape[1]
         return self
 
     def transform(self, X):
@@ -147,22 +151,27 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
             If a feature is not finite.
         """
         check_is_fitted(self)
-        X = _validation.check_rows(self, X, reset=False)
-        features = self._run(_validation.to_float32("FeatureExtractor", X, self._names()))
+        features = self._features(check_input(self, X, self.backbone_, reset=False))
+        if features.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"FeatureExtractor: block {self.block!r} returns {features.shape[1]} features for these windows, and "
+                f"{self._n_features_out} for those of fit. Pass windows of the length of fit, or use the last block."
+            )
         if not np.isfinite(features).all():
             raise ValueError("FeatureExtractor: the backbone returned features that are not finite for these rows.")
         return features
 
-    def _names(self) -> list[str]:
-        return _validation.column_names(self, self.n_features_in_)
-
-    def _run(self, X: np.ndarray) -> np.ndarray:
+    def _features(self, X: np.ndarray) -> np.ndarray:
+        """Features of checked rows or windows; the front end gets windows chunk by chunk."""
+        who, names = type(self).__name__, _validation.column_names(self, self.n_features_in_)
+        slices = in_chunks(len(X), len(X) if X.ndim == 2 else chunk_of(X))
+        chunks = (prepared(who, X[part], self.backbone_, names) for part in slices)
         backbone, stop = self.backbone_, self._stop  # parameters may be set after the fit
         program = backbone.program(stop) if number_format() is np.float32 else None
         if program is not None and is_cpu(self.device):
-            features = self._in_numpy(program, X)
+            features = self._in_numpy(program, next(chunks))
         else:
-            features = self._in_torch(X, stop)
+            features = self._in_torch(chunks, stop)
         source = backbone.source
         if self._standardized and stop == len(backbone.blocks) and source is not None:
             features = (features - source.feature_mean) / source.feature_scale
@@ -174,7 +183,7 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
             parts = [program.run(X[part]) for part in in_chunks(len(X))]
         return np.concatenate(parts, dtype=parts[0].dtype, casting="same_kind")
 
-    def _in_torch(self, X: np.ndarray, stop: int) -> np.ndarray:
+    def _in_torch(self, chunks: Iterable[np.ndarray], stop: int) -> np.ndarray:
         from torch import nn
 
         from sktransfer.module import TransferModule
@@ -182,9 +191,9 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
         device = resolve_device(self.device)
         module = TransferModule(self.backbone_.modules_on(device), nn.Identity(), self.backbone_.blocks).eval()
         with torch_threads(self.n_jobs):
-            return module.run_features(X, stop=stop)
+            return np.concatenate([module.run_features(chunk, stop=stop) for chunk in chunks])
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
-        return tags
+        return tag_dimensions(tags, self.backbone)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from sklearn.base import BaseEstimator
 
@@ -17,10 +18,11 @@ class FromScratch(BaseEstimator):
 
     Parameters
     ----------
-    network : str, default="mlp"
-        Name of a registered network.
+    network : str, default="auto"
+        Name of a registered network. ``"auto"``: ``"mlp"`` for rows of a table and ``"cnn"`` for windows, with filters
+        and strides as large as the windows are long enough for.
     arguments : dict, optional
-        Its arguments without ``n_features_in``, which is taken from the rows.
+        Its arguments without ``n_features_in``, which is taken from `X`.
     blocks : list of str, optional
         Names of its blocks; default: all children.
 
@@ -29,9 +31,11 @@ class FromScratch(BaseEstimator):
     >>> from sktransfer import FromScratch
     >>> FromScratch(arguments={"hidden_layer_sizes": (64, 64)}).build(n_features_in=5)
     Backbone('from scratch', 2 blocks, 5 columns -> 64 features)
+    >>> FromScratch().build(n_features_in=2, lengths=(1024,))
+    Backbone('from scratch', 3 blocks, 2 x any -> 256 features)
     """
 
-    def __init__(self, network="mlp", arguments=None, blocks=None):
+    def __init__(self, network="auto", arguments=None, blocks=None):
         self.network = network
         self.arguments = arguments
         self.blocks = blocks
@@ -45,24 +49,73 @@ class FromScratch(BaseEstimator):
         arguments.pop("n_features_in", None)
         return cls(network=name, arguments=arguments, blocks=list(backbone.blocks))
 
-    def build(self, n_features_in: int) -> Backbone:
-        """The network with the weights that its constructor draws from torch's generator."""
+    @property
+    def n_dimensions(self) -> int | None:
+        """Dimensions of the `X` that the network takes: 2 for rows, 3 for windows; None: either, or not known."""
+        if self.network != "auto":
+            return {"mlp": 2, "cnn": 3}.get(self.network)
+        named = set(self.arguments or {}) - {"dropout"}  # which both have
+        if not named:
+            return None
+        return 2 if named <= {"hidden_layer_sizes", "batch_norm"} else 3
+
+    def build(self, n_features_in: int, lengths: tuple[int, ...] = ()) -> Backbone:
+        """The network with the weights that its constructor draws from torch's generator.
+
+        Parameters
+        ----------
+        n_features_in : int
+            Number of columns, or of channels.
+        lengths : tuple of int, default=()
+            Length of a window in samples, height and width of an image; empty: rows of a table.
+
+        Returns
+        -------
+        Backbone
+
+        Raises
+        ------
+        ValueError
+            If there is no such network, or ``"auto"`` knows none for such samples.
+        """
         from sktransfer._blocks import build_network, takes_width
 
-        arguments = dict(self.arguments or {})
-        if takes_width(self.network):
+        name, arguments = self._resolved(lengths)
+        if takes_width(name):
             arguments["n_features_in"] = n_features_in
-        network = build_network({"name": self.network, "arguments": arguments})
-        return Backbone(network, self.blocks, name="from scratch", inputs=Inputs(n=n_features_in))
+        network = build_network({"name": name, "arguments": arguments})
+        if not lengths:
+            return Backbone(network, self.blocks, name="from scratch", inputs=Inputs(n=n_features_in))
+        try:
+            return Backbone(network, self.blocks, name="from scratch")  # of any length, if it says so
+        except ValueError:
+            inputs = Inputs(shape=(n_features_in, *lengths))
+            return Backbone(network, self.blocks, name="from scratch", inputs=inputs)
+
+    def _resolved(self, lengths: tuple[int, ...]) -> tuple[str, dict[str, Any]]:
+        """Name and arguments of the network."""
+        arguments = dict(self.arguments or {})
+        if self.network != "auto":
+            return self.network, arguments
+        if not lengths:
+            return "mlp", arguments
+        if len(lengths) > 1:
+            raise ValueError(
+                f"FromScratch: network='auto' knows no network for images of {lengths} pixels. Register one with "
+                "register_network and name it, or pass a Backbone of it."
+            )
+        from sktransfer.cnn import for_length
+
+        return "cnn", for_length(lengths[0], arguments)
 
 
 def resolve_backbone(
-    backbone: Backbone | FromScratch | str | os.PathLike[str] | None, n_features_in: int, seed: int
+    backbone: Backbone | FromScratch | str | os.PathLike[str] | None, shape: tuple[int, ...], seed: int
 ) -> tuple[Backbone, bool]:
-    """What the parameter ``backbone`` of an estimator stands for, and whether it is untrained."""
+    """What the parameter ``backbone`` of an estimator stands for, and whether it is untrained; `shape` of a sample."""
     if isinstance(backbone, str | os.PathLike):
         backbone = load_backbone(backbone)
     if isinstance(backbone, Backbone):
         return backbone, False
     recipe = FromScratch() if backbone is None else backbone
-    return build_seeded(lambda: recipe.build(n_features_in), seed), True
+    return build_seeded(lambda: recipe.build(shape[0], tuple(shape[1:])), seed), True

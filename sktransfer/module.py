@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from sktransfer._lean import in_chunks
+from sktransfer._lean import chunk_of, in_chunks
 
 
 class TransferModule(nn.Module):
@@ -87,7 +87,8 @@ class TransferModule(nn.Module):
 
     def run_features(self, X: np.ndarray, stop: int | None = None) -> np.ndarray:
         """Features of float32 rows in inference mode, computed in chunks on the module's device, as float32."""
-        return np.concatenate([self.run(X[part], lambda x: self.features(x, stop=stop)) for part in in_chunks(len(X))])
+        parts = in_chunks(len(X), chunk_of(X))
+        return np.concatenate([self.run(X[part], lambda x: self.features(x, stop=stop)) for part in parts])
 
     def run(self, X: np.ndarray, function: Callable[[torch.Tensor], torch.Tensor] | None = None) -> np.ndarray:
         """Outputs (or what `function` returns) for one chunk of float32 rows, in inference mode.

@@ -55,10 +55,12 @@ class Pipeline(sklearn.pipeline.Pipeline):
     chunk_rows : int
         Rows that walk together: 16,384, an attribute of the class. More rows fall out of the processor's cache, fewer
         pay for the checks of each step.
+    chunk_bytes : int
+        Of windows and images, as many walk together as take so many bytes: 8 MiB.
 
     Notes
     -----
-    A call goes to scikit-learn's method in one piece if it has no more rows than ``chunk_rows``, if ``X`` is neither
+    A call goes to scikit-learn's method in one piece if it has no more rows than walk together, if ``X`` is neither
     an array, a frame, a CSR matrix nor a list, if a keyword argument does not hold one value a row (``return_std=True``
     may concern all rows at once), or if the outputs of the first chunk are not one a row.
 
@@ -78,6 +80,7 @@ class Pipeline(sklearn.pipeline.Pipeline):
     """
 
     chunk_rows = 16_384
+    chunk_bytes = 2**23
 
     @available_if(_offers("predict"))
     def predict(self, X, **params):
@@ -114,18 +117,23 @@ class Pipeline(sklearn.pipeline.Pipeline):
         """As scikit-learn's; accuracy and the coefficient of determination are those of predictions in chunks."""
         scores: Any = getattr(type(self._final_estimator), "score", None)
         by_predictions = scores in (ClassifierMixin.score, RegressorMixin.score) and not params
-        if by_predictions and _count_rows(X) > self.chunk_rows:
+        if by_predictions and _count_rows(X) > self._chunk(X):
             return scores(self, X, y, sample_weight=sample_weight)
         return super().score(X, y, sample_weight=sample_weight, **params)
 
+    def _chunk(self, X: Any) -> int:
+        if getattr(X, "ndim", 2) <= 2 or len(X) == 0:
+            return self.chunk_rows
+        return max(1, min(self.chunk_rows, self.chunk_bytes * len(X) // max(X.nbytes, 1)))
+
     def _walk(self, method: Callable[..., Any], X: Any, params: dict[str, Any]) -> Any:
-        n_rows = _count_rows(X)
-        if n_rows <= self.chunk_rows or any(_count_rows(value) != n_rows for value in params.values()):
+        n_rows, chunk = _count_rows(X), self._chunk(X)
+        if n_rows <= chunk or any(_count_rows(value) != n_rows for value in params.values()):
             return method(X, **params)
-        slices = [slice(i, min(i + self.chunk_rows, n_rows)) for i in range(0, n_rows, self.chunk_rows)]
+        slices = [slice(i, min(i + chunk, n_rows)) for i in range(0, n_rows, chunk)]
         with said_once(stacklevel=3) as forget:
             first = method(_take(X, slices[0]), **{k: _take(v, slices[0]) for k, v in params.items()})
-            if not _is_per_row(first, self.chunk_rows):
+            if not _is_per_row(first, chunk):
                 forget()  # all rows are counted again
                 return method(X, **params)
             rest = (method(_take(X, part), **{k: _take(v, part) for k, v in params.items()}) for part in slices[1:])

@@ -126,6 +126,11 @@ class _Together:
         callbacks = getattr(self, "_skl_callbacks", None)
         return evaluation.set_callbacks(*callbacks) if callbacks else evaluation
 
+    def __sklearn_tags__(self):
+        tags, own = super().__sklearn_tags__(), self.estimator.__sklearn_tags__().input_tags  # type: ignore[misc]
+        tags.input_tags.two_d_array, tags.input_tags.three_d_array = own.two_d_array, own.three_d_array
+        return tags
+
     def _take(self, evaluation: Evaluation, bench: Bench) -> None:
         """The results, with the estimator in place of its stand-in and the times that the fits took."""
         for name, value in vars(evaluation).items():

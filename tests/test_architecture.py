@@ -34,8 +34,10 @@ FLOORS = {
     6: {"classifier", "regressor", "search", "_candidates", "_folds", "_lanes", "_stand_in", "pipeline"},
     5: {"_fitting", "_training", "_assembly", "_together", "_lockstep", "_pulls"},
     4: {"_net", "_tasks", "_features", "_plan", "_stacked"},
-    3: {"module", "extractor", "persistence", "from_scratch", "_persisted", "_predictor", "_range", "_columns",
-        "foreign", "keras_models", "_old_head"},
+    3: {
+        "module", "extractor", "persistence", "from_scratch", "_persisted", "_predictor", "_range", "_columns",
+        "_inputs", "foreign", "keras_models", "_old_head",
+    },
     2: {
         "backbone", "scaling", "fine_tuning", "probing", "probe_then_tune", "gradual", "layer_decay", "l2sp",
         "weight_decay",
@@ -44,8 +46,8 @@ FLOORS = {
         "strategy", "head", "networks", "card", "mlp", "cnn", "exceptions", "_validation", "_parameters", "_quality",
         "_random", "_threads", "_state", "_rows", "_solver", "_device", "_callbacks", "_blocks",
         "_precision", "_layers", "_lean", "_head_modules", "_adamw", "_dropout", "_labels",
-        "_reduced", "_curvature", "_calibration", "_ridge", "_tally", "window_array", "_keras_layers",
-        "_keras_network", "_tracing",
+        "_reduced", "_curvature", "_calibration", "_ridge", "_tally", "window_array", "_window_checks",
+        "_keras_layers", "_keras_network", "_tracing",
     },
 }  # fmt: skip
 SIDEWAYS = {
@@ -72,6 +74,14 @@ SIDEWAYS = {
     ("_validation", "_precision"),
     ("extractor", "from_scratch"),
     ("extractor", "_columns"),
+    ("extractor", "_inputs"),
+    ("_inputs", "_columns"),
+    ("_inputs", "from_scratch"),
+    ("_inputs", "persistence"),
+    ("_window_checks", "_quality"),
+    ("_window_checks", "_validation"),
+    ("_window_checks", "exceptions"),
+    ("_window_checks", "window_array"),
     ("extractor", "module"),
     ("from_scratch", "persistence"),
     ("_persisted", "_predictor"),

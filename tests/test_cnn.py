@@ -18,7 +18,7 @@ def trained(*arguments, **options):
         if isinstance(layer, nn.BatchNorm1d):
             nn.init.uniform_(layer.weight, 0.5, 2)
             nn.init.uniform_(layer.bias, -1, 1)
-    n_channels = net.input_shape[0] or 2
+    n_channels = net.block1.input_shape[0] or 2
     net.train()(torch.randn(20, n_channels, 2 * net.receptive_field) * 2 + 1)
     return net.eval()
 

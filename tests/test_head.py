@@ -1,5 +1,6 @@
 """The small new network on top."""
 
+import tracemalloc
 from itertools import pairwise
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from sktransfer import LinearHead, LinearProbing, MLPHead, TransferClassifier
+from sktransfer import LinearHead, LinearProbing, MLPHead, TransferClassifier, _training
 from sktransfer._head_modules import Standardize
 from sktransfer.head import imprinted_rows
 from tests.helpers import moons, small_backbone
@@ -131,3 +132,22 @@ def test_a_misspelt_choice_is_an_error_that_lists_the_choices(backbone, head):
 def test_a_head_that_cannot_be_built_is_a_value_error(backbone, head):
     with pytest.raises(ValueError, match=r"hidden_layer_sizes|dropout"):
         TransferClassifier(backbone, strategy=LinearProbing(), head=head, max_epochs=1).fit(*moons(40))
+
+
+def test_a_head_that_begins_holds_the_features_once(backbone, monkeypatch):
+    X, y = moons(20_000)
+    begin, peaks = _training.begin_head, []
+
+    def measured(assembly, rows, task):
+        tracemalloc.start()
+        begin(assembly, rows, task)
+        peaks.append(tracemalloc.get_traced_memory()[1] / assembly.features.nbytes)
+        tracemalloc.stop()
+        known = assembly.backbone.source
+        expected = (features_of(backbone, rows.X) - known.feature_mean) / known.feature_scale
+        np.testing.assert_allclose(assembly.features, expected, rtol=1e-6, atol=1e-6)
+
+    monkeypatch.setattr(_training, "begin_head", measured)
+    TransferClassifier(backbone, strategy=LinearProbing(), random_state=0).fit(X, y)
+    assert len(peaks) == 1
+    assert peaks[0] < 1.2

@@ -15,6 +15,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from sktransfer import (
     L2SP,
+    Backbone,
     BatchedGridSearchCV,
     FineTuning,
     GradualUnfreezing,
@@ -26,7 +27,7 @@ from sktransfer import (
     _features,
 )
 from sktransfer.exceptions import DataQualityWarning
-from tests.searches import FROZEN, LR, X, Y, both, grid, how, model, pipeline
+from tests.searches import FROZEN, LR, X, Y, backbone, both, grid, how, model, pipeline
 
 
 def fails(kind, *args, X=X, y=Y, fit=None, **options):
@@ -197,6 +198,31 @@ def test_a_small_budget_of_memory_changes_no_score(monkeypatch, budget, strategy
     search = both(pipeline(strategy=strategy, head=head), grid(lr=LR, class_weight=[None, "balanced"]))
     assert how(search) == ({"stacked"} if isinstance(strategy, ProbeThenTune) else {"alone"})  # by what it keeps
     assert max(kept, default=0) <= budget
+
+
+NO_MEMORY = [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes.")]
+
+
+@pytest.mark.parametrize("raised", NO_MEMORY, ids=["python", "torch"])
+def test_a_backbone_that_does_not_fit_in_memory_twice(monkeypatch, raised):
+    def refuse(backbone):
+        raise raised
+
+    once, trained = backbone(), model(strategy=FineTuning(), max_epochs=2).fit(X, Y)
+    monkeypatch.setattr(Backbone, "copy_blocks", refuse)
+    message = f"TransferClassifier trains a copy of backbone {once.name!r}.*LinearProbing"
+    with pytest.raises(MemoryError, match=message):
+        trained.set_params(backbone=once).fit(X, Y)
+    assert not trained.__sklearn_is_fitted__()
+    assert not hasattr(trained, "backbone_")
+    model(once, head=None, strategy=LinearProbing()).fit(X, Y)  # as the message advises
+    searched = model(once, head=None, max_epochs=2), {"strategy": [FineTuning(), LinearProbing()]}
+    for kind in (GridSearchCV, BatchedGridSearchCV):
+        with pytest.warns(FitFailedWarning, match="there is no memory for its"):
+            search = kind(*searched, cv=2, refit=False).fit(X, Y)
+        assert np.isnan(search.cv_results_["mean_test_score"]).tolist() == [True, False]
+        with pytest.raises(MemoryError, match=message):
+            kind(*searched, cv=2, error_score="raise").fit(X, Y)
 
 
 @pytest.mark.usefixtures("listens")

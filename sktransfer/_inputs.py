@@ -1,0 +1,139 @@
+r"""`X` as a backbone takes it: rows of a table, windows or images, checked and prepared.
+
+::
+
+    X --as many dimensions as the backbone takes?--> rows:            `_validation.py`
+                                                 \-> windows, images: `_window_checks.py`, rate, shape
+    checked X --front end of the backbone--> what its first block takes, float32
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+
+from sktransfer import _validation, _window_checks
+from sktransfer._columns import compare_shapes
+from sktransfer._precision import number_format
+from sktransfer.backbone import Backbone
+from sktransfer.from_scratch import FromScratch
+from sktransfer.persistence import load_backbone
+
+_WINDOWS = "windows (n_windows, n_channels, length)"
+
+
+def given_backbone(backbone: Any) -> Backbone | None:
+    """The pretrained backbone that a parameter stands for; None if a network is yet to be built."""
+    if isinstance(backbone, str | os.PathLike):
+        return load_backbone(backbone)
+    return backbone if isinstance(backbone, Backbone) else None
+
+
+def dimensions_taken(backbone: Any) -> int | None:
+    """Dimensions of the `X` that the parameter ``backbone`` allows; None: those of rows and of windows."""
+    return backbone.n_dimensions if isinstance(backbone, Backbone | FromScratch) else None
+
+
+def tag_dimensions(tags: Any, backbone: Any) -> Any:
+    """scikit-learn's `tags` with the kinds of `X` that the parameter ``backbone`` allows; a file is not read for it."""
+    taken = dimensions_taken(backbone)
+    tags.input_tags.two_d_array, tags.input_tags.three_d_array = taken in (None, 2), taken in (None, 3)
+    return tags
+
+
+def input_key(backbone: Any) -> Hashable:
+    """Equal for backbones that check and prepare `X` alike."""
+    if isinstance(backbone, Backbone):
+        inputs = backbone.inputs
+        return inputs.shape, inputs.sampling_rate, repr(getattr(inputs, "front_end", None))
+    return str(backbone) if isinstance(backbone, str | os.PathLike) else dimensions_taken(backbone)
+
+
+def check_input(estimator: Any, X: Any, backbone: Backbone | None, *, reset: bool) -> np.ndarray:
+    """`X` checked for what the estimator's backbone takes.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Gets ``n_features_in_`` and its kin if `reset`, and ``sampling_rate_`` for windows.
+    X : array-like of shape (n_samples, n_features), (n_windows, n_channels, window_length) or (n_images, n_channels, \
+height, width)
+    backbone : Backbone or None
+        None: a network is yet to be built, for windows or rows as ``estimator.backbone`` says.
+    reset : bool
+        Whether this is ``fit``.
+
+    Returns
+    -------
+    ndarray
+        Float32 or float64; a :class:`Windows` if `X` was one.
+
+    Raises
+    ------
+    ValueError
+        If `X` has other dimensions, channels, samples or a sampling rate than the backbone takes, and for all that
+        the checks of rows or windows refuse.
+    """
+    taken = dimensions_taken(estimator.backbone) if backbone is None else backbone.n_dimensions
+    found = 2 if issparse(X) else _window_checks.count_dimensions(X)
+    if issparse(X) or (found <= 2 and taken in (None, 2)):
+        return _validation.check_rows(estimator, X, reset=reset)
+    if taken not in (None, found):
+        raise _other_dimensions(estimator, X, backbone, found, taken)
+    X = _window_checks.check_windows(estimator, X, reset=reset)
+    if backbone is not None:
+        compare_shapes(type(estimator).__name__, backbone, X.shape)
+    takes, name = (None, "") if backbone is None else (backbone.inputs.sampling_rate, backbone.name)
+    _window_checks.check_rate(estimator, X, takes, name, reset=reset)
+    return X
+
+
+def _other_dimensions(estimator: Any, X: Any, backbone: Backbone | None, found: int, taken: int) -> ValueError:
+    who = type(estimator).__name__
+    named = f"its network {'mlp' if taken == 2 else 'cnn'!r}" if backbone is None else f"its backbone {backbone.name!r}"
+    shape = np.shape(X) if hasattr(X, "shape") else f"of {found} dimensions"
+    if taken == 2:
+        what = "windows of shape" if found == 3 else "an array of shape"
+        return ValueError(
+            f"Found array with dim {found}. {who} got {what} {shape}, but {named} takes rows of a table, (n_samples, "
+            "n_features): use LaggedWindows, flatten each window into one row, or pass a backbone of windows."
+        )
+    if found <= 2 and taken == 3:
+        return ValueError(
+            f"{who} got X of shape {shape}, but {named} takes {_WINDOWS}: cut the recordings with SlidingWindows."
+        )
+    takes = _WINDOWS if taken == 3 else f"{taken} dimensions, (n_samples, {_sizes(backbone)})"
+    return ValueError(f"{who} got X of shape {shape}, but {named} takes {takes}.")
+
+
+def _sizes(backbone: Backbone | None) -> str:
+    shape = () if backbone is None else backbone.inputs.shape or ()
+    return ", ".join("any" if size is None else str(size) for size in shape)
+
+
+def warn_of_quality(who: str, X: np.ndarray, names: list[str]) -> None:
+    """Warn of columns or channels that look wrong although every cell is a number."""
+    if X.ndim == 2:
+        _validation.warn_of_quality(who, X, names)
+    else:
+        _window_checks.warn_of_window_quality(who, X)
+
+
+def prepared(who: str, X: np.ndarray, backbone: Backbone | None, names: list[str]) -> np.ndarray:
+    """Checked `X` as the first block takes it, C-contiguous and in the number format of networks.
+
+    Raises
+    ------
+    ValueError
+        If a value of a row is too large, or the front end returns what is no number.
+    """
+    if X.ndim == 2:
+        return _validation.to_float32(who, X, names)
+    array = np.asarray(X) if backbone is None else backbone.prepare(X)
+    if array is not X and not np.isfinite(array).all():
+        raise ValueError(f"{who}: the front end of the backbone returned values that are not finite for these windows.")
+    return np.ascontiguousarray(array, dtype=number_format())
