@@ -8,11 +8,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 from sktransfer._blocks import describe_network, find_blocks, read_inputs, samples_of
 from sktransfer.card import Inputs
@@ -60,12 +61,11 @@ def trace_blocks(
         order = list(watched)
         inputs = read_inputs(list(parts.values()), inputs)
     else:
-        x, calls, given = _watch(module, parts, inputs)
+        inputs, x, calls, given = _watch(module, parts, inputs)
         _check_calls(module, x, calls, None if names is None else list(watched))
         if names is None:
             _check_end(calls[-1], given, takes_off=takes_off)
         order = [call.name for call in calls]
-        inputs = read_inputs([parts[name] for name in order], inputs)
     whole = [(name, parts[name]) for name in order]
     if registered:
         return module, whole, inputs
@@ -91,30 +91,26 @@ def _grouped(parts: list[tuple[str, nn.Module]]) -> list[tuple[str, nn.Module]]:
     return found
 
 
-def _watch(module: nn.Module, parts: dict[str, nn.Module], inputs: Inputs) -> tuple[torch.Tensor, list[Call], Any]:
-    """Run the module on an example: the example, the calls of its parts in order, and what it returned."""
+def _watch(
+    module: nn.Module, parts: dict[str, nn.Module], inputs: Inputs
+) -> tuple[Inputs, torch.Tensor, list[Call], Any]:
+    """Run the module on an example: what it takes, the example, the calls of its parts, and what it returned."""
     calls: list[Call] = []
-
-    def watch(name: str) -> Any:
-        def hook(part: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
-            calls.append(Call(name, _kept(arguments[0] if len(arguments) == 1 else arguments), _kept(output)))
-
-        return hook
-
-    hooks = [part.register_forward_hook(watch(name)) for name, part in parts.items()]
+    hooks = [hook for name, part in parts.items() for hook in _hooks(name, part, calls)]
     was_training = [(part, part.training) for part in module.modules()]
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
     reason: Exception | None = None
     try:
         module.eval()
-        for x in samples_of(read_inputs([module], inputs), 3):
-            calls.clear()
-            try:
-                with torch.no_grad():
-                    given = module(x.to(device))
-                return x.to(device), calls, given
-            except Exception as error:  # whatever the author's forward() raises for such a sample
-                reason = error
+        for candidate in _candidates(module, inputs):
+            for x in samples_of(candidate, 5):
+                calls.clear()
+                try:
+                    with torch.no_grad():
+                        given = module(x.clone().to(device))
+                    return candidate, x.to(device), calls, given
+                except Exception as error:  # whatever the author's forward() raises for such a sample
+                    reason = error
     finally:
         for hook in hooks:
             hook.remove()
@@ -124,6 +120,31 @@ def _watch(module: nn.Module, parts: dict[str, nn.Module], inputs: Inputs) -> tu
         f"from_module: {type(module).__name__} does not run on samples of shape {tuple(x.shape[1:])} ({reason}). "
         "Say what it takes by input_shape=(n_features,), (n_channels, length) or (n_channels, height, width)."
     ) from reason
+
+
+def _candidates(module: nn.Module, inputs: Inputs) -> list[Inputs]:
+    """What the module may take, if that is not said: what one of its layers takes, convolutions first."""
+    if inputs.n is not None or inputs.shape is not None:
+        return [inputs]
+    kinds = (nn.Conv2d, nn.Conv1d, nn.Linear)
+    layers = [layer for kind in kinds for layer in module.modules() if isinstance(layer, kind)]
+    found = [read_inputs([module], inputs), *(read_inputs([layer], inputs) for layer in layers)]
+    if not hasattr(module, "input_shape"):
+        found = [*found[1:], found[0]]  # the layer that was made first need not be the one that runs first
+    return [candidate for place, candidate in enumerate(found) if candidate not in found[:place]]
+
+
+def _hooks(name: str, part: nn.Module, calls: list[Call]) -> Iterator[RemovableHandle]:
+    came: list[Any] = []  # copied before the part runs, which may change it in place
+
+    def before(part: nn.Module, arguments: tuple[Any, ...]) -> None:
+        came.append(_kept(arguments[0] if len(arguments) == 1 else arguments))
+
+    def after(part: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
+        calls.append(Call(name, came.pop(), _kept(output)))
+
+    yield part.register_forward_pre_hook(before)
+    yield part.register_forward_hook(after)
 
 
 def _kept(value: Any) -> Any:

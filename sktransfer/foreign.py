@@ -47,7 +47,7 @@ def from_module(
         None: the children.
     input_shape : sequence of int or None, default=None
         Shape of one sample: ``(n_features,)``, ``(n_channels, length)`` or ``(n_channels, height, width)``; None in it:
-        any number. None: read off the first layer if that tells, else 8 columns.
+        any number. None: what the first layer that tells takes, convolutions first.
     head : {"drop", "values", "block"}, default="block"
         What becomes of a linear layer at the end (and softmax or sigmoid behind it). ``"block"``: it stays in the last
         block. ``"drop"``: it is left out, a new head takes its place. ``"values"``: the same, and a regressor begins
@@ -118,4 +118,4 @@ def _with_shape(inputs: Inputs, input_shape: Sequence[int | None] | None) -> Inp
     shape = tuple(input_shape)
     if len(shape) == 1:
         return dataclasses.replace(inputs, n=shape[0])
-    return dataclasses.replace(inputs, n=None if not shape else shape[0], shape=shape)
+    return dataclasses.replace(inputs, shape=shape)
