@@ -151,7 +151,7 @@ def compare(keras: Any, model: Any, network: nn.Module, inputs: Inputs) -> None:
         If it does not.
     """
     reason: Exception | None = None
-    for x in samples_of(inputs, 4):
+    for x in samples_of(inputs, model.inputs[0].shape[0] or 4):
         try:
             windows = x.numpy() if x.ndim == 2 else x.numpy().transpose(0, 2, 1)
             expected = np.asarray(keras.ops.convert_to_numpy(model(windows, training=False)), dtype=np.float64)

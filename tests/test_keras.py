@@ -262,6 +262,23 @@ def test_the_classic_recipe_is_three_lines(saved, monkeypatch):
     assert clone(clf).fit(X, y).predict(X).tolist() == clf.predict(X).tolist()
 
 
+def test_windows_are_learned_with_a_network_from_keras():
+    rng, y = np.random.default_rng(0), np.resize(["slow", "fast"], 40)
+    phase, rate = rng.uniform(0, 6, size=(40, 1)), np.where(y == "slow", 0.2, 0.8)[:, None]
+    X = np.stack([np.sin(rate * np.arange(64) + phase), rng.normal(size=(40, 64))], axis=1)
+    model = sequential(keras.Input((None, 2)), kl.Conv1D(8, 7, activation="relu"), kl.GlobalMaxPool1D(), kl.Dense(2))
+    clf = TransferClassifier(from_keras(model), random_state=0).fit(X[:20], y[:20])
+    assert clf.score(X[20:], y[20:]) > 0.9
+    assert clf.n_features_in_ == 2
+
+
+def test_a_model_of_a_fixed_batch_takes_any_number_of_samples():
+    model = sequential(keras.Input(batch_shape=(32, 4)), kl.Dense(8, activation="relu"), kl.Dense(2))
+    x, X = rows(model, n=32)
+    expected = model.predict(x, verbose=0)
+    np.testing.assert_allclose(outputs(from_keras(model, head="block"), X), expected, rtol=0, atol=1e-5)
+
+
 def test_a_saved_backbone_and_a_model_need_no_keras(saved, tmp_path):
     import joblib
 
