@@ -123,6 +123,42 @@ def test_a_file_of_rows_has_keras_s_outputs_in_torch_and_in_numpy(saved, ending)
     assert (backbone.name, backbone.n_features_in) == ("pump", 4)
 
 
+def as_keras_2_wrote(layer, name, **config):
+    return {"class_name": layer, "config": {"name": name, "trainable": True, "dtype": "float32", **config}}
+
+
+@pytest.mark.filterwarnings("ignore:Do not pass an `input_shape`:UserWarning")  # keras's own, of such files
+def test_a_file_in_the_layout_of_keras_2_is_read(tmp_path):
+    import h5py
+
+    model = sequential(
+        keras.Input((64, 3)),
+        kl.Conv1D(8, 5, strides=2, activation="relu", name="conv"),
+        kl.BatchNormalization(name="norm"),
+        kl.Flatten(name="flat"),
+        kl.Dropout(0.5, name="drop"),
+        kl.Dense(2, name="out"),
+    )
+    model.save(tmp_path / "old.h5")
+    shape, zeros = {"batch_input_shape": [None, 64, 3]}, {"class_name": "Zeros", "config": {}}
+    conv = {"filters": 8, "kernel_size": [5], "strides": [2], "padding": "valid", "data_format": "channels_last"}
+    layers = [
+        {"class_name": "InputLayer", "config": {**shape, "sparse": False, "ragged": False, "name": "conv_input"}},
+        as_keras_2_wrote(
+            "Conv1D", "conv", **shape, **conv, dilation_rate=[1], activation="relu", bias_initializer=zeros
+        ),
+        as_keras_2_wrote("BatchNormalization", "norm", axis=[2], momentum=0.99, epsilon=0.001, beta_initializer=zeros),
+        as_keras_2_wrote("Flatten", "flat", data_format="channels_last"),
+        as_keras_2_wrote("Dropout", "drop", rate=0.5, noise_shape=None, seed=None),
+        as_keras_2_wrote("Dense", "out", units=2, activation="linear", bias_initializer=zeros),
+    ]
+    with h5py.File(tmp_path / "old.h5", "a") as file:
+        config = {"class_name": "Sequential", "config": {"name": "old", "layers": layers}}
+        file.attrs.update(model_config=json.dumps(config), keras_version="2.15.0", backend="tensorflow")
+    assert_same(model, from_keras(tmp_path / "old.h5", head="block"))
+    assert from_keras(tmp_path / "old.h5").blocks == ("conv",)
+
+
 def window_layers(length):
     return [
         keras.Input((length, 3)),
@@ -265,8 +301,8 @@ def test_the_classic_recipe_is_three_lines(saved, monkeypatch):
 def test_windows_are_learned_with_a_network_from_keras():
     rng, y = np.random.default_rng(0), np.resize(["slow", "fast"], 40)
     phase, rate = rng.uniform(0, 6, size=(40, 1)), np.where(y == "slow", 0.2, 0.8)[:, None]
-    X = np.stack([np.sin(rate * np.arange(64) + phase), rng.normal(size=(40, 64))], axis=1)
-    model = sequential(keras.Input((None, 2)), kl.Conv1D(8, 7, activation="relu"), kl.GlobalMaxPool1D(), kl.Dense(2))
+    X = np.stack([np.sin(rate * np.arange(64) + phase), 0.1 * rng.normal(size=(40, 64))], axis=1)
+    model = sequential(keras.Input((None, 2)), kl.Conv1D(16, 7, activation="relu"), kl.GlobalMaxPool1D(), kl.Dense(2))
     clf = TransferClassifier(from_keras(model), random_state=0).fit(X[:20], y[:20])
     assert clf.score(X[20:], y[20:]) > 0.9
     assert clf.n_features_in_ == 2
