@@ -45,6 +45,7 @@ _HOMES = {
     "LayerDecay": "layer_decay",
     "L2SP": "l2sp",
     "WeightDecay": "weight_decay",
+    "Augmentation": "augmentation",
     "MLP": "mlp",
     "register_network": "networks",
     "ModelFileError": "exceptions",

@@ -37,7 +37,7 @@ FLOORS = {
     3: {"module", "extractor", "persistence", "from_scratch", "_persisted", "_predictor", "_range", "_columns"},
     2: {
         "backbone", "scaling", "fine_tuning", "probing", "probe_then_tune", "gradual", "layer_decay", "l2sp",
-        "weight_decay",
+        "weight_decay", "augmentation", "_augmenting",
     },
     1: {
         "strategy", "head", "networks", "card", "mlp", "exceptions", "_validation", "_parameters", "_quality",
@@ -48,6 +48,7 @@ FLOORS = {
 }  # fmt: skip
 SIDEWAYS = {
     ("probe_then_tune", "probing"),
+    ("augmentation", "_augmenting"),
     ("_fitting", "_training"),
     ("_training", "_assembly"),
     ("_together", "_assembly"),
@@ -97,6 +98,7 @@ SIDEWAYS = {
     ("head", "_parameters"),
     ("mlp", "_parameters"),
     ("strategy", "_parameters"),
+    ("strategy", "_random"),
     ("_blocks", "_state"),
     ("_blocks", "exceptions"),
     ("_blocks", "networks"),
