@@ -50,6 +50,7 @@ _HOMES = {
     "LayerDecay": "layer_decay",
     "L2SP": "l2sp",
     "WeightDecay": "weight_decay",
+    "Augmentation": "augmentation",
     "MLP": "mlp",
     "CNN": "cnn",
     "register_network": "networks",

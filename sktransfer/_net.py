@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dis
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -25,28 +25,35 @@ from sktransfer._adamw import FusedAdamW
 from sktransfer._dropout import private_dropout
 from sktransfer._features import FrozenFeatures
 from sktransfer._plan import BatchOrder, Plan, Rows, cosine, diverged, diverged_weight
+from sktransfer._random import Draws
 from sktransfer.module import TransferModule
-from sktransfer.strategy import pulls_back
+from sktransfer.strategy import Batch, pulls_back
 
 
 class _StopTraining(Exception):
     """A callback asked to stop early."""
 
 
-class _Batches:
-    """Batches as slices of tensors."""
+# rows, labels and weights of a batch, as the first block and the loss take them
+_Step = tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]
+_Change = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], _Step]
 
-    def __init__(self, rows: Rows, order: BatchOrder):
-        self.rows, self.order = rows, order
+
+class _Batches:
+    """Batches as slices of tensors, changed as `change` says."""
+
+    def __init__(self, rows: Rows, order: BatchOrder, change: _Change | None):
+        self.rows, self.order, self.change = rows, order, change
 
     def __len__(self) -> int:
         return len(self.order)
 
-    def __iter__(self) -> Iterator[tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]]:
+    def __iter__(self) -> Iterator[_Step]:
         rows = self.rows
         for index in self.order.draw(rows.X.device):
             # several times as fast as rows.X[index]
-            yield rows.X.index_select(0, index), (rows.y.index_select(0, index), rows.weight.index_select(0, index))
+            x, y, weight = (part.index_select(0, index) for part in (rows.X, rows.y, rows.weight))
+            yield (x, (y, weight)) if self.change is None else self.change(x, y, weight)
 
 
 class TransferNet(NeuralNet):
@@ -76,7 +83,7 @@ class TransferNet(NeuralNet):
 
     def get_iterator(self, dataset: Rows, training: bool = False) -> _Batches:
         """Batches by slicing."""
-        return _Batches(dataset, self.order_)
+        return _Batches(dataset, self.order_, self.change_)
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> TransferNet:
         """One group of parameters for each rate and decay that the strategy answers."""
@@ -209,6 +216,7 @@ def train(module: TransferModule, frozen: FrozenFeatures, rows: Rows, plan: Plan
     with private_dropout(module, plan.seed, rows.X.device):
         net.initialize()
         net.order_ = BatchOrder(len(rows.X), plan.batch_size, plan.seed)
+        net.draws_ = Draws(plan.seed, rows.X.device)
         net.pulls_ = pulls_back(plan.strategy)
         net.epoch_ = 0
         net.stop_ = False
@@ -231,8 +239,10 @@ def _run_phases(net: TransferNet, frozen: FrozenFeatures) -> None:
     for n_frozen, n_epochs in net.plan.phases(len(module.blocks)):
         module.freeze(n_frozen)
         net.learning_ = {name: p for _, group in module.groups() for name, p in group.items() if p.requires_grad}
-        # beyond the budget of memory the frozen blocks run for every batch, in inference mode all the same
-        net.start_ = n_frozen if frozen.fits(module, n_frozen) else 0
+        net.change_ = _change(net, n_frozen)
+        # beyond the budget of memory, and for rows that are others in each epoch, the frozen blocks run for every
+        # batch, in inference mode all the same
+        net.start_ = n_frozen if net.change_ is None and frozen.fits(module, n_frozen) else 0
         X = frozen.after(module, net.start_, device)
         if net.start_ == len(module.blocks):
             net.start_ += 1  # the head's constants apply to all rows at once
@@ -240,6 +250,19 @@ def _run_phases(net: TransferNet, frozen: FrozenFeatures) -> None:
         net.rows_of_phase_ = Rows(X, rows.y, rows.weight)
         net.fit_loop(None, epochs=n_epochs)
         frozen = frozen.below(n_frozen)
+
+
+def _change(net: TransferNet, n_frozen: int) -> _Change | None:
+    """What happens to a batch before the first block takes it; None: nothing."""
+    augment = net.plan.strategy.augment(n_frozen, len(net.module_.blocks))
+    if augment is None:
+        return None
+
+    def change(x: torch.Tensor, y: torch.Tensor, weight: torch.Tensor) -> _Step:
+        x, y, weight, _ = augment(Batch(x, y, weight, net.plan.n_classes), net.draws_)
+        return x, (y, weight)
+
+    return change
 
 
 def _was_raised_by(interrupt: KeyboardInterrupt, callbacks: list[Any]) -> bool:

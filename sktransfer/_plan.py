@@ -44,6 +44,8 @@ class Plan:
         Weights that came from the source, by parameter name.
     stop_loss : float
         Training ends when an epoch's mean loss is below it: nothing is left to learn.
+    n_classes : int or None
+        For augmentation that mixes classes; None: a regressor trains.
     on_epoch : callable
         Called after each epoch with its number and mean loss; returns True to stop.
     """
@@ -59,11 +61,16 @@ class Plan:
     verbose: int = 0
     on_epoch: Callable[[int, float], bool] = lambda epoch, loss: False
     stop_loss: float = 0.0
+    n_classes: int | None = None
 
     def phases(self, n_blocks: int) -> list[tuple[int, int]]:
         """Runs of epochs with the same frozen depth: (number of frozen blocks, number of epochs)."""
         depths = (self.strategy.n_frozen(epoch, n_blocks) for epoch in range(self.max_epochs))
         return [(n_frozen, len(list(epochs))) for n_frozen, epochs in groupby(depths)]
+
+    def augments(self, n_blocks: int) -> bool:
+        """Whether the batches of any phase are augmented."""
+        return any(self.strategy.augment(depth, n_blocks) is not None for depth, _ in self.phases(n_blocks))
 
 
 class BatchOrder:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from sklearn.utils import check_random_state
+
+if TYPE_CHECKING:  # a seed is drawn without it
+    import torch
 
 _Built = TypeVar("_Built")
 _BUILD_LOCK = threading.Lock()
@@ -26,7 +29,7 @@ def draw_seed(random_state: object) -> int:
 
 def build_seeded(build: Callable[[], _Built], seed: int) -> _Built:
     """Call `build` with torch's global CPU generator seeded, then put the generator back as it was."""
-    import torch  # a seed is drawn without it
+    import torch
 
     with _BUILD_LOCK:
         state = torch.random.get_rng_state()
@@ -35,3 +38,53 @@ def build_seeded(build: Callable[[], _Built], seed: int) -> _Built:
             return build()
         finally:
             torch.random.set_rng_state(state)
+
+
+class Draws:
+    """Random numbers of one training, from generators of its own.
+
+    The few that a batch needs for its windows are drawn by numpy, so that every device gets the same; noise is drawn
+    on the device.
+
+    Parameters
+    ----------
+    seed : int
+        At least 0.
+    device : torch.device
+        Where the numbers are wanted.
+    """
+
+    def __init__(self, seed: int, device: torch.device):
+        import torch
+
+        # not the seed alone: batches and dropout begin with it
+        self._few = np.random.default_rng([seed, 1])
+        self._noise = torch.Generator(device=device).manual_seed(int(self._few.integers(2**63 - 1)))
+        self._device = device
+
+    def uniform(self, *shape: int) -> torch.Tensor:
+        """From 0 to 1, without 1; float64."""
+        return self._moved(self._few.random(shape))
+
+    def normal(self, *shape: int) -> torch.Tensor:
+        """Standard normal; float64."""
+        return self._moved(self._few.standard_normal(shape))
+
+    def beta(self, alpha: float, n: int) -> torch.Tensor:
+        """`n` numbers of Beta(alpha, alpha); float64."""
+        return self._moved(self._few.beta(alpha, alpha, n))
+
+    def permutation(self, n: int) -> torch.Tensor:
+        """The numbers below `n` in another order."""
+        return self._moved(self._few.permutation(n))
+
+    def noise(self, like: torch.Tensor) -> torch.Tensor:
+        """Standard normal, in the shape and number format of `like`."""
+        import torch
+
+        return torch.empty_like(like).normal_(generator=self._noise)
+
+    def _moved(self, numbers: np.ndarray) -> torch.Tensor:
+        import torch
+
+        return torch.from_numpy(numbers).to(self._device)

@@ -92,6 +92,8 @@ def stack_key(lane: Lane) -> Hashable | None:
     """What lanes must have in common to train together; None if this one cannot."""
     estimator, assembly, n_rows = lane.estimator, lane.assembly, len(lane.rows.X)
     module, n_blocks = assembly.module, len(assembly.module.blocks)
+    if any(plan.augments(n_blocks) for plan in lane.plans):
+        return None
     phases = [plan.phases(n_blocks) for plan in lane.plans]
     depths = [depth for run in phases for depth, _ in run]
     # features of blocks that changed in an earlier phase would have to be computed for each lane

@@ -28,6 +28,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from sktransfer._assembly import Assembly, average, begin_head, is_solvable, solve_head, source_of, source_weights
+from sktransfer._augmenting import try_augment
 from sktransfer._callbacks import FitTask
 from sktransfer._columns import compare_columns
 from sktransfer._device import resolve_device
@@ -44,7 +45,7 @@ from sktransfer.head import LinearHead
 from sktransfer.module import TransferModule, as_tensor, share_blocks
 from sktransfer.probe_then_tune import ProbeThenTune
 from sktransfer.probing import LinearProbing
-from sktransfer.strategy import Probe, Strategy, pulls_back
+from sktransfer.strategy import Augment, Probe, Strategy, pulls_back
 from sktransfer.weight_decay import WeightDecay
 
 # ---- assemble
@@ -84,6 +85,7 @@ def assemble(
     strategy = estimator.strategy
     if strategy is None:
         strategy = WeightDecay() if scratch else ProbeThenTune()
+    try_augment(strategy, len(backbone.blocks), rows.X, n_classes_of(task))
     head = estimator.head if estimator.head is not None else LinearHead()
     device, dtype = resolve_device(estimator.device), torch.from_numpy(np.empty(0, number_format())).dtype
     network = build_seeded(lambda: head.build(backbone.n_features_out, task.n_outputs), seed)
@@ -141,6 +143,18 @@ class Schedule:
     share: float
 
 
+class HeadFirst(LinearProbing):
+    """Only the head learns, on batches that are augmented as `then` says."""
+
+    def __init__(self, then: Strategy):
+        super().__init__()
+        self.then = then
+
+    def augment(self, n_frozen: int, n_blocks: int) -> Augment | None:
+        """What `then` answers."""
+        return self.then.augment(n_frozen, n_blocks)
+
+
 def schedule(assembly: Assembly, n_epochs: int) -> Schedule:
     """What the strategy asks for, given the head and whether there is a source."""
     strategy, n_blocks = assembly.strategy, len(assembly.module.blocks)
@@ -149,10 +163,16 @@ def schedule(assembly: Assembly, n_epochs: int) -> Schedule:
     # from scratch there is nothing worth keeping of where the weights began
     share = 1.0 if assembly.scratch else strategy.share()
     if assembly.solvable:
+        if only_head and strategy.augment(n_blocks, n_blocks) is not None:
+            raise ValueError(
+                f"{strategy!r} augments batches while all blocks are frozen, but its linear head is solved on the rows "
+                "as they are, without batches. Take head=MLPHead(...) or LinearProbing(solver='sgd'), or leave "
+                "when_frozen=False."
+            )
         return Schedule(probe, [] if only_head else [strategy], share)
     if probe is not None and not only_head:
         # a head that cannot be solved first trains on frozen blocks
-        return Schedule(None, [LinearProbing(), strategy], share)
+        return Schedule(None, [HeadFirst(strategy), strategy], share)
     return Schedule(None, [strategy], share)
 
 
@@ -202,10 +222,16 @@ def make_plan(
         stop_loss=1e-3 if estimator.max_epochs == "auto" else 0.0,
         seed=assembly.seed,
         loss=task.loss,
+        n_classes=n_classes_of(task),
         source=source_weights(assembly, task) if pulls_back(strategy) and not assembly.scratch else {},
         callbacks=None if estimator.callbacks is None else list(estimator.callbacks),
         verbose=int(estimator.verbose),
     )
+
+
+def n_classes_of(task: Classification | Regression) -> int | None:
+    """Number of classes; None of a regression."""
+    return task.n_outputs if isinstance(task, Classification) else None
 
 
 def warn_if_worse(who: str, history: list[dict[str, Any]], lr: float, chance: float) -> None:

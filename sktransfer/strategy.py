@@ -3,13 +3,14 @@
 A strategy knows nothing of training loops. It answers questions, each with a neutral answer, and `_net.py`
 acts on them::
 
-    question                                              neutral   combined by
-    n_frozen(epoch, n_blocks)  blocks that stay frozen       0      maximum
-    rate(depth)                speed relative to the head    1      product
-    penalty(weights, source)   pulled back to the source     0      sum
-    probe()                    head solved before epoch 0   None    first that is not None
-    share()                    share of the change kept      1      product
-    shrinkage()                shrinking of matrices         0      sum
+    question                                                neutral   combined by
+    n_frozen(epoch, n_blocks)    blocks that stay frozen       0      maximum
+    rate(depth)                  speed relative to the head    1      product
+    penalty(weights, source)     pulled back to the source     0      sum
+    probe()                      head solved before epoch 0   None    first that is not None
+    share()                      share of the change kept      1      product
+    shrinkage()                  shrinking of matrices         0      sum
+    augment(n_frozen, n_blocks)  how batches are changed      None    one after the other
 
 Because the neutral answers are the identities of these combinations, strategies combine with ``&`` without
 special cases, and the neutral strategy itself is full fine-tuning.
@@ -17,7 +18,7 @@ special cases, and the neutral strategy itself is full fine-tuning.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sklearn.base import BaseEstimator
@@ -26,6 +27,33 @@ from sktransfer._parameters import is_whole
 
 if TYPE_CHECKING:  # a stored model holds its strategy, and predicts without torch
     import torch
+
+    from sktransfer._random import Draws
+
+
+class Batch(NamedTuple):
+    """What a step of training sees: what :meth:`Strategy.augment` changes.
+
+    Parameters
+    ----------
+    X : tensor of shape (n_samples, ...)
+        Rows or windows, as the estimator got them.
+    y : tensor of shape (n_samples,), (n_samples, n_classes) or (n_samples, n_outputs)
+        Codes of classes, their probabilities, or standardised values.
+    weight : tensor of shape (n_samples,)
+        Weights of the samples.
+    n_classes : int or None
+        None: a regressor trains.
+    """
+
+    X: torch.Tensor
+    y: torch.Tensor
+    weight: torch.Tensor
+    n_classes: int | None = None
+
+
+# Makes another batch of the same size; what it draws, it draws from the fit's own generators.
+Augment = Callable[[Batch, "Draws"], Batch]
 
 
 class Probe(NamedTuple):
@@ -92,6 +120,18 @@ class Strategy(BaseEstimator):
         """Share by which matrices that learn shrink in each step, relative to their learning rate."""
         return 0.0
 
+    def augment(self, n_frozen: int, n_blocks: int) -> Augment | None:
+        """How batches are changed while `n_frozen` of `n_blocks` blocks are frozen; None: not at all.
+
+        Frozen features of rows that change cannot be kept: the blocks then run for every batch.
+
+        Returns
+        -------
+        callable or None
+            ``augment(batch, draws)`` makes a :class:`Batch` of the same shape of `X`.
+        """
+        return None
+
     def __and__(self, other: Strategy) -> Strategy:
         if not isinstance(other, Strategy):
             return NotImplemented
@@ -104,8 +144,8 @@ class Combined(Strategy):
     Parameters
     ----------
     first, second : Strategy
-        Their answers combine by maximum (frozen blocks), product (rates, share), sum (penalty, shrinkage) and the first
-        that is not None (probe).
+        Their answers combine by maximum (frozen blocks), product (rates, share), sum (penalty, shrinkage), the first
+        that is not None (probe) and one after the other (augment).
     """
 
     def __init__(self, first: Strategy, second: Strategy):
@@ -136,6 +176,13 @@ class Combined(Strategy):
     def shrinkage(self) -> float:
         """Sum of both answers."""
         return self.first.shrinkage() + self.second.shrinkage()
+
+    def augment(self, n_frozen: int, n_blocks: int) -> Augment | None:
+        """The first answer, and then the second."""
+        first, second = self.first.augment(n_frozen, n_blocks), self.second.augment(n_frozen, n_blocks)
+        if first is None or second is None:
+            return second if first is None else first
+        return lambda batch, draws: second(first(batch, draws), draws)
 
 
 def count_frozen(n_frozen_blocks: int | str, n_blocks: int) -> int:

@@ -41,6 +41,7 @@ FLOORS = {
     2: {
         "backbone", "scaling", "fine_tuning", "probing", "probe_then_tune", "gradual", "layer_decay", "l2sp",
         "weight_decay", "windows", "lagged", "window_scaling",
+        "weight_decay", "augmentation", "_augmenting",
     },
     1: {
         "strategy", "head", "networks", "card", "mlp", "cnn", "exceptions", "_validation", "_parameters", "_quality",
@@ -54,6 +55,7 @@ FLOORS = {
 }  # fmt: skip
 SIDEWAYS = {
     ("probe_then_tune", "probing"),
+    ("augmentation", "_augmenting"),
     ("_fitting", "_training"),
     ("_training", "_assembly"),
     ("_together", "_assembly"),
@@ -114,6 +116,7 @@ SIDEWAYS = {
     ("head", "_parameters"),
     ("mlp", "_parameters"),
     ("strategy", "_parameters"),
+    ("strategy", "_random"),
     ("_blocks", "_state"),
     ("_keras_layers", "networks"),
     ("_keras_network", "_blocks"),

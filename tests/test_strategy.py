@@ -7,6 +7,7 @@ from sklearn.base import clone
 
 from sktransfer import (
     L2SP,
+    Augmentation,
     FineTuning,
     FromScratch,
     GradualUnfreezing,
@@ -17,10 +18,14 @@ from sktransfer import (
     Strategy,
     TransferClassifier,
 )
-from sktransfer.strategy import Probe, count_frozen
+from sktransfer._random import Draws
+from sktransfer.strategy import Batch, Probe, count_frozen
 from tests.helpers import moons, small_backbone
 
-ALL = [Strategy(), FineTuning(1), LinearProbing(), GradualUnfreezing(2), LayerDecay(0.5), L2SP(), ProbeThenTune(0.2)]
+ALL = [
+    Strategy(), FineTuning(1), LinearProbing(), GradualUnfreezing(2), LayerDecay(0.5), L2SP(), ProbeThenTune(0.2),
+    Augmentation(jitter=0.5), Augmentation(scaling=0.5, when_frozen=True),
+]  # fmt: skip
 
 
 def answers(strategy, n_blocks=3):
@@ -32,11 +37,18 @@ def answers(strategy, n_blocks=3):
         float(strategy.penalty(weights, source)),
         strategy.probe(),
         strategy.share(),
+        [augmented(strategy.augment(n_frozen, n_blocks)) for n_frozen in range(n_blocks + 1)],
     )
 
 
-def test_the_neutral_strategy_freezes_slows_pulls_and_probes_nothing():
-    assert answers(Strategy()) == ([0] * 8, [1.0] * 4, 0.0, None, 1.0)
+def augmented(augment):
+    """What an answer makes of one batch."""
+    batch = Batch(torch.ones(2, 3), torch.zeros(2, 1), torch.ones(2))
+    return batch.X.tolist() if augment is None else augment(batch, Draws(0, torch.device("cpu"))).X.tolist()
+
+
+def test_the_neutral_strategy_freezes_slows_pulls_probes_and_changes_nothing():
+    assert answers(Strategy()) == ([0] * 8, [1.0] * 4, 0.0, None, 1.0, [[[1.0] * 3] * 2] * 4)
 
 
 @pytest.mark.parametrize("strategy", ALL, ids=repr)
@@ -47,7 +59,7 @@ def test_the_neutral_strategy_is_the_identity_of_and(strategy):
 @pytest.mark.parametrize("first", ALL, ids=repr)
 @pytest.mark.parametrize("second", ALL, ids=repr)
 def test_answers_combine_by_maximum_product_sum_and_first(first, second):
-    frozen, rates, penalty, probe, share = answers(first & second)
+    frozen, rates, penalty, probe, share, _ = answers(first & second)
     a, b = answers(first), answers(second)
     assert frozen == [max(pair) for pair in zip(a[0], b[0], strict=True)]
     np.testing.assert_allclose(rates, np.multiply(a[1], b[1]))
@@ -57,7 +69,7 @@ def test_answers_combine_by_maximum_product_sum_and_first(first, second):
 
 
 def test_and_is_associative():
-    first, second, third = LayerDecay(0.5), FineTuning(1), L2SP(0.3)
+    first, second, third = LayerDecay(0.5) & Augmentation(jitter=1), FineTuning(1), L2SP(0.3) & Augmentation(scaling=1)
     assert answers((first & second) & third) == answers(first & (second & third))
 
 
@@ -172,7 +184,7 @@ def test_l2sp_keeps_the_weights_nearer_to_the_source():
 
 def test_probes_answer_their_pull():
     probing, tuning = Probe("auto", "lbfgs", calibrated=True), Probe("auto", "lbfgs", calibrated=False)
-    assert [s.probe() for s in ALL] == [None, None, probing, None, None, None, tuning]
+    assert [s.probe() for s in ALL] == [None, None, probing, None, None, None, tuning, None, None]
     assert LinearProbing(pull=2).probe().pull == ProbeThenTune(pull=2).probe().pull == 2.0
     assert LinearProbing(pull=np.inf, solver="ridge").probe() == Probe(np.inf, "ridge", calibrated=True)
     assert LinearProbing(solver="sgd").probe() is None
