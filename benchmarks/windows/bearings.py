@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_score
 
 from benchmarks.windows.loaders import WindowSet, concatenate, cwru
@@ -168,8 +167,3 @@ def raw_records(folder: Path, length: int = 2048, step: int | None = None) -> tu
     if missing:
         raise ValueError(f"records of cwru-12k that the protocol does not name: {sorted(missing)}")
     return joined, (joined.y[:, None] == np.array(LABELS)).astype(int)
-
-
-def feature_forest(random_state: int) -> RandomForestClassifier:
-    """The paper's best: random forest on rows (100 trees)."""
-    return RandomForestClassifier(100, random_state=random_state, n_jobs=1)

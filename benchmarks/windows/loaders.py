@@ -139,7 +139,10 @@ def cwru(
 
 
 def hit(folder: Path, length: int = 4096, step: int | None = None) -> WindowSet:
-    """HIT-SM: seven classes at 600, 900 and 1200 rpm; every window standardised, the normal records have another gain."""
+    """HIT-SM: seven classes at 600, 900 and 1200 rpm.
+
+    Every window is standardised: the normal records were taken at another gain.
+    """
     index = pd.read_csv(folder / "hit-sm-mfs-bearing" / "index.csv")
     with np.load(folder / "hit-sm-mfs-bearing" / "mfs.npz") as arrays:
         recordings = [

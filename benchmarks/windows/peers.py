@@ -9,12 +9,17 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, RidgeClassifierCV
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from benchmarks.windows.features import hand_features
+from benchmarks.windows.few_labels import Method, pooled
+from benchmarks.windows.loaders import standardize
+from benchmarks.windows.process import skab_clock, skab_rows, tep_statistics, tep_target_only
 
 
 def forest(random_state: int) -> RandomForestClassifier:
@@ -39,7 +44,7 @@ def on_hand_features(make: Callable[[int], object], level: bool = False) -> Call
 
 
 def mini_rocket(random_state: int = 0):
-    """aeon's MiniRocket transform: 9,996 features, one job.
+    """The MiniRocket transform of aeon: 9,996 features, one job.
 
     Raises
     ------
@@ -60,15 +65,100 @@ def has_mini_rocket() -> bool:
     return True
 
 
-class RocketRidge:
+class RocketRidge(ClassifierMixin, BaseEstimator):
     """MiniRocket + ridge on windows."""
 
-    def __init__(self, random_state: int) -> None:
-        self.rocket, self.head = mini_rocket(random_state), ridge(random_state)
+    def __init__(self, random_state: int = 0) -> None:
+        self.random_state = random_state
 
     def fit(self, X, y):
-        self.head.fit(self.rocket.fit_transform(np.ascontiguousarray(X, dtype=np.float32)), y)
+        """Fit both on labelled windows."""
+        self.rocket_, self.head_ = mini_rocket(self.random_state), ridge(self.random_state)
+        self.head_.fit(self.rocket_.fit_transform(_float32(X)), y)
+        self.classes_ = self.head_.classes_
         return self
 
     def predict(self, X):
-        return self.head.predict(self.rocket.transform(np.ascontiguousarray(X, dtype=np.float32)))
+        """Class of each window."""
+        return self.head_.predict(self.rocket_.transform(_float32(X)))
+
+
+def _float32(X) -> np.ndarray:
+    return np.ascontiguousarray(X, dtype=np.float32)
+
+
+def hand_rows(level: bool = False) -> Callable:
+    """For `few_labels.Method.prepare`: hand features, the same for every source."""
+    return lambda source: partial(hand_features, level=level)
+
+
+def rocket_rows(source: np.ndarray) -> Callable:
+    """For `few_labels.Method.prepare`: MiniRocket whose biases come from the source's windows, without labels."""
+    rocket = mini_rocket().fit(_float32(source))
+    return lambda X: rocket.transform(_float32(X))
+
+
+def few_label_peers(with_source: bool = False) -> dict[str, Method]:
+    """Peers of `few_labels`; with_source=True adds each one fitted on the labelled source and target together."""
+    rows = {
+        "random forest": (forest, hand_rows()),
+        "random forest, with level": (forest, hand_rows(level=True)),
+        "logistic regression": (logistic, hand_rows()),
+        "logistic regression, with level": (logistic, hand_rows(level=True)),
+    }
+    if has_mini_rocket():
+        rows["MiniRocket + ridge"] = (ridge, rocket_rows)
+    peers = {name: Method(make, prepare) for name, (make, prepare) in rows.items()}
+    if with_source:
+        peers |= {f"{name}, source too": Method(make, p, pooled(make)) for name, (make, p) in rows.items()}
+    return peers
+
+
+def end_to_end_peers() -> dict[str, Callable]:
+    """Hand features and MiniRocket on windows as they are and standardised one by one."""
+    found = {"random forest": on_hand_features(forest), "logistic regression": on_hand_features(logistic)}
+    if has_mini_rocket():
+        found["MiniRocket + ridge"] = RocketRidge
+    return found | {f"{name}, windows standardised": standardized(make) for name, make in found.items()}
+
+
+def standardized(make: Callable[[int], object]) -> Callable[[int], Pipeline]:
+    """A factory of classifiers of windows -> the same on windows of mean 0 and deviation 1."""
+    return lambda random_state: make_pipeline(FunctionTransformer(standardize), make(random_state))
+
+
+def feature_peers() -> dict[str, Callable]:
+    """Multi-label classifiers of the 20 features."""
+    return {
+        "random forest": forest,
+        "logistic regression": lambda random_state: OneVsRestClassifier(logistic(random_state)),
+    }
+
+
+def window_peers() -> dict[str, Callable]:
+    """Multi-label classifiers of windows."""
+    return {"random forest, hand features": on_hand_features(forest)}
+
+
+def tep_peers() -> dict[str, Callable]:
+    """Logistic regression on window statistics."""
+    return {
+        "logistic regression, sources and labels": tep_statistics(),
+        "logistic regression, labels only": tep_target_only(),
+    }
+
+
+def skab_peers() -> dict[str, Callable]:
+    """Forest on rows, as they are and scaled by each recording's healthy start; the row's number."""
+    return {
+        "random forest, rows": skab_rows(),
+        "random forest, rows scaled by the healthy start": skab_rows(scaled=True),
+        "row number": skab_clock,
+    }
+
+
+def mini_rocket_version() -> str:
+    """Version of aeon."""
+    import aeon
+
+    return f"aeon {aeon.__version__}"

@@ -124,8 +124,11 @@ SkabMethod = Callable[[list[Skab], list[Skab], int], list[np.ndarray]]
 
 
 def skab_recordings(folder: Path, reference: int = 100) -> dict[str, list[Skab]]:
-    """Recordings by group. SKAB's own detectors fit on the first 400 rows of each file; one file of group "other" is
-    anomalous from row 104 on, so the default is 100 rows, which are normal in every file."""
+    """Recordings by group.
+
+    SKAB's own detectors fit on the first 400 rows of each file; one file of group "other" is anomalous from row 104 on,
+    so the default is 100 rows, which are normal in every file.
+    """
     return {
         group: [
             Skab(part[list(SKAB_SENSORS)].to_numpy(), part["anomaly"].to_numpy().astype(int), reference)
@@ -136,8 +139,11 @@ def skab_recordings(folder: Path, reference: int = 100) -> dict[str, list[Skab]]
 
 
 def skab_groups(folder: Path, methods: dict[str, SkabMethod], reference: int = 100, draws: int = 1) -> pd.DataFrame:
-    """Every ordered pair of groups: AUC over all scored rows of the target's recordings together, and the mean of the
-    AUCs of single recordings. Columns task, method, draw, score, score_by_recording."""
+    """Every ordered pair of groups, AUC.
+
+    Columns task, method, draw, score (all scored rows of the target's recordings together) and score_by_recording (mean
+    of the AUCs of single recordings).
+    """
     groups, found = skab_recordings(folder, reference), []
     for source, sources in groups.items():
         for target, targets in groups.items():
