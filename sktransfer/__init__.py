@@ -20,8 +20,11 @@ __version__ = "0.1.0"
 
 # Name -> module, in reading order. Modules load when a name is first used, because torch takes seconds to import.
 _HOMES = {
+    "SlidingWindows": "windows",
     "Windows": "window_array",
+    "LaggedWindows": "lagged",
     "BaselineScaler": "scaling",
+    "WindowScaler": "window_scaling",
     "TransferClassifier": "classifier",
     "TransferRegressor": "regressor",
     "FeatureExtractor": "extractor",

@@ -11,7 +11,7 @@ from sktransfer.exceptions import DataQualityWarning
 
 # Numbers that historians, loggers and integer registers write where there is no measurement.
 _SENTINELS = [-999.0, -999.25, -9999.0, 9999.0, -99999.0, 99999.0, -32768.0, 32767.0, 65535.0]
-_STUCK_ROWS = 20  # a run this long is stuck in a column that changed with every healthy row
+STUCK_ROWS = 20  # a run this long is stuck in a column that changed with every healthy row
 
 
 def warn_of_quality(who: str, array: np.ndarray, names: list[str]) -> None:
@@ -27,22 +27,31 @@ def warn_of_quality(who: str, array: np.ndarray, names: list[str]) -> None:
     if (low == high).all():
         warnings.warn(f"{who}: every column of X is constant, so there is no information in it.", DataQualityWarning, 3)
         return
+    warn_of_sentinels(who, array, low, high, names, "column")
+
+
+def warn_of_sentinels(
+    who: str, array: np.ndarray, low: np.ndarray, high: np.ndarray, names: list[str], what: str
+) -> None:
+    """Warn of sentinels among the smallest (`low`) and largest (`high`) values of columns, called `what`."""
     shares = np.stack([_count_equal(array, low), _count_equal(array, high)]) / len(array)
     repeated = (low < high) & (shares * len(array) >= 3) & (shares >= 0.02) & (shares <= 0.5)
     for j in np.flatnonzero(repeated.any(axis=0)):
         for extreme, share, often in zip((low[j], high[j]), shares[:, j], repeated[:, j], strict=True):
             if often and _is_sentinel(array[:, j], extreme):
+                those = "rows" if what == "column" else "samples"
                 warnings.warn(
-                    f"{who}: column {names[j]!r} holds the value {extreme:g} in {share:.0%} of the rows, far from all "
-                    "others. If it marks missing data, read the file with na_values.",
+                    f"{who}: {what} {names[j]!r} holds the value {extreme:g} in {share:.0%} of the {those}, far from "
+                    "all others. If it marks missing data, read the file with na_values.",
                     DataQualityWarning,
-                    3,
+                    4,
                 )
 
 
 def _count_equal(array: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Of each column, how many cells hold its value; rows by rows, as they lie in memory."""
-    return np.sum([(array[i : i + 1024] == values).sum(axis=0) for i in range(0, len(array), 1024)], axis=0)
+    step = max(1024, 2**16 // max(1, array.shape[1]))
+    return np.sum([(array[i : i + step] == values).sum(axis=0) for i in range(0, len(array), step)], axis=0)
 
 
 def _is_sentinel(column: np.ndarray, extreme: float) -> bool:
@@ -53,7 +62,7 @@ def _is_sentinel(column: np.ndarray, extreme: float) -> bool:
     return bool(span > 0 and far and len(np.unique(rest)) > 2)
 
 
-def warn_of_dominant_rows(who: str, rows: np.ndarray, squares: np.ndarray, names: list[str]) -> None:
+def warn_of_dominant_rows(who: str, rows: np.ndarray, squares: np.ndarray, names: list[str], what: str) -> None:
     """Warn of columns whose spread is one single healthy row, so that all other rows look the same after scaling.
 
     Parameters
@@ -62,6 +71,7 @@ def warn_of_dominant_rows(who: str, rows: np.ndarray, squares: np.ndarray, names
         Healthy rows, may hold NaN.
     squares : ndarray of shape (n_samples, n_features)
         Their squared distances from the mean.
+    what : {"column", "channel"}
     """
     if len(rows) < 10:
         return
@@ -72,8 +82,8 @@ def warn_of_dominant_rows(who: str, rows: np.ndarray, squares: np.ndarray, names
         others = np.delete(rows[:, j], row)
         if np.nanmax(others) > np.nanmin(others):
             warnings.warn(
-                f"{who}: a single healthy value of {rows[row, j]:.3g} makes up 99 % of the spread of column "
-                f"{names[j]!r}, so all others will look alike. Drop that row, or use method='robust'.",
+                f"{who}: a single healthy value of {rows[row, j]:.3g} makes up 99 % of the spread of "
+                f"{what} {names[j]!r}, so all others will look alike. Drop that row, or use method='robust'.",
                 DataQualityWarning,
                 4,
             )
@@ -95,11 +105,11 @@ def warn_of_stuck_columns(who: str, X: np.ndarray, typical: np.ndarray, names: l
     typical : ndarray of shape (n_features,)
         What :func:`typical_runs` said of the healthy rows.
     """
-    limit = _STUCK_ROWS * typical
+    limit = STUCK_ROWS * typical
     if len(X) < np.min(limit, initial=np.inf):
         return
     # a run of twenty covers two rows whose numbers are multiples of ten: looking at those leaves few columns
-    step = _STUCK_ROWS // 2
+    step = STUCK_ROWS // 2
     repeats = (X[step::step] == X[:-step:step]).any(axis=0)
     stuck = {}
     for j in np.flatnonzero(repeats & (limit <= len(X))):

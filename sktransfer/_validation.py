@@ -214,13 +214,15 @@ def to_float32(who: str, array: np.ndarray, names: list[str]) -> np.ndarray:
     return np.ascontiguousarray(array, dtype=number_format())
 
 
-def refuse_larger_than(limit: float, who: str, array: np.ndarray, names: list[str], mend: str) -> None:
-    """Raise a ValueError that names the column if a value is beyond `limit`; NaN are left out."""
+def refuse_larger_than(
+    limit: float, who: str, array: np.ndarray, names: list[Any], mend: str, what: str = "column"
+) -> None:
+    """Raise a ValueError that names the column (or channel: `what`) with a value beyond `limit`; NaN are left out."""
     largest = max(float(np.fmax.reduce(array, axis=None)), -float(np.fmin.reduce(array, axis=None)))
     if largest > limit:
         per_column = np.fmax.reduce(np.abs(array).reshape(len(array), array.shape[1], -1), axis=(0, 2))
         raise ValueError(
-            f"{who} got a value of {largest:.3g} in column {names[int(np.nanargmax(per_column))]!r}, too large for a "
+            f"{who} got a value of {largest:.3g} in {what} {names[int(np.nanargmax(per_column))]!r}, too large for a "
             f"measurement (largest allowed: {limit:.0e}). {mend}"
         )
 

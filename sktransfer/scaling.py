@@ -7,11 +7,11 @@
 
 Most of the gap between two machines is offset and scale. Rows that are known to be healthy tell both without a
 single fault label, and, unlike statistics of all rows, without assuming that faults are equally common everywhere.
+Windows of sensor signals are scaled alike, each channel by all samples of the healthy windows.
 """
 
 from __future__ import annotations
 
-import warnings
 from numbers import Real
 from typing import Any
 
@@ -19,11 +19,20 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from sktransfer import _quality
+from sktransfer import _quality, _window_checks
+from sktransfer._baseline import (
+    check_domains,
+    healthy_ones,
+    scaled,
+    some_values,
+    statistics_of_rows,
+    statistics_of_windows,
+)
 from sktransfer._callbacks import CallbackSupport, FitTask, with_callbacks
 from sktransfer._parameters import Interval, StrOptions
 from sktransfer._validation import check_rows, column_names, refuse_larger_than
-from sktransfer.exceptions import DataQualityWarning
+from sktransfer._window_checks import check_windows, chunks, is_windows
+from sktransfer.window_array import same_fields
 
 # Nothing that is measured is larger, and its square still fits a float64.
 _LARGEST_MEASUREMENT = 1e30
@@ -31,7 +40,11 @@ _WHO = "BaselineScaler"
 
 
 class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Scale each column by its rows in normal operating condition, each machine by its own.
+    """Scale each column or channel by its rows or windows in normal operating condition, each machine by its own.
+
+    Takes rows of a table, or windows of shape (n_windows, n_channels, window_length): a channel is then scaled by all
+    samples of the healthy windows, so that its level and its amplitude in a window survive. Below, a row stands for a
+    window and a column for a channel.
 
     Parameters
     ----------
@@ -43,7 +56,8 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, Ba
         deviation for a normal distribution).
     compress : bool, default=True
         Whether far values are compressed by ``sign(z) * log(1 + |z|)``. A fault can push a column hundreds of
-        healthy standard deviations away, where a network has seen nothing; the logarithm keeps it near.
+        healthy standard deviations away, where a network has seen nothing; the logarithm keeps it near. It bends
+        waves: False for signals whose spectrum matters, such as vibration.
     clip : float or None, default=20.0
         Largest absolute value of the output: healthy standard deviations, or their logarithm with `compress`. Without
         `compress` faults in training often lie beyond it, and what is clipped looks the same however far it is.
@@ -59,12 +73,12 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, Ba
     n_normal_ : ndarray of shape (n_domains,)
         Healthy rows of each domain.
     typical_run_ : ndarray of shape (n_features,)
-        Mean number of consecutive healthy rows without change in the slowest domain, by which a stuck sensor is told
-        from a slow one; infinite for a column that never moved.
+        Mean number of consecutive healthy rows (in windows: samples) without change in the slowest domain, by which a
+        stuck sensor is told from a slow one; infinite for a column that never moved.
     missing_rule_ : str
         What is done with a NaN, in words.
     n_features_in_ : int
-        Number of columns.
+        Number of columns or channels.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, if `X` was a frame.
 
@@ -72,11 +86,13 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, Ba
     --------
     sklearn.preprocessing.StandardScaler : Scales by all rows; right where no healthy rows are known and the classes
         are about as common on every machine.
+    WindowScaler : Scales each window by itself; right where the gain of the sensors is unknown.
 
     Notes
     -----
     Centre and scale are computed in float64 whatever the input. A column without spread while healthy gets the
-    scale 1, so that it stays at zero until it moves.
+    scale 1, so that it stays at zero until it moves. A scaler that was fitted on rows takes windows of the same
+    channels, and the reverse.
 
     Examples
     --------
@@ -109,10 +125,10 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, Ba
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows in physical units.
+        X : array-like of shape (n_samples, n_features), or array of shape (n_windows, n_channels, window_length)
+            In physical units.
         y : array-like of shape (n_samples,), optional
-            Labels; needed if `normal_label` is set, else ignored.
+            Labels of rows or windows; needed if `normal_label` is set, else ignored.
         sample_domain : array-like of shape (n_samples,), optional
             Machine, mode or batch of each row: whole numbers other than zero, positive for sources and negative
             for targets. Each domain is scaled by its own healthy rows.
@@ -131,32 +147,35 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, Ba
             return self._fit(X, y, sample_domain)
 
     def _fit(self, X, y, sample_domain):
-        X = check_rows(self, X, reset=True, allow_nan=self.missing == "impute")
-        names = column_names(self, X.shape[1])
-        refuse_larger_than(_LARGEST_MEASUREMENT, _WHO, X, names, "Drop the row, or mark such values as missing.")
-        _quality.warn_of_quality(_WHO, X, names)
-        healthy = self._healthy_rows(X, y)
-        domains = _check_domains(sample_domain, len(X))
+        windows, impute = is_windows(X), self.missing == "impute"
+        checks, what = (_window_checks, "channel") if windows else (_quality, "column")
+        X = (check_windows if windows else check_rows)(self, X, reset=True, allow_nan=impute)
+        names = list(range(X.shape[1])) if windows else column_names(self, X.shape[1])
+        mend = f"Drop the {'window' if windows else 'row'}, or mark such values as missing."
+        refuse_larger_than(_LARGEST_MEASUREMENT, _WHO, X, names, mend, what)
+        checks.warn_of_quality(_WHO, X, names)
+        healthy = healthy_ones(len(X), y, self.normal_label)
+        domains = check_domains(sample_domain, len(X))
         self.domains_ = np.unique(domains)
         centers, scales, counts, runs = [], [], [], []
         for domain in self.domains_:
-            rows = X[healthy & (domains == domain)].astype(np.float64, copy=False)
-            if len(rows) == 0:
+            ours = X[healthy & (domains == domain)]
+            if len(ours) == 0:
                 where = f" in sample_domain {domain}" if sample_domain is not None else ""
                 raise ValueError(
                     f"BaselineScaler found no row with y == {self.normal_label!r}{where}; y holds "
-                    f"{_some_values(y)}. Set normal_label to the healthy label, or fit the scaler on healthy rows only "
+                    f"{some_values(y)}. Set normal_label to the healthy label, or fit the scaler on healthy rows only "
                     "and pass FrozenEstimator(scaler)."
                 )
-            center, scale = self._statistics(rows, names)
+            center, scale = (statistics_of_windows if windows else statistics_of_rows)(ours, self.method, names)
             centers.append(center)
             scales.append(scale)
-            counts.append(len(rows))
-            runs.append(_quality.typical_runs(rows))
+            counts.append(len(ours))
+            runs.append(checks.typical_runs(ours))
         self.center_, self.scale_, self.n_normal_ = np.array(centers), np.array(scales), np.array(counts)
         self.typical_run_ = np.max(runs, axis=0)
         self._warn_of_lost_digits(X, names, stacklevel=4)
-        self.missing_rule_ = "healthy centre of the column" if self.missing == "impute" else "error"
+        self.missing_rule_ = "healthy centre of the column" if impute else "error"
         return self
 
     def fit_transform(self, X, y=None, sample_domain=None):
@@ -168,16 +187,16 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, Ba
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows in physical units.
+        X : array-like of shape (n_samples, n_features), or array of shape (n_windows, n_channels, window_length)
+            In physical units.
         sample_domain : array-like of shape (n_samples,), optional
             As in ``fit``; may be left out if only one domain was fitted.
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features)
-            float64, or float32 if `X` is float32; healthy rows have mean 0 and standard deviation 1 before
-            compression.
+        ndarray of the shape of `X`
+            float64, or float32 if `X` is float32 (or 16-bit windows); healthy rows have mean 0 and standard deviation
+            1 before compression. :class:`Windows` stay such.
 
         Raises
         ------
@@ -185,62 +204,45 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, Ba
             If a domain was not seen in ``fit``.
         """
         check_is_fitted(self)
+        if is_windows(X):
+            return same_fields(X, self._transform_windows(X, sample_domain))
         X = check_rows(self, X, reset=False, allow_nan=self.missing == "impute")
         which = self._which_domain(sample_domain, len(X))
-        # in float64: an offset of 1e5 with unit spread would lose its digits in float32
-        z = X.astype(np.float64)
         row = 0 if len(self.domains_) == 1 else which
-        with np.errstate(over="ignore"):  # what overflows is clipped, or refused below
-            z -= self.center_[row]
-            z /= self.scale_[row]
-        if self.missing == "impute":
-            np.nan_to_num(z, copy=False, nan=0.0, posinf=None, neginf=None)
-        if self.compress:
-            z = np.sign(z) * np.log1p(np.abs(z))
+        z = scaled(X, self.center_[row], self.scale_[row], self.missing == "impute", self.compress)
         names = column_names(self, X.shape[1])
         self._warn_of_lost_digits(X, names, stacklevel=5)
-        _quality.warn_of_far_rows(_WHO, z, min(self.clip or np.inf, np.log1p(1e4) if self.compress else 1e4), names)
+        _quality.warn_of_far_rows(_WHO, z, self._credible(), names)
         _quality.warn_of_stuck_columns(_WHO, X, self.typical_run_, names)
+        return self._clipped(z, names, "column").astype(X.dtype, copy=False)
+
+    def _transform_windows(self, X: Any, sample_domain: Any) -> np.ndarray:
+        """The same, a few windows at a time."""
+        X = check_windows(self, X, reset=False, allow_nan=self.missing == "impute")
+        which = self._which_domain(sample_domain, len(X))
+        names = list(range(X.shape[1]))
+        self._warn_of_lost_digits(X, names, stacklevel=6)
+        _window_checks.warn_of_stuck_channels(_WHO, X, self.typical_run_, names)
+        found, beyond = np.empty(X.shape, X.dtype), np.zeros(X.shape[:2], dtype=bool)
+        if self.missing == "impute":
+            _window_checks.warn_of_empty_channels(_WHO, X, names)
+        for part in chunks(X):
+            center, scale = (values[which[part], :, None] for values in (self.center_, self.scale_))
+            z = scaled(X[part], center, scale, self.missing == "impute", self.compress)
+            beyond[part] = (np.abs(z) > self._credible()).any(axis=2)
+            found[part] = self._clipped(z, names, "channel")
+        _window_checks.warn_of_far_windows(_WHO, beyond, names)
+        return found
+
+    def _credible(self) -> float:
+        """Largest scaled value that a sound sensor may show."""
+        return min(self.clip or np.inf, np.log1p(1e4) if self.compress else 1e4)
+
+    def _clipped(self, z: np.ndarray, names: list[Any], what: str) -> np.ndarray:
         if self.clip is None:
-            refuse_larger_than(_LARGEST_MEASUREMENT, _WHO, z, names, "Set clip, so that such values stay usable.")
-        else:
-            np.clip(z, -self.clip, self.clip, out=z)
-        return z.astype(X.dtype, copy=False)
-
-    def _healthy_rows(self, X: np.ndarray, y: Any) -> np.ndarray:
-        if self.normal_label is None:
-            return np.ones(len(X), dtype=bool)
-        if y is None:
-            raise ValueError(
-                f"BaselineScaler(normal_label={self.normal_label!r}) needs y to find the healthy rows, got y=None."
-            )
-        labels = np.asarray(y, dtype=object)
-        if labels.shape != (len(X),):
-            raise ValueError(f"BaselineScaler got y of shape {labels.shape}; expected ({len(X)},), one label a row.")
-        return np.array([label == self.normal_label for label in labels], dtype=bool)
-
-    def _statistics(self, rows: np.ndarray, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
-        empty = np.isnan(rows).all(axis=0)
-        if empty.any():
-            warnings.warn(
-                f"BaselineScaler: the columns {[names[j] for j in np.flatnonzero(empty)]} hold no value in the healthy "
-                "rows; they are ignored (always zero after scaling).",
-                DataQualityWarning,
-                3,
-            )
-            rows = np.where(empty, 0.0, rows)
-        if self.method == "robust":
-            low, center, high = np.nanpercentile(rows, [25, 50, 75], axis=0)
-            scale = (high - low) / 1.3489795003921634
-        else:
-            center = np.nanmean(rows, axis=0)
-            squares = (rows - center) ** 2
-            scale = np.sqrt(np.nanmean(squares, axis=0))
-            _quality.warn_of_dominant_rows(_WHO, rows, squares, names)
-        # spread below rounding is no spread: dividing by it would turn rounding errors into signals
-        still = scale <= 10 * np.finfo(np.float64).eps * np.abs(center)
-        scale = np.where(still | (scale == 0), 1.0, scale)
-        return center, np.where(empty, np.inf, scale)
+            refuse_larger_than(_LARGEST_MEASUREMENT, _WHO, z, names, "Set clip, so that such values stay usable.", what)
+            return z
+        return np.clip(z, -self.clip, self.clip, out=z)
 
     def _which_domain(self, sample_domain: Any, n_rows: int) -> np.ndarray:
         if sample_domain is None and len(self.domains_) > 1:
@@ -250,7 +252,7 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, Ba
             )
         if sample_domain is None or (len(self.domains_) == 1 and self.domains_[0] == 0):
             return np.zeros(n_rows, dtype=np.intp)
-        domains = _check_domains(sample_domain, n_rows)
+        domains = check_domains(sample_domain, n_rows)
         unknown = sorted(set(domains.tolist()) - set(self.domains_.tolist()))
         if unknown:
             raise ValueError(
@@ -259,33 +261,15 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, Ba
             )
         return np.searchsorted(self.domains_, domains)
 
-    def _warn_of_lost_digits(self, X: np.ndarray, names: list[str], stacklevel: int) -> None:
+    def _warn_of_lost_digits(self, X: np.ndarray, names: list[Any], stacklevel: int) -> None:
         if X.dtype == np.float32:
             moved = np.where(np.isfinite(self.typical_run_), self.scale_, np.inf)
             _quality.warn_of_lost_digits(_WHO, self.center_, moved, names, stacklevel)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = self.missing == "impute"
         tags.target_tags.required = self.normal_label is not None
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _check_domains(sample_domain: Any, n_rows: int) -> np.ndarray:
-    """Absolute domain numbers of shape (n_rows,); zeros if None."""
-    if sample_domain is None:
-        return np.zeros(n_rows, dtype=np.int64)
-    domains = np.asarray(sample_domain)
-    if domains.shape != (n_rows,):
-        raise ValueError(f"sample_domain has shape {domains.shape}; expected ({n_rows},), one number a row.")
-    if domains.dtype.kind not in "iu" or (domains == 0).any():
-        raise ValueError(
-            "sample_domain takes whole numbers other than zero: positive for sources, negative for targets."
-        )
-    return np.abs(domains.astype(np.int64))
-
-
-def _some_values(y: Any) -> str:
-    values = sorted({str(value) for value in np.asarray(y, dtype=object)})
-    return ", ".join(repr(v) for v in values[:8]) + (", ..." if len(values) > 8 else "")

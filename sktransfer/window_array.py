@@ -106,6 +106,11 @@ class Windows(np.ndarray):
         return _restore, (self.view(np.ndarray), self.sampling_rate, fields)
 
 
+def same_fields(X: Any, found: np.ndarray) -> np.ndarray:
+    """`found` with the fields of `X`, if `X` is :class:`Windows`."""
+    return X.like(found) if isinstance(X, Windows) else found
+
+
 def _keeps_rate(index: Any) -> bool:
     return isinstance(index, slice) and index.step in (None, 1)
 

@@ -17,6 +17,7 @@ from sktransfer import (
     OutOfRangeWarning,
     TransferClassifier,
     TransferRegressor,
+    WindowScaler,
 )
 from sktransfer._validation import LARGEST_INPUT
 from tests.acceptance import X, quick, scaled, with_cell, with_column, y
@@ -44,7 +45,9 @@ def model():
 METHODS = ["predict", "predict_proba", "transform"]
 
 
-@pytest.mark.parametrize("estimator", [TransferClassifier(), TransferRegressor(), FeatureExtractor(), BaselineScaler()])
+@pytest.mark.parametrize(
+    "estimator", [TransferClassifier(), TransferRegressor(), FeatureExtractor(), BaselineScaler(), WindowScaler()]
+)
 def test_D1_every_method_of_an_unfitted_estimator_says_so(estimator):
     methods = ["predict", "predict_proba", "predict_log_proba", "transform", "score", "get_feature_names_out"]
     found = [name for name in methods if hasattr(estimator, name)]
@@ -238,3 +241,47 @@ def test_D10_a_short_run_or_a_slow_or_constant_signal_is_not_flagged():
     stuck[:, 1] = slow[0]
     with pytest.warns(DataQualityWarning, match=r"columns \['x1'\] do not change over 400 rows"):
         scaler.transform(stuck)
+
+
+def flat_windows(start, length, n_windows=30):
+    """Windows of 100 samples, one channel of three of which is stuck in windows 4 and 5."""
+    windows = np.random.default_rng(0).normal(size=(n_windows, 2, 100))
+    stuck = windows.copy()
+    stuck[4:6, 1, start : start + length] = 1.3
+    return windows, stuck
+
+
+@pytest.mark.parametrize(("start", "length"), [(0, 100), (0, 20), (55, 45), (41, 20)])
+def test_D10_stuck_channel_is_flagged_in_windows(start, length):
+    healthy, stuck = flat_windows(start, length)
+    scaler = BaselineScaler().fit(healthy)
+    says = r"the channels \[1\] are stuck in 2 of 30 windows: they do not change although they varied while healthy"
+    with pytest.warns(DataQualityWarning, match=says):
+        scaler.transform(stuck)
+    if length == 100:
+        with pytest.warns(DataQualityWarning, match=says):  # also where the healthy windows were stuck, too
+            BaselineScaler().fit(stuck).transform(stuck)
+        with pytest.warns(DataQualityWarning, match=r"channels \[1\] do not change within 2 of 30 windows"):
+            WindowScaler().fit(healthy).transform(stuck)
+
+
+def test_D10_a_flat_window_is_flagged_however_short_unless_healthy_ones_are_flat_too():
+    rng = np.random.default_rng(0)
+    valve = np.repeat(rng.integers(0, 2, 40), 4).reshape(40, 1, 4).astype(float)  # each window is flat
+    tag = rng.normal(size=(40, 1, 4))
+    windows = np.concatenate([valve, tag], axis=1)
+    scaler = BaselineScaler().fit(windows)
+    stuck = windows.copy()
+    stuck[7, 1] = 0.4
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scaler.transform(windows)
+    with pytest.warns(DataQualityWarning, match=r"the channels \[1\] are stuck in 1 of 40 windows"):
+        scaler.transform(stuck)
+
+
+def test_D10_a_short_run_in_a_window_is_not_flagged():
+    healthy, stuck = flat_windows(40, 19)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        BaselineScaler().fit(healthy).transform(stuck)

@@ -37,13 +37,14 @@ FLOORS = {
     3: {"module", "extractor", "persistence", "from_scratch", "_persisted", "_predictor", "_range", "_columns"},
     2: {
         "backbone", "scaling", "fine_tuning", "probing", "probe_then_tune", "gradual", "layer_decay", "l2sp",
-        "weight_decay",
+        "weight_decay", "windows", "lagged", "window_scaling",
     },
     1: {
         "strategy", "head", "networks", "card", "mlp", "exceptions", "_validation", "_parameters", "_quality",
         "_random", "_threads", "_state", "_rows", "_solver", "_device", "_callbacks", "_blocks",
         "_precision", "_layers", "_lean", "_head_modules", "_adamw", "_dropout", "_labels",
         "_reduced", "_curvature", "_calibration", "_ridge", "_tally", "window_array",
+        "_window_checks", "_baseline", "_tables", "_recordings", "_resampling", "_cutting",
     },
 }  # fmt: skip
 SIDEWAYS = {
@@ -99,6 +100,16 @@ SIDEWAYS = {
     ("_blocks", "_state"),
     ("_blocks", "exceptions"),
     ("_blocks", "networks"),
+    ("_window_checks", "_quality"),
+    ("_window_checks", "_tally"),
+    ("_window_checks", "exceptions"),
+    ("_baseline", "_quality"),
+    ("_baseline", "exceptions"),
+    ("_recordings", "_tables"),
+    ("_recordings", "_parameters"),
+    ("_cutting", "_tables"),
+    ("_resampling", "_recordings"),
+    ("_cutting", "_resampling"),
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
 
@@ -258,5 +269,6 @@ def test_functions_fit_on_a_screen_and_classes_in_a_head(name):
 
 
 def test_estimators_have_at_most_twelve_parameters():
-    for name in ("TransferClassifier", "TransferRegressor", "FeatureExtractor", "BaselineScaler"):
+    transformers = ("FeatureExtractor", "BaselineScaler", "WindowScaler", "LaggedWindows")
+    for name in ("TransferClassifier", "TransferRegressor", *transformers):
         assert len(getattr(sktransfer, name)().get_params(deep=False)) <= 12

@@ -12,11 +12,13 @@ from sktransfer import (
     FeatureExtractor,
     FineTuning,
     FromScratch,
+    LaggedWindows,
     LinearProbing,
     MLPHead,
     ProbeThenTune,
     TransferClassifier,
     TransferRegressor,
+    WindowScaler,
 )
 from tests.helpers import width_free_backbone
 
@@ -25,6 +27,11 @@ PULLS = {"strategy__pull": [0.01, "auto"]}
 ESTIMATORS = [
     BaselineScaler(),
     BaselineScaler(method="robust", missing="impute"),
+    LaggedWindows(),
+    LaggedWindows(1, order="time-major", newest_first=True),
+    WindowScaler(),
+    WindowScaler("robust"),
+    WindowScaler("center"),
     TransferClassifier(),
     TransferClassifier(width_free_backbone()),
     TransferClassifier(width_free_backbone(), strategy=ProbeThenTune(), max_epochs=20),
