@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.signal import resample_poly
 
-from sktransfer import Windows
+from sktransfer import SlidingWindows, Windows
 
 # Orders of the bearings, multiples of the shaft's speed, as Windows wants them: BPFO, BPFI, BSF, FTF. The CWRU Bearing
 # Data Center prints 4.7135 and 3.9874 for the rolling element, which is twice the ball spin frequency.
@@ -65,35 +65,22 @@ def standardize(X: np.ndarray) -> np.ndarray:
     return (centred / np.where(deviation > 0, deviation, 1)).astype(np.float32)
 
 
-def cut(signal: np.ndarray, length: int, step: int | None = None) -> np.ndarray:
-    """Windows (n, n_channels, length) of one recording (n_samples,) or (n_channels, n_samples); the rest is dropped."""
-    signal = np.atleast_2d(signal)
-    step = step or length
-    if signal.shape[1] < length:
-        return np.empty((0, signal.shape[0], length), dtype=np.float32)
-    windows = np.lib.stride_tricks.sliding_window_view(signal, length, axis=1)[:, ::step]
-    return np.ascontiguousarray(windows.transpose(1, 0, 2), dtype=np.float32)
+def gather(recordings: list[tuple], length: int, step: int | None, sampling_rate: float) -> WindowSet:
+    """All windows of `recordings`, each (name, signal, label, dict of what is known); names differ.
 
-
-def gather(recordings: list[tuple], length: int, step: int | None, sampling_rate: float | None) -> WindowSet:
-    """All windows of `recordings`, each (name, signal, label, dict of what is known).
-
-    The entries "rpm" and "orders" of the dict become fields of the windows.
+    A signal is (n_samples,) or (n_channels, n_samples); what is left over at its end is dropped. The entries "rpm" and
+    "orders" of the dict become fields of the windows.
     """
-    parts, y, groups, place, info = [], [], [], [], []
-    for name, signal, label, known in recordings:
-        windows = cut(signal, length, step)
-        parts.append(windows)
-        y += [label] * len(windows)
-        groups += [name] * len(windows)
-        place += list(range(len(windows)))
-        info += [known] * len(windows)
-    X = np.concatenate(parts)
-    rpm = np.array([known.get("rpm", np.nan) for known in info], dtype=float)
-    orders = np.array([known.get("orders", (np.nan,) * 4) for known in info], dtype=float)
-    X = Windows.of(X, sampling_rate=sampling_rate, rpm=rpm, orders=orders)
-    frame = pd.DataFrame([{key: value for key, value in known.items() if key != "orders"} for known in info])
-    return WindowSet(X, np.array(y), np.array(groups), np.array(place), frame)
+    known = {name: entries for name, _, _, entries in recordings}
+    X, y, groups = SlidingWindows(length, step, sampling_rate=sampling_rate).cut(
+        {name: np.asarray(signal).T for name, signal, _, _ in recordings},
+        {name: label for name, _, label, _ in recordings},
+        rpm={name: entries.get("rpm", np.nan) for name, entries in known.items()},
+        orders={name: entries.get("orders", (np.nan,) * 4) for name, entries in known.items()},
+    )
+    place = pd.Series(groups).groupby(groups).cumcount().to_numpy()
+    info = pd.DataFrame([{k: v for k, v in known[group].items() if k != "orders"} for group in groups])
+    return WindowSet(X, np.asarray(y), np.asarray(groups), place, info)
 
 
 def concatenate(parts: list[WindowSet]) -> WindowSet:
