@@ -69,7 +69,7 @@ def row_bearings_held_out(folder: Path, draws: int) -> dict:
 
 def row_few_labels(reading: str, folder: Path, draws: int) -> dict:
     """Speed to speed and motor to motor."""
-    methods = peers.few_label_peers(with_source=reading == "target") | ours.few_labels()
+    methods = peers.few_label_peers() | ours.few_labels()
     scores = few_labels(tasks(folder), methods, LABELS, draws, reading)
     table = _by(scores.assign(n=scores["labels"].astype(str) + " a class"), "n", first=scores["task"])
     ranks = {f"all tasks, {k} a class": v for k, v in mean_ranks(scores).to_dict().items()}
