@@ -1,0 +1,5 @@
+"""`python -m benchmarks.windows <data>`."""
+
+from benchmarks.windows.run import main
+
+main()
