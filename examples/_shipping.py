@@ -1,4 +1,4 @@
-"""What a shipped backbone says of itself, and its source head; used by `pretrain_vibration.py` and `pretrain_process.py`."""
+"""What a shipped backbone says of itself, and its source head; used by the scripts that pretrain on simulations."""
 
 import platform
 

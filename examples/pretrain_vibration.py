@@ -26,8 +26,7 @@ from datasets.vibration.corpus import samples
 from datasets.vibration.faults import FAULTS
 from examples._multitask import MultiTask, make_shards
 from examples._shipping import provenance, source_of
-from sktransfer import Backbone, Inputs, Windows, save_backbone
-from sktransfer import envelope
+from sktransfer import Backbone, Inputs, Windows, envelope, save_backbone
 from sktransfer.vibration_net import VibrationNet
 
 SEED = 0

@@ -20,11 +20,11 @@ import numpy as np
 from scipy.fft import rfft
 
 from sktransfer import _spectra
-from sktransfer.window_array import Windows
 
 # Multiples h of an order and sidebands m of what modulates it: outer race by the shaft, inner race by the shaft as it
 # turns through the load zone, balls by the cage, cage and shaft by nothing. Even multiples of the ball spin are the
-# ball striking both races; the last family is the shaft itself, whose lines may lie near the others. McFadden & Smith, J. Sound Vib. 96 (1984), doi 10.1016/0022-460X(84)90595-9.
+# ball striking both races; the last family is the shaft itself, whose lines may lie near the others.
+# McFadden & Smith, J. Sound Vib. 96 (1984), doi 10.1016/0022-460X(84)90595-9.
 _FAMILIES = (
     (0, _spectra.combinations((1, 2, 3, 4, 5), (-1, 0, 1)), "shaft"),
     (1, _spectra.combinations((1, 2, 3, 4, 5), (-2, -1, 0, 1, 2)), "shaft"),
@@ -52,9 +52,9 @@ class EnvelopeSpectra:
     **Shape**
 
     - Input: ``(n_windows, n_channels, window_length)``
-    - Output: ``(n_windows, n_channels, 1667)``, float32: for each of eight views (squared envelope spectra of five bands,
-      of the whole signal and of the whitened signal; the plain spectrum) 75 readings at fault orders and 128 on a
-      logarithmic axis, then 43 numbers of level, shape and band energies
+    - Output: ``(n_windows, n_channels, 1667)``, float32: for each of eight views (squared envelope spectra of five
+      bands, of the whole signal and of the whitened signal; the plain spectrum) 75 readings at fault orders and 128 on
+      a logarithmic axis, then 43 numbers of level, shape and band energies
 
     Where the orders of the bearing are unknown their readings are zero; where the speed is unknown the axis counts
     cycles per window in place of orders. One speed holds for a whole window: cut windows short enough that it does.

@@ -41,7 +41,7 @@ FLOORS = {
     2: {
         "backbone", "scaling", "fine_tuning", "probing", "probe_then_tune", "gradual", "layer_decay", "l2sp",
         "weight_decay", "windows", "lagged", "window_scaling",
-        "weight_decay", "augmentation", "_augmenting",
+        "augmentation", "_augmenting",
     },
     1: {
         "strategy", "head", "networks", "card", "mlp", "cnn", "exceptions", "_validation", "_parameters", "_quality",

@@ -78,8 +78,8 @@ class Noise:
     structural, floor : float
         Shares of the power that come through the structure's resonances and from the sensor.
     modulation : tuple of (float, float)
-        Depth and phase (turns) of its modulation by the first multiples of `modulation_order`; flow past vanes, the load of a gear and
-        a shaft that is not quite straight modulate the noise of every machine, healthy or not.
+        Depth and phase (turns) of its modulation by the first multiples of `modulation_order`: vanes, the load of a
+        gear and a shaft that is not quite straight modulate the noise of every machine, healthy or not.
     modulation_order : float
         What modulates it, multiples of the shaft's speed.
     impacts : float
