@@ -1,26 +1,149 @@
-"""The methods of this package, by row of the table; the shipped backbones are plugged in here.
+"""The methods of this package, by row of the table.
 
-Each function returns a dict of named methods in the form that the row's protocol takes.
+Each function returns a dict of named methods in the form that the row's protocol takes. What is chosen here was chosen
+on other rows than the scored ones: `python -m benchmarks.windows.choices` prints the evidence.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
+from functools import cache, partial
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, LeaveOneGroupOut
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from benchmarks.windows.bearings import LABELS
+from benchmarks.windows.few_labels import Method
+from benchmarks.windows.loaders import WindowSet
+from sktransfer import (
+    Backbone,
+    BaselineScaler,
+    FeatureExtractor,
+    LinearProbing,
+    TransferClassifier,
+    load_backbone,
+)
+from sktransfer.networks import build_network
+
+PULLS = (0.01, 0.1, 1.0, 10.0, 100.0)
+SHRINKAGE, WEIGHT = 0.3, 5  # of the discriminant on process features; of a labelled window of the target
+WINDOW = 60  # rows of a window of SKAB
+
+
+@cache
+def shipped(name: str) -> Backbone:
+    """A shipped backbone, read once."""
+    return load_backbone(name)
+
+
+def untrained(name: str, random_state: int) -> Backbone:
+    """The network of a shipped backbone with the weights that its constructor draws: the same network from scratch."""
+    backbone = shipped(name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(random_state)
+        network = build_network(backbone.network)
+    return Backbone(network, backbone.blocks, name=f"{name}, untrained", inputs=backbone.inputs)
+
+
+def source_head(windows, classes=LABELS) -> np.ndarray:
+    """Most probable of `classes` by the source head of "vibration" alone: nothing is fitted."""
+    backbone = shipped("vibration")
+    features = FeatureExtractor(backbone).fit(windows).transform(windows)
+    outputs = features @ backbone.source.weight.T + backbone.source.bias
+    places = [list(backbone.source.classes).index(kind) for kind in classes]
+    return np.array(classes)[outputs[:, places].argmax(axis=1)]
 
 
 def zero_shot() -> dict[str, Callable]:
     """For `bearings.zero_shot`: fitted classifiers, or functions of windows to "inner", "outer", "ball"."""
-    return {}
+    return {"vibration, source head": source_head}
+
+
+def probing(random_state: int) -> TransferClassifier:
+    """The frozen network, its head pulled to the source head."""
+    return TransferClassifier(shipped("vibration"), strategy=LinearProbing(), random_state=random_state)
+
+
+def probing_by_bearing(random_state: int) -> GridSearchCV:
+    """The same, the pull chosen with bearings held out: windows of one bearing say nothing of the next."""
+    strategies = [LinearProbing(pull=pull) for pull in PULLS]
+    search = GridSearchCV(
+        probing(random_state), {"strategy": strategies}, cv=LeaveOneGroupOut(), scoring="balanced_accuracy"
+    )
+    return search
+
+
+def fine_tuned(random_state: int) -> TransferClassifier:
+    """The default strategy: the head is solved, then everything is fine-tuned."""
+    return TransferClassifier(shipped("vibration"), random_state=random_state)
+
+
+def from_scratch(random_state: int) -> TransferClassifier:
+    """The same network without what it learned."""
+    return TransferClassifier(untrained("vibration", random_state), strategy=None, random_state=random_state)
+
+
+def unfitted(random_state: int) -> FunctionClassifier:
+    """What the source head says, whatever the labels."""
+    return FunctionClassifier()
+
+
+class FunctionClassifier(ClassifierMixin, BaseEstimator):
+    """The source head of "vibration" as a classifier that learns nothing."""
+
+    def fit(self, X, y):
+        """Keep the classes."""
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        """Most probable class of each window."""
+        return source_head(X, tuple(self.classes_))
 
 
 def end_to_end() -> dict[str, Callable]:
     """For `bearings.end_to_end`: random_state -> classifier of windows."""
-    return {}
+    return {
+        "vibration, source head": unfitted,
+        "vibration, probing, pull by bearing": probing_by_bearing,
+        "vibration, probing": probing,
+        "vibration, fine-tuned": fine_tuned,
+        "vibration from scratch": from_scratch,
+    }
+
+
+class OneLabel(BaseEstimator):
+    """A classifier of exactly one of three labels as the multi-label model that the protocol asks for."""
+
+    def __init__(self, classifier) -> None:
+        self.classifier = classifier
+
+    def fit(self, X, Y):
+        """Fit on the label of each row of `Y`, (n, 3) of 0 and 1."""
+        self.classifier_ = self.classifier.fit(X, np.array(LABELS)[np.asarray(Y).argmax(axis=1)])
+        return self
+
+    def predict_proba(self, X) -> np.ndarray:
+        """Probability of each label, (n, 3)."""
+        found = self.classifier_.predict_proba(X)
+        return found[:, [list(self.classifier_.classes_).index(label) for label in LABELS]]
 
 
 def on_windows() -> dict[str, Callable]:
     """For `bearings.on_windows`: random_state -> multi-label classifier of windows."""
-    return {}
+    return {
+        "vibration, probing": lambda random_state: OneLabel(probing(random_state)),
+        "vibration, probing, pull 10": lambda random_state: OneLabel(
+            probing(random_state).set_params(strategy=LinearProbing(pull=10.0))
+        ),
+    }
 
 
 def on_features() -> dict[str, Callable]:
@@ -28,21 +151,119 @@ def on_features() -> dict[str, Callable]:
     return {}
 
 
+# ---- few labels
+
+
+def front_end_once(source: np.ndarray) -> Callable:
+    """For `Method.prepare`: the front end runs once a task and not once a fit."""
+    return shipped("vibration").prepare
+
+
+def behind_front_end(backbone: Backbone) -> Backbone:
+    """The backbone for what its front end returns."""
+    return backbone.describe(inputs=dataclasses.replace(backbone.inputs, front_end=None, sampling_rate=None))
+
+
 def few_labels() -> dict[str, object]:
-    """For `few_labels.few_labels`: a `Method` each; "network from scratch" belongs here too."""
-    return {}
+    """For `few_labels.few_labels`: a `Method` each."""
+    plain = behind_front_end(shipped("vibration"))
+
+    def frozen(random_state: int) -> TransferClassifier:
+        return TransferClassifier(plain, strategy=LinearProbing(), random_state=random_state)
+
+    def scratch(random_state: int) -> TransferClassifier:
+        network = behind_front_end(untrained("vibration", random_state))
+        return TransferClassifier(network, random_state=random_state)
+
+    def on_source(source: WindowSet, random_state: int, make) -> TransferClassifier:
+        backbone = make(random_state).fit(source.X, source.y).backbone_
+        return TransferClassifier(backbone, strategy=LinearProbing(), random_state=random_state)
+
+    return {
+        "vibration, probing": Method(frozen, front_end_once),
+        "vibration, probing, source too": Method(frozen, front_end_once, partial(on_source, make=frozen)),
+        "vibration from scratch": Method(scratch, front_end_once, partial(on_source, make=scratch)),
+        "process tags + logistic regression": Method(tag_logistic, tags_once),
+    }
+
+
+def tag_logistic(random_state: int):
+    """A logistic regression on standardised features."""
+    return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
+
+
+def tags_once(source: np.ndarray) -> Callable:
+    """For `Method.prepare`: windows scaled by the source's, then what "process" says of each channel."""
+    scaler = BaselineScaler().fit(np.asarray(source))
+    extractor = FeatureExtractor(shipped("process"), block="tag")
+    return lambda X: extractor.fit_transform(scaler.transform(np.asarray(X)))
+
+
+# ---- process
+
+
+def tag_features(windows: WindowSet) -> np.ndarray:
+    """Features of each tag by "process", each plant scaled by its healthy windows and its features by all its windows."""
+    X = np.asarray(windows.X)
+    scaled = BaselineScaler().fit(X[windows.y == 0]).transform(X)
+    features = FeatureExtractor(shipped("process"), block="tag").fit_transform(scaled)
+    return np.clip(StandardScaler().fit_transform(features), -5, 5)
+
+
+def tep_discriminant() -> Callable:
+    """A `TepMethod`: shrunk linear discriminant on tag features, source windows and labelled ones of the target."""
+    cached: dict[int, np.ndarray] = {}
+
+    def rows_of(windows: WindowSet) -> np.ndarray:
+        if id(windows.y) not in cached:
+            cached[id(windows.y)] = tag_features(windows)
+        return cached[id(windows.y)]
+
+    def method(sources, target, labelled, random_state):
+        repeated = np.tile(labelled, WEIGHT)
+        rows = np.concatenate([rows_of(source) for source in sources] + [rows_of(target)[repeated]])
+        y = np.concatenate([source.y for source in sources] + [target.y[repeated]])
+        model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=SHRINKAGE).fit(rows, y)
+        return model.predict(rows_of(target))
+
+    return method
 
 
 def tep() -> dict[str, Callable]:
     """For `process.tep_modes`: a `TepMethod` each."""
-    return {}
+    return {"process, tag features + shrunk discriminant": tep_discriminant()}
+
+
+def skab_tags(recording) -> np.ndarray:
+    """Tag features of the window that ends at each scored row; the recording scaled by its healthy start."""
+    healthy = recording.values[: recording.reference].astype(np.float64)
+    scaled = BaselineScaler().fit(healthy).transform(recording.values.astype(np.float64))
+    windows = type(recording)(scaled, recording.y, recording.reference).windows(WINDOW)
+    return FeatureExtractor(shipped("process"), block="tag").fit_transform(windows)
+
+
+def skab_logistic(sources, targets, random_state) -> list[np.ndarray]:
+    """A `SkabMethod`: logistic regression on tag features."""
+    X = np.concatenate([skab_tags(recording) for recording in sources])
+    y = np.concatenate([recording.y[recording.reference :] for recording in sources])
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.001, max_iter=300)).fit(X[::4], y[::4])
+    return [model.predict_proba(skab_tags(recording))[:, 1] for recording in targets]
 
 
 def skab() -> dict[str, Callable]:
     """For `process.skab_groups`: a `SkabMethod` each."""
-    return {}
+    return {"process, tag features + logistic regression": skab_logistic}
 
 
 def throughput() -> dict[str, Callable]:
     """For `throughput.throughput`: windows (n, 1, 2048) -> frozen features."""
-    return {}
+    from sktransfer import Windows
+
+    def vibration(X):
+        known = Windows.of(X, sampling_rate=12_000, rpm=1797, orders=[3.5848, 5.4152, 2.3568, 0.39828])
+        return FeatureExtractor(shipped("vibration"), device="cpu").fit_transform(known)
+
+    def process(X):
+        return FeatureExtractor(shipped("process"), device="cpu").fit_transform(X)
+
+    return {"vibration, frozen features": vibration, "process, frozen features": process}
