@@ -38,6 +38,7 @@ BEARING = ("inner", "outer", "ball", "cage")
 SHARES = {fault: 3.0 if fault in BEARING else 2.0 if fault == "healthy" else 1.0 for fault in FAULTS}
 SHORT = (64, 128, 256, 512)  # samples of a slow sensor's window
 CLASSES = list(FAULTS)
+PARTS = [CLASSES.index(fault) for fault in BEARING]
 FOLDER = Path("datasets/vibration/generated")
 
 
@@ -94,6 +95,12 @@ def losses(network, heads, batch, rng):
     faulty = fault != CLASSES.index("healthy")
     logits = heads.fault(features[:n])
     which = functional.cross_entropy(logits, fault, label_smoothing=0.05)
+    # a user often knows that it is the bearing and asks which part of it: the same outputs, among those classes alone
+    bearing = fault[:, None] == torch.tensor(PARTS)
+    part = 0.0
+    if bearing.any():
+        rows = bearing.any(1)
+        part = functional.cross_entropy(logits[rows][:, PARTS], bearing[rows].float().argmax(1), label_smoothing=0.05)
     # compared with a healthy window of the same machine; healthy windows are few, so they weigh more
     changed = heads.changed((features[:n] - features[n:]).abs())[:, 0]
     weight = torch.where(faulty, 0.5 / faulty.float().mean().clamp(0.05), 0.5 / (~faulty).float().mean().clamp(0.05))
@@ -108,7 +115,7 @@ def losses(network, heads, batch, rng):
         "detect": (weight * ((changed > 0) == faulty)).mean(),
         "loss": which.detach(),
     }
-    return which + 0.3 * detect + 0.5 * severity + 0.1 * where, shown
+    return which + part + 0.3 * detect + 0.5 * severity + 0.1 * where, shown
 
 
 def with_any_gain(x, healthy, rng):
