@@ -34,6 +34,8 @@ _HOMES = {
     "Source": "card",
     "FromScratch": "from_scratch",
     "load_backbone": "persistence",
+    "from_keras": "keras_models",
+    "from_module": "foreign",
     "save_backbone": "persistence",
     "LinearHead": "head",
     "MLPHead": "head",

@@ -21,7 +21,7 @@ from sktransfer._parameters import InvalidParameterError
 from sktransfer._rows import TrainingRows
 from sktransfer._tasks import Classification, Regression
 from sktransfer.backbone import Backbone
-from sktransfer.card import Source
+from sktransfer.card import Source, feature_statistics
 from sktransfer.head import LinearHead
 from sktransfer.module import TransferModule
 from sktransfer.strategy import Probe, Strategy
@@ -63,18 +63,6 @@ class Assembly:
 def is_solvable(strategy: Strategy, head: Any) -> bool:
     """Whether `strategy` asks for a solved head and `head` can be solved."""
     return strategy.probe() is not None and isinstance(head, LinearHead)
-
-
-def feature_statistics(features: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted mean and standard deviation of each feature.
-
-    Features that hardly move on these rows get a tenth of the median deviation, or they would explode on a
-    target where they do move.
-    """
-    mean = np.average(features, axis=0, weights=weight)
-    scale = np.sqrt(np.average((features - mean) ** 2, axis=0, weights=weight))
-    moving = scale[scale > 1e-8]
-    return mean, np.maximum(scale, 0.1 * (np.median(moving) if len(moving) else 10.0))
 
 
 def begin_head(assembly: Assembly, rows: TrainingRows, task: Classification | Regression) -> None:

@@ -28,6 +28,7 @@ __all__ = [
     "layers_of_modules",
     "probe_width",
     "read_inputs",
+    "samples_of",
     "takes_width",
     "weights_of",
 ]
@@ -117,41 +118,48 @@ def probe_width(modules: Sequence[nn.Module], inputs: Inputs, prepare: _Prepare 
         If the blocks do not take such samples, do not return a table, or the number depends on what `inputs` leaves
         open.
     """
-    x, length = _through(modules, inputs, 1, prepare)
-    if x.ndim != 2:
-        raise ValueError(f"Backbone: the blocks return shape {tuple(x.shape)}, not (n_samples, n_features_out).")
+    x, found = _through(modules, inputs, 1, prepare)
+    if found.ndim != 2:
+        raise ValueError(f"Backbone: the blocks return shape {tuple(found.shape)}, not (n_samples, n_features_out).")
     if inputs.shape is not None and None in inputs.shape[1:]:
+        longer = torch.zeros(1, *_filled(inputs, 2 * x.shape[-1]))
         try:
-            longer = _run(modules, _samples(inputs, 1, 2 * length, prepare)).shape
+            same = _run(modules, _prepared(longer, prepare)).shape == found.shape
         except _MISFITS:
-            longer = None
-        if longer != x.shape:
+            same = False
+        if not same:
             raise ValueError(
-                f"Backbone: the blocks take samples of shape {_filled(inputs, length)} and no other than that length, "
-                f"or return another number of features for another length. Give it: inputs=Inputs(shape=...)."
+                f"Backbone: the blocks take samples of shape {tuple(x.shape[1:])} and no other length, or return "
+                "another number of features for another length. Give the length: inputs=Inputs(shape=...)."
             )
-    return int(x.shape[1])
+    return int(found.shape[1])
 
 
 def _through(
     modules: Sequence[nn.Module], inputs: Inputs, n_samples: int, prepare: _Prepare
-) -> tuple[torch.Tensor, int]:
-    """What the blocks return for samples of the first length that is long enough, and that length."""
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Samples that are large enough, and what the blocks return for them."""
     reason: Exception | None = None
-    for length in _LENGTHS:
+    for x in samples_of(inputs, n_samples):
         try:
-            return _run(modules, _samples(inputs, n_samples, length, prepare)), length
+            return x, _run(modules, _prepared(x, prepare))
         except _MISFITS as error:
             reason = reason or error
-            longer = _filled(inputs, 4 * length)
-            if longer == _filled(inputs, length) or math.prod(longer) > _LARGEST_PROBE:
-                break
     shape = inputs.shape
     what = f"{inputs.n or 8} columns" if shape is None else f"samples of shape {shape}"
     other = "number, say so by inputs=Inputs(n=...)" if shape is None else "shape, say so by inputs=Inputs(shape=...)"
     raise ValueError(
         f"Backbone: the blocks do not take {what} one after the other ({reason}). If they take another {other}."
     ) from reason
+
+
+def samples_of(inputs: Inputs, n_samples: int) -> Iterator[torch.Tensor]:
+    """Numbers between -1 and 1 that a network may take; larger and larger ones where any size will do."""
+    for length in _LENGTHS:
+        shape = _filled(inputs, length)
+        if length > _LENGTHS[0] and (shape == _filled(inputs, _LENGTHS[0]) or math.prod(shape) > _LARGEST_PROBE):
+            return
+        yield torch.linspace(-1, 1, n_samples * math.prod(shape)).reshape(n_samples, *shape)
 
 
 def _filled(inputs: Inputs, length: int) -> tuple[int, ...]:
@@ -161,11 +169,9 @@ def _filled(inputs: Inputs, length: int) -> tuple[int, ...]:
     return (inputs.shape[0] or 1, *(size or length for size in inputs.shape[1:]))
 
 
-def _samples(inputs: Inputs, n_samples: int, length: int, prepare: _Prepare) -> torch.Tensor:
+def _prepared(x: torch.Tensor, prepare: _Prepare) -> torch.Tensor:
     """Samples as the first block gets them."""
-    shape = _filled(inputs, length)
-    X = np.linspace(-1, 1, n_samples * math.prod(shape), dtype=np.float32).reshape(n_samples, *shape)
-    return torch.from_numpy(np.array(prepare(X), dtype=np.float32))
+    return torch.from_numpy(np.array(prepare(x.numpy()), dtype=np.float32))
 
 
 def _run(modules: Sequence[nn.Module], x: torch.Tensor) -> torch.Tensor:
@@ -179,8 +185,8 @@ def compare_with_forward(
     modules: Sequence[nn.Module], inputs: Inputs, network: nn.Module, prepare: _Prepare = np.asarray
 ) -> None:
     """Blocks in order must be the network, or its ``forward`` does more than its children show."""
-    expected, length = _through(modules, inputs, 4, prepare)
-    x = _samples(inputs, 4, length, prepare)
+    x, expected = _through(modules, inputs, 4, prepare)
+    x = _prepared(x, prepare)
     was_training, network = network.training, network.eval()
     try:
         found = _run([network], x.to(next(network.parameters(), x).device)).to("cpu")

@@ -117,3 +117,15 @@ class Source:
             return Source(mean, scale)
         raw = self.weight / self.feature_scale
         return Source(mean, scale, raw * scale, self.bias + raw @ (mean - self.feature_mean), self.classes)
+
+
+def feature_statistics(features: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted mean and standard deviation of each feature.
+
+    Features that hardly move on these rows get a tenth of the median deviation, or they would explode on a
+    target where they do move.
+    """
+    mean = np.average(features, axis=0, weights=weight)
+    scale = np.sqrt(np.average((features - mean) ** 2, axis=0, weights=weight))
+    moving = scale[scale > 1e-8]
+    return mean, np.maximum(scale, 0.1 * (np.median(moving) if len(moving) else 10.0))

@@ -36,7 +36,7 @@ FLOORS = {
     4: {"_net", "_tasks", "_features", "_plan", "_stacked"},
     3: {
         "module", "extractor", "persistence", "from_scratch", "_persisted", "_predictor", "_range", "_columns",
-        "_inputs",
+        "_inputs", "foreign", "keras_models", "_old_head",
     },
     2: {
         "backbone", "scaling", "fine_tuning", "probing", "probe_then_tune", "gradual", "layer_decay", "l2sp",
@@ -47,6 +47,7 @@ FLOORS = {
         "_random", "_threads", "_state", "_rows", "_solver", "_device", "_callbacks", "_blocks",
         "_precision", "_layers", "_lean", "_head_modules", "_adamw", "_dropout", "_labels",
         "_reduced", "_curvature", "_calibration", "_ridge", "_tally", "window_array", "_window_checks",
+        "_keras_layers", "_keras_network", "_tracing",
     },
 }  # fmt: skip
 SIDEWAYS = {
@@ -111,6 +112,15 @@ SIDEWAYS = {
     ("mlp", "_parameters"),
     ("strategy", "_parameters"),
     ("_blocks", "_state"),
+    ("_keras_layers", "networks"),
+    ("_keras_network", "_blocks"),
+    ("_keras_network", "_keras_layers"),
+    ("_keras_network", "card"),
+    ("_tracing", "_blocks"),
+    ("_tracing", "card"),
+    ("_old_head", "module"),
+    ("foreign", "_old_head"),
+    ("keras_models", "_old_head"),
     ("_blocks", "card"),
     ("_blocks", "exceptions"),
     ("_blocks", "networks"),

@@ -175,7 +175,7 @@ def test_windows_of_any_length_are_measured_by_the_first_convolution():
 
 
 def test_features_that_depend_on_the_length_ask_for_the_length():
-    with pytest.raises(ValueError, match="or return another number of features for another length"):
+    with pytest.raises(ValueError, match="no other length, or return another number of features"):
         Backbone(window_network(nn.MaxPool1d(2)))
     backbone = Backbone(window_network(nn.MaxPool1d(2)), inputs=Inputs(shape=(3, 40)))
     assert (backbone.n_features_in, backbone.n_features_out) == (3, 4 * 4)

@@ -133,6 +133,19 @@ def test_a_model_file_that_cannot_be_used_is_exit_4(tmp_path):
 
 @pytest.mark.shared_data
 @pytest.mark.skipif(not DATA.is_dir(), reason="the benchmark data are not part of the project")
+def test_a_network_of_plain_torch_helps_on_the_digits_of_another_scanner():
+    from examples.mnist_to_usps import run as run_digits
+
+    backbone, as_it_is, scores = run_digits(DATA, draws=1, labels=(5,), epochs=3)
+    score = scores.set_index("method")["score"]
+    assert backbone.blocks == ("0", "3", "7")
+    assert 0.5 < as_it_is < score["transfer (default)"]
+    assert score["transfer (default)"] > score["same network from scratch"] + 0.05
+    assert score["transfer (default)"] > score["logistic regression on pixels"] + 0.1
+
+
+@pytest.mark.shared_data
+@pytest.mark.skipif(not DATA.is_dir(), reason="the benchmark data are not part of the project")
 def test_real_data_few_labels_beat_the_same_network_from_scratch():
     from examples.real_data import run as run_real
 
