@@ -34,7 +34,7 @@ MODULES = {path.stem: path for path in sorted(PACKAGE.glob("*.py")) if path.stem
 FLOORS = {
     6: {"classifier", "regressor", "search", "_candidates", "_folds", "_lanes", "_stand_in", "pipeline"},
     5: {"_fitting", "_training", "_assembly", "_together", "_lockstep", "_pulls", "_workers"},
-    4: {"_net", "_tasks", "_features", "_plan", "_stacked"},
+    4: {"_net", "_tasks", "_features", "_plan", "_raw", "_stacked"},
     3: {
         "module", "extractor", "persistence", "from_scratch", "_persisted", "_predictor", "_range", "_columns",
         "_inputs", "foreign", "keras_models", "_old_head",
@@ -77,6 +77,7 @@ SIDEWAYS = {
     ("_lanes", "regressor"),
     ("_net", "_features"),
     ("_net", "_plan"),
+    ("_plan", "_raw"),
     ("_validation", "_precision"),
     ("extractor", "from_scratch"),
     ("extractor", "_columns"),
