@@ -61,8 +61,8 @@ class Augmentation(Strategy):
     every device; the noise of `jitter` is drawn where the batch is, and differs between CPU and CUDA.
 
     Where a backbone begins with a front end (``"envelope"`` of the shipped ``"vibration"``), raw windows are augmented,
-    and the front end runs for every batch. It gets the speed and fault orders that each window came with, of the first
-    window of a mixed pair. A crop moves the lines of a fault away from where that speed says they are: leave it 0 there.
+    and the front end runs for every batch, on the CPU. It gets the speed and the fault orders that each window came
+    with (of a mixed pair: the first one's). A crop moves the lines of a fault away from where that speed puts them.
 
     In a :class:`sktransfer.BatchedGridSearchCV` a candidate with augmentation trains alone. Callbacks see batches as
     the network does; with `mixup` their labels are probabilities.

@@ -46,14 +46,16 @@ def spied(monkeypatch):
             return np.asarray(X)[:, 0, :16] * (1.0 if speed is None else 1 + speed[:, None] / N)
 
     monkeypatch.setitem(front_end._FRONT_ENDS, "spy", Spy)
-    return Backbone(MLP(16, hidden_layer_sizes=(8, 8)), inputs=Inputs(shape=(2, None), front_end="spy")), given
+    backbone = Backbone(MLP(16, hidden_layer_sizes=(8, 8)), inputs=Inputs(shape=(2, None), front_end="spy"))
+    given.clear()
+    return backbone, given
 
 
 def windows_and_labels(n=N):
     """Windows that can be told by their speed, and by the orders of their bearing."""
     rng = np.random.default_rng(0)
     y = np.arange(n) % 2
-    X = rng.normal(size=(n, 2, 64)).astype(np.float32) + y[:, None, None] * np.hanning(64).astype(np.float32)
+    X = (rng.normal(size=(n, 2, 64)) + y[:, None, None] * np.hanning(64)).astype(np.float32)
     number = rng.permutation(n).astype(float)
     return Windows.of(X, sampling_rate=64.0, rpm=number, orders=number[:, None] + np.arange(4)), y
 
