@@ -25,7 +25,7 @@ from benchmarks.windows.loaders import tep
 from benchmarks.windows.ours import skab_tags, tag_features
 from benchmarks.windows.process import draw_labels, skab_recordings, thirds
 
-SHRINKAGES = (0.1, 0.3, 0.6, 0.9)
+SHRINKAGES = (0.1, 0.3, 0.6)
 WEIGHTS = (1, 5, 20)
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
 
