@@ -8,6 +8,7 @@ import inspect
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import sktransfer
@@ -96,25 +97,33 @@ def test_documented_defaults_are_those_of_the_signature(obj):
         assert stated is None or default is not inspect.Parameter.empty
 
 
-def test_attributes_of_estimators_are_there_after_a_fit():
-    import numpy as np
+ESTIMATORS = {
+    "TransferClassifier": lambda: sktransfer.TransferClassifier(max_epochs=1),
+    "TransferRegressor": lambda: sktransfer.TransferRegressor(max_epochs=1),
+    "FeatureExtractor": lambda: sktransfer.FeatureExtractor(),
+    "BaselineScaler": lambda: sktransfer.BaselineScaler(),
+    "WindowScaler": lambda: sktransfer.WindowScaler(),
+    "LaggedWindows": lambda: sktransfer.LaggedWindows(),
+}
 
+
+@pytest.mark.parametrize("kind", ["rows", "windows"])
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_attributes_of_estimators_are_there_after_a_fit(name, kind):
+    if (name, kind) == ("LaggedWindows", "windows"):
+        pytest.skip("LaggedWindows takes rows and makes windows")
     rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(30, 3)), np.resize(["a", "b"], 30)
-    small = sktransfer.FromScratch(arguments={"hidden_layer_sizes": (4,)})
-    for estimator, labels in (
-        (sktransfer.TransferClassifier(small, max_epochs=1), y),
-        (sktransfer.TransferRegressor(small, max_epochs=1), X[:, 0]),
-        (sktransfer.FeatureExtractor(small), None),
-        (sktransfer.BaselineScaler(), None),
-    ):
-        estimator.fit(X, labels)
-        text = section(type(estimator).__doc__, "Attributes")
-        names = {n.strip() for names in re.findall(r"^(\w[\w, ]*?) : ", text, re.M) for n in names.split(",")}
-        assert names - {"feature_names_in_"} <= set(dir(estimator))
-        # and nothing public is left undocumented, except what serves predict alone
-        public = {n for n in vars(estimator) if n.endswith("_") and not n.startswith("_")}
-        assert public - names <= {"module_", "y_center_", "y_scale_", "y_was_2d_"}
+    X = rng.normal(size=(30, 3)) if kind == "rows" else rng.normal(size=(30, 2, 16)).astype(np.float32)
+    X = X if kind == "rows" else sktransfer.Windows.of(X, sampling_rate=100)
+    y = np.resize(["a", "b"], 30) if name == "TransferClassifier" else rng.normal(size=30)
+    estimator = ESTIMATORS[name]().fit(X, y)
+    text = section(type(estimator).__doc__, "Attributes")
+    names = {n.strip() for names in re.findall(r"^(\w[\w, ]*?) : ", text, re.M) for n in names.split(",")}
+    only_windows = {"sampling_rate_"} if kind == "rows" else set()
+    assert names - {"feature_names_in_"} - only_windows <= set(dir(estimator))
+    # and nothing public is left undocumented, except what serves predict alone
+    public = {n for n in vars(estimator) if n.endswith("_") and not n.startswith("_")}
+    assert public - names <= {"module_", "y_center_", "y_scale_", "y_was_2d_"}
 
 
 def readme_blocks():
@@ -172,7 +181,7 @@ def test_the_readme_runs_from_top_to_bottom(tmp_path, monkeypatch):
         need = need_of(comment)
         if need is None or NEEDS[need]():
             exec(compile(block, f"README.md, block {number}", "exec"), namespace)
-    assert namespace["scores"].mean() > 0.75  # four kinds of bearings that training did not see, as the README shows them
+    assert namespace["scores"].mean() > 0.75  # four kinds of windows, of bearings that training did not see
 
 
 @pytest.mark.parametrize("need", NEEDS)
