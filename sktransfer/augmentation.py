@@ -29,7 +29,8 @@ class Augmentation(Strategy):
     ----------
     jitter : float, default=0.0
         Standard deviation of Gaussian noise that is added to every number, in units of `X` as the estimator gets it
-        (behind :class:`sktransfer.BaselineScaler`: standard deviations of healthy operation).
+        (behind :class:`sktransfer.BaselineScaler`: standard deviations of healthy operation), or of what a front end
+        makes of it.
     scaling : float, default=0.0
         Standard deviation of the factor, Gaussian with mean 1, by which each channel of each window (each number of a
         row) is multiplied; no unit.
@@ -59,6 +60,10 @@ class Augmentation(Strategy):
 
     Numbers are drawn from generators of the fit, seeded by its ``random_state``. Those of whole windows are the same on
     every device; the noise of `jitter` is drawn where the batch is, and differs between CPU and CUDA.
+
+    Where the backbone has a front end, as the shipped ``"vibration"``, its numbers are what is changed, not the signal.
+    They have no axis of time, so `time_shift` and `crop` make no sense there; `jitter`, `channel_dropout` and `mixup`
+    do.
 
     In a :class:`sktransfer.BatchedGridSearchCV` a candidate with augmentation trains alone. Callbacks see batches as
     the network does; with `mixup` their labels are probabilities.
