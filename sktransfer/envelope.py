@@ -61,7 +61,18 @@ class EnvelopeSpectra:
     """
 
     def __call__(self, X: Any) -> np.ndarray:
-        """The numbers of `X`; what a :class:`~sktransfer.Windows` knows of rate, speed and bearing is used."""
+        """The numbers of `X`.
+
+        Parameters
+        ----------
+        X : Windows or array of shape (n_windows, n_channels, window_length)
+            In any unit. Its ``sampling_rate`` (Hz), ``rpm`` and ``orders`` are used where it has them; the speed needs
+            the rate, and orders need the speed.
+
+        Returns
+        -------
+        ndarray of shape (n_windows, n_channels, 1667), float32
+        """
         n_windows, n_channels, length = X.shape
         rate, rpm, orders = (getattr(X, name, None) for name in ("sampling_rate", "rpm", "orders"))
         shaft = np.full(n_windows, np.nan)  # turns a window

@@ -90,7 +90,8 @@ class VibrationNet(nn.Module):
     **Shape**
 
     - Input: ``(n_windows, n_channels, n_numbers)``, any number of channels in any order
-    - Output: ``(n_windows, n_line_features + n_features)``
+    - Output: ``(n_windows, n_line_features + n_features)``; the block ``channel`` returns twice as many for each
+      channel, ``(n_windows, n_channels, 2 * (n_line_features + n_features))``
 
     Parameters
     ----------
@@ -98,9 +99,11 @@ class VibrationNet(nn.Module):
         How the numbers of a channel are made up: `n_views` times `n_lines` readings, `n_views` times `n_axis` places
         on the axis, then scalars.
     width : int, default=64
-        Of each of the six summaries of a channel.
+        Numbers in each of the six summaries of a channel.
     n_line_features, n_features : int, default=64, 96
+        Features of a window that see the readings at fault orders alone, and features that see everything.
     dropout : float, default=0.1
+        Share of a channel's features set to zero in training, in [0, 1).
     """
 
     def __init__(

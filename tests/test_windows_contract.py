@@ -488,6 +488,14 @@ def test_a_network_from_scratch_takes_the_rate_it_was_trained_at(tmp_path):
             TransferClassifier(backbone).fit(Windows.of(X, sampling_rate=200), y)
 
 
+def test_a_grid_over_backbones_checks_the_rate_for_each(backbone):
+    grid = {"backbone": [backbone, limited(backbone, 5_000, 20_000)]}
+    search = BatchedGridSearchCV(TransferClassifier(strategy=LinearProbing()), grid, cv=2, refit=False)
+    with pytest.warns(FitFailedWarning, match="takes 5000 to 20000 Hz"):
+        search.fit(Windows.of(X, sampling_rate=100), y)
+    assert np.isnan(search.cv_results_["mean_test_score"]).tolist() == [False, True]
+
+
 @pytest.mark.parametrize("rates", [5.0, (1, 2, 3), (2, 1), (0, 1), (1, np.inf), ("a", "b"), (np.nan, 1)])
 def test_what_is_no_pair_of_rates_is_refused(rates):
     with pytest.raises(ValueError, match="sampling_rate is the lowest and the highest rate in Hz"):

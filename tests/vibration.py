@@ -24,7 +24,7 @@ def quiet(vibration, fault=None, seed=0, **fixed):
     given |= {"gain": np.ones(n), "offset": np.zeros(n)}
     machine = vibration.Machine.draw(np.random.default_rng(seed), fault, **given)
     lines = replace(machine.lines, amplitude=np.zeros_like(machine.lines.amplitude))
-    return replace(machine, lines=lines, noise=replace(machine.noise, impacts=0.0, foreign=0.0, modulation=0.0))
+    return replace(machine, lines=lines, noise=replace(machine.noise, impacts=0.0, foreign=0.0, modulation=()))
 
 
 def record(machine, fault, snr=30.0, seconds=4.0, seed=1, **details):
