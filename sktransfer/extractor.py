@@ -60,7 +60,7 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, if `X` was a frame.
     sampling_rate_ : float or None
-        Samples a second of the windows, in Hz, if `X` was :class:`Windows` and told; only after a fit to windows.
+        Samples a second of the windows, in Hz, if `X` was :class:`Windows` and told; None for rows.
 
     Notes
     -----

@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 import sktransfer
 from sktransfer import (
     L2SP,
+    Augmentation,
     FineTuning,
     FromScratch,
     LayerDecay,
@@ -253,7 +254,7 @@ MODULES_AFTER_PREDICT = (
 
 
 @pytest.mark.parametrize("head", [None, MLPHead((8,))])
-@pytest.mark.parametrize("strategy", [None, L2SP(), LayerDecay() & FineTuning()])
+@pytest.mark.parametrize("strategy", [None, L2SP(), LayerDecay() & FineTuning(), Augmentation(jitter=0.1)])
 def test_predicting_with_a_stored_model_needs_neither_torch_nor_skorch(tmp_path, head, strategy):
     X, y = moons(40)
     model = TransferClassifier(head=head, strategy=strategy, max_epochs=1, random_state=0).fit(X, y)

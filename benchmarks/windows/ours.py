@@ -17,7 +17,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, LeaveOneGroupOut
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import StandardScaler
 
 from benchmarks.windows.bearings import LABELS
 from benchmarks.windows.few_labels import Method
@@ -203,7 +203,7 @@ def tags_once(source: np.ndarray) -> Callable:
 
 
 def tag_features(windows: WindowSet) -> np.ndarray:
-    """Features of each tag by "process", each plant scaled by its healthy windows and its features by all its windows."""
+    """Features of each tag by "process": a plant is scaled by its healthy windows, its features by all its windows."""
     X = np.asarray(windows.X)
     scaled = BaselineScaler().fit(X[windows.y == 0]).transform(X)
     features = FeatureExtractor(shipped("process"), block="tag").fit_transform(scaled)
