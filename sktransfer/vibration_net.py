@@ -82,7 +82,7 @@ def _layers(n_in: int, n_out: int, dropout: float) -> nn.Sequential:
 
 @register_network("vibration")
 class VibrationNet(nn.Module):
-    """Features of vibration, from the numbers of :class:`~sktransfer.EnvelopeSpectra`.
+    """Features of vibration, from the numbers of :class:`~sktransfer.envelope.EnvelopeSpectra`.
 
     The first `n_line_features` features see the readings at fault orders alone, so that a head can tell the parts of a
     bearing by them and by nothing else: what else a window shows differs between simulation and reality.

@@ -119,8 +119,7 @@ def test_attributes_of_estimators_are_there_after_a_fit(name, kind):
     estimator = ESTIMATORS[name]().fit(X, y)
     text = section(type(estimator).__doc__, "Attributes")
     names = {n.strip() for names in re.findall(r"^(\w[\w, ]*?) : ", text, re.M) for n in names.split(",")}
-    only_windows = {"sampling_rate_"} if kind == "rows" else set()
-    assert names - {"feature_names_in_"} - only_windows <= set(dir(estimator))
+    assert names - {"feature_names_in_"} <= set(dir(estimator))
     # and nothing public is left undocumented, except what serves predict alone
     public = {n for n in vars(estimator) if n.endswith("_") and not n.startswith("_")}
     assert public - names <= {"module_", "y_center_", "y_scale_", "y_was_2d_"}
@@ -181,7 +180,7 @@ def test_the_readme_runs_from_top_to_bottom(tmp_path, monkeypatch):
         need = need_of(comment)
         if need is None or NEEDS[need]():
             exec(compile(block, f"README.md, block {number}", "exec"), namespace)
-    assert namespace["scores"].mean() > 0.75  # four kinds of windows, of bearings that training did not see
+    assert namespace["scores"].mean() > 0.5  # four kinds of windows, of machines that the fit did not see
 
 
 @pytest.mark.parametrize("need", NEEDS)
