@@ -193,7 +193,7 @@ def backbone_of(body, heads, groups, n_samples):
         shape=(None, None),
         front_end="envelope",
         sampling_rate=(50.0, 100_000.0),
-        scaling="none needed; BaselineScaler() on healthy windows of the machine if there are any",
+        scaling="none needed; or BaselineScaler(compress=False, clip=None) on healthy windows of the machine",
     )
     plain = Backbone(body, blocks=["views", "channel", "pool"], name="vibration", inputs=inputs)
     source = source_of(plain, heads.fault.merged(), [g["x"].float().numpy() for g in groups], CLASSES)
