@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import comb, log
 
 import numpy as np
 from scipy.fft import ifft, next_fast_len, rfft
@@ -59,20 +58,6 @@ def over_background(amplitude: np.ndarray) -> np.ndarray:
     return np.clip(logarithm, -4.0, 8.0, out=logarithm)
 
 
-def expected_largest(n: int) -> float:
-    """By how much the logarithm of the largest of `n` noise amplitudes exceeds that of one, on average.
-
-    Amplitudes of noise are Rayleigh, their squares exponential, and the largest of n exponentials has the distribution
-    function ``(1 - exp(-x)) ** n``, whose mean logarithm is a finite sum.
-    """
-    terms = (comb(n, k) * (-1) ** k * log(k) for k in range(1, n + 1))
-    return 0.5 * sum(terms)
-
-
-# Without this a line would have to be clearer on a fast machine or in a long window, where a tolerance has more bins.
-_EXPECTED = tuple(expected_largest(width) for width in _WIDTHS)
-
-
 class Lines:
     """Log amplitudes over background, from which the largest value within a tolerance of any frequency is read.
 
@@ -87,10 +72,10 @@ class Lines:
         levels = [ratios]
         for width in _WIDTHS[:-1]:
             levels.append(_wider(levels[-1], width))
-        self._levels = np.stack([level - expected for level, expected in zip(levels, _EXPECTED, strict=True)])
+        self._levels = np.stack(levels)
 
     def read(self, center: np.ndarray, half_width: np.ndarray) -> np.ndarray:
-        """Largest value within `half_width` bins of `center`, less what noise has there; 0 outside and where NaN.
+        """Largest value within `half_width` bins of `center`; 0 where that lies outside the spectrum or is NaN.
 
         Parameters
         ----------
