@@ -51,7 +51,7 @@ FAULTS = {
     # Damage on a roller passes its shock through an oil film on either side and often misses the races: the weakest of
     # all signatures. W. A. Smith, R. B. Randall, Mechanical Systems and Signal Processing 64-65, 2015,
     # doi:10.1016/j.ymssp.2015.04.021, found the spectra of ball faults the least often diagnosable.
-    "ball": Fault("bearing", _bearing("ball"), level=-6.0),
+    "ball": Fault("bearing", _bearing("ball"), level=-12.0),
     "cage": Fault("bearing", _bearing("cage")),
     "lubrication": Fault("bearing", bearing_faults.lubrication),
     "gear_wear": Fault("gear", gear_faults.wear, part="teeth"),
