@@ -54,7 +54,7 @@ class Windows(np.ndarray):
         sampling_rate : float, optional
             In Hz.
         time, rpm, orders : array-like, optional
-            One entry a window, or one entry for all.
+            One entry a window, or one entry for all. An entry of `orders` may be a :class:`BearingGeometry`.
 
         Returns
         -------
