@@ -24,9 +24,11 @@ __version__ = "0.1.0"
 _HOMES = {
     "SlidingWindows": "windows",
     "Windows": "window_array",
+    "BearingGeometry": "bearing",
     "LaggedWindows": "lagged",
     "BaselineScaler": "scaling",
     "WindowScaler": "window_scaling",
+    "EnvelopeSpectra": "envelope",
     "TransferClassifier": "classifier",
     "TransferRegressor": "regressor",
     "FeatureExtractor": "extractor",

@@ -77,6 +77,9 @@ class Lines:
     def read(self, center: np.ndarray, half_width: np.ndarray) -> np.ndarray:
         """Largest value within `half_width` bins of `center`; 0 where that lies outside the spectrum or is NaN.
 
+        The width read is the smallest of 1, 3, 9 and 27 bins around the nearest bin that covers twice `half_width`; 27
+        if none does.
+
         Parameters
         ----------
         center, half_width : ndarray of shape (n_signals, n_readings)
@@ -92,7 +95,10 @@ class Lines:
 
 
 def _wider(level: np.ndarray, step: int) -> np.ndarray:
-    """Running maximum over three times the width: three looks at the narrower one, `step` apart, are enough."""
+    """Running maximum over three times the width: three looks at the narrower one, `step` apart, are enough.
+
+    Less than `step` bins from an end, up to half the narrower width of bins at that end is not seen.
+    """
     wider = level.copy()
     np.maximum(wider[:, step:], level[:, :-step], out=wider[:, step:])
     np.maximum(wider[:, :-step], level[:, step:], out=wider[:, :-step])

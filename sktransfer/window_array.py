@@ -59,7 +59,7 @@ class Windows(np.ndarray):
             In Hz.
         time, rpm, orders : array-like, optional
             One entry a window, or one entry for all: time of the last sample in s or as datetimes, speed in rpm, four
-            fault orders.
+            fault orders or a :class:`BearingGeometry`.
 
         Returns
         -------

@@ -179,7 +179,7 @@ class SlidingWindows(BaseEstimator):
             Rate of the recordings in Hz. None: read off the time stamps, or `sampling_rate` where there are none.
         rpm : float, array-like, dict or str, optional
             Speed of the shaft in rpm; arrays of shape (n_samples,) and columns are averaged over each window.
-        orders : array-like of shape (4,) or (n_recordings, 4), or dict, optional
+        orders : BearingGeometry, array-like of shape (4,) or (n_recordings, 4), list or dict of these, optional
             Fault orders of the bearing, see :class:`Windows`.
         now : datetime or float, optional
             The time of the clock; later stamps are an error. None: not checked.

@@ -49,7 +49,7 @@ FLOORS = {
         "_random", "_threads", "_state", "_rows", "_solver", "_device", "_callbacks", "_blocks",
         "_precision", "_layers", "_lean", "_head_modules", "_adamw", "_dropout", "_labels",
         "_reduced", "_curvature", "_calibration", "_ridge", "_tally", "window_array", "_window_checks",
-        "_spectra", "envelope", "front_end", "process_net", "vibration_net",
+        "_spectra", "_fault_lines", "envelope", "bearing", "front_end", "process_net", "vibration_net",
         "_window_quality", "_baseline", "_tables", "_recordings", "_resampling", "_cutting",
         "_keras_layers", "_keras_network", "_tracing",
     },
@@ -136,7 +136,12 @@ SIDEWAYS = {
     ("process_net", "networks"),
     ("vibration_net", "networks"),
     ("envelope", "_spectra"),
-    ("envelope", "window_array"),
+    ("envelope", "_fault_lines"),
+    ("_fault_lines", "_spectra"),
+    ("envelope", "_tally"),
+    ("envelope", "_window_checks"),
+    ("envelope", "exceptions"),
+    ("bearing", "_parameters"),
     ("front_end", "envelope"),
     ("_blocks", "exceptions"),
     ("_blocks", "networks"),
@@ -310,6 +315,6 @@ def test_functions_fit_on_a_screen_and_classes_in_a_head(name):
 
 
 def test_estimators_have_at_most_twelve_parameters():
-    transformers = ("FeatureExtractor", "BaselineScaler", "WindowScaler", "LaggedWindows")
+    transformers = ("FeatureExtractor", "BaselineScaler", "WindowScaler", "LaggedWindows", "EnvelopeSpectra")
     for name in ("TransferClassifier", "TransferRegressor", *transformers):
         assert len(getattr(sktransfer, name)().get_params(deep=False)) <= 12
