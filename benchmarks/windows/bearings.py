@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,35 @@ LABELS = ("inner", "outer", "ball")
 FEATURES = ["rms", "peak_to_peak", "kurt", "skewness", "fc"] + [
     f"env_{k}x_{fault}" for fault in ("bpfo", "bpfi", "bsf") for k in (1, 2, 3, 4, 5)
 ]
+
+
+@dataclass
+class ByBearing:
+    """A method whose rows are made once, and which may hold bearings out inside its training windows.
+
+    Parameters
+    ----------
+    make : callable
+        random_state -> classifier of what `prepare` returns.
+    prepare : callable
+        Windows -> rows; frozen, so that it may see the windows that are scored.
+    groups : bool, default=False
+        Whether ``fit`` takes ``groups``, the size of the fault of each window, so that no bearing is on both sides.
+    """
+
+    make: Callable[[int], Any]
+    prepare: Callable[[Any], np.ndarray]
+    groups: bool = False
+
+
+def _rows(method: Any, X: Any) -> Any:
+    return method.prepare(X) if isinstance(method, ByBearing) else X
+
+
+def _fitted(method: Any, random_state: int, X: Any, y: np.ndarray, sizes: np.ndarray) -> Any:
+    make = method.make if isinstance(method, ByBearing) else method
+    extra = {"groups": sizes} if isinstance(method, ByBearing) and method.groups else {}
+    return make(random_state).fit(X, y, **extra)
 
 
 def zero_shot(folder: Path, methods: dict[str, Callable], length: int = 6144, ends: str = "DE") -> dict[str, dict]:
@@ -49,7 +80,7 @@ def zero_shot(folder: Path, methods: dict[str, Callable], length: int = 6144, en
 
 
 def end_to_end(
-    folder: Path, methods: dict[str, Callable], length: int = 2048, draws: int = 5, both: bool = False
+    folder: Path, methods: dict[str, Any], length: int = 2048, draws: int = 5, both: bool = False
 ) -> pd.DataFrame:
     """Trained on all windows of the drive-end bearings, scored on the fan-end ones: inner, outer, ball, balanced.
 
@@ -60,9 +91,10 @@ def end_to_end(
     tasks = {"DE -> FE": (drive, fan)} | ({"FE -> DE": (fan, drive)} if both else {})
     found = []
     for task, (source, target) in tasks.items():
-        for name, make in methods.items():
+        for name, method in methods.items():
+            X, rows = _rows(method, source.X), _rows(method, target.X)
             for draw in range(draws):
-                predicted = make(draw).fit(source.X, source.y).predict(target.X)
+                predicted = _fitted(method, draw, X, source.y, source.info["size"].to_numpy()).predict(rows)
                 found.append((task, name, draw, balanced_accuracy_score(target.y, predicted)))
     return pd.DataFrame(found, columns=["task", "method", "draw", "score"])
 
@@ -133,21 +165,24 @@ def on_windows(
 ) -> pd.DataFrame:
     """The protocol on raw windows of the 64 records that there are; methods as in `on_features`, of 3-D windows."""
     data, Y = raw_records(folder, length, step)
+    sizes = data.info["size"].to_numpy()
     _, table = protocol_tables(folder)
     table = table[table["split"].str.endswith("DE")]  # the FE side is the same split here
     second = data.place * (step or length) // 12_000
     segments = pd.factorize(pd.Series(data.groups) + "/" + pd.Series(second).astype(str))[0]
-    return over_splits(data.X, Y, data.groups, segments, table, methods, splits)
+    return over_splits(data.X, Y, data.groups, segments, table, methods, splits, sizes)
 
 
-def over_splits(X, Y, records, segments, table, methods, splits=None) -> pd.DataFrame:
+def over_splits(X, Y, records, segments, table, methods, splits=None, sizes=None) -> pd.DataFrame:
     """Fit on the train records of each split, score the test records; scores are averaged over `segments`."""
-    found = []
+    found, rows_of = [], {name: _rows(method, X) for name, method in methods.items()}
+    sizes = records if sizes is None else sizes
     for split, rows in list(table.groupby("split", sort=False))[:splits]:
         train = np.isin(records, rows.loc[rows["role"] == "train", "waveform_id"])
         test = np.isin(records, rows.loc[rows["role"] == "test", "waveform_id"])
-        for name, make in methods.items():
-            model = make(int(str(split)[:-2])).fit(X[train], Y[train])
+        for name, method in methods.items():
+            X = rows_of[name]
+            model = _fitted(method, int(str(split)[:-2]), X[train], Y[train], sizes[train])
             scores = pd.DataFrame(label_scores(model, X[test])).groupby(segments[test]).mean().to_numpy()
             truth = pd.DataFrame(Y[test]).groupby(segments[test]).first().to_numpy()
             aurocs = label_aurocs(truth, scores)

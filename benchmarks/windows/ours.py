@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,14 +19,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, LeaveOneGroupOut
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torch import nn
 
-from benchmarks.windows.bearings import LABELS
+from benchmarks.windows.bearings import LABELS, ByBearing
 from benchmarks.windows.few_labels import Method
 from benchmarks.windows.loaders import WindowSet
 from sktransfer import (
     Backbone,
     BaselineScaler,
     FeatureExtractor,
+    Inputs,
     LinearProbing,
     TransferClassifier,
     load_backbone,
@@ -68,18 +71,28 @@ def zero_shot() -> dict[str, Callable]:
     return {"vibration, source head": source_head}
 
 
+@cache
+def head_alone() -> Backbone:
+    """The source head of "vibration" behind features that are already there: probing without the network below."""
+    identity = nn.Sequential(nn.Identity())
+    inputs = Inputs(n=shipped("vibration").n_features_out)
+    return Backbone(identity, name="vibration, features", inputs=inputs, source=shipped("vibration").source)
+
+
+def features_of(windows) -> np.ndarray:
+    """Frozen features of "vibration"."""
+    return FeatureExtractor(shipped("vibration"), standardize=False).fit_transform(windows)
+
+
 def probing(random_state: int) -> TransferClassifier:
-    """The frozen network, its head pulled to the source head."""
-    return TransferClassifier(shipped("vibration"), strategy=LinearProbing(), random_state=random_state)
+    """The frozen network, its head pulled to the source head; on its features."""
+    return TransferClassifier(head_alone(), strategy=LinearProbing(), random_state=random_state)
 
 
 def probing_by_bearing(random_state: int) -> GridSearchCV:
     """The same, the pull chosen with bearings held out: windows of one bearing say nothing of the next."""
-    strategies = [LinearProbing(pull=pull) for pull in PULLS]
-    search = GridSearchCV(
-        probing(random_state), {"strategy": strategies}, cv=LeaveOneGroupOut(), scoring="balanced_accuracy"
-    )
-    return search
+    strategies = {"strategy": [LinearProbing(pull=pull) for pull in PULLS]}
+    return GridSearchCV(probing(random_state), strategies, cv=LeaveOneGroupOut(), scoring="balanced_accuracy")
 
 
 def fine_tuned(random_state: int) -> TransferClassifier:
@@ -110,12 +123,12 @@ class FunctionClassifier(ClassifierMixin, BaseEstimator):
         return source_head(X, tuple(self.classes_))
 
 
-def end_to_end() -> dict[str, Callable]:
+def end_to_end() -> dict[str, Any]:
     """For `bearings.end_to_end`: random_state -> classifier of windows."""
     return {
         "vibration, source head": unfitted,
-        "vibration, probing, pull by bearing": probing_by_bearing,
-        "vibration, probing": probing,
+        "vibration, probing, pull by bearing": ByBearing(probing_by_bearing, features_of, groups=True),
+        "vibration, probing": ByBearing(probing, features_of),
         "vibration, fine-tuned": fine_tuned,
         "vibration from scratch": from_scratch,
     }
@@ -127,9 +140,9 @@ class OneLabel(BaseEstimator):
     def __init__(self, classifier) -> None:
         self.classifier = classifier
 
-    def fit(self, X, Y):
+    def fit(self, X, Y, **extra):
         """Fit on the label of each row of `Y`, (n, 3) of 0 and 1."""
-        self.classifier_ = self.classifier.fit(X, np.array(LABELS)[np.asarray(Y).argmax(axis=1)])
+        self.classifier_ = self.classifier.fit(X, np.array(LABELS)[np.asarray(Y).argmax(axis=1)], **extra)
         return self
 
     def predict_proba(self, X) -> np.ndarray:
@@ -138,13 +151,19 @@ class OneLabel(BaseEstimator):
         return found[:, [list(self.classifier_.classes_).index(label) for label in LABELS]]
 
 
-def on_windows() -> dict[str, Callable]:
+def on_windows() -> dict[str, Any]:
     """For `bearings.on_windows`: random_state -> multi-label classifier of windows."""
+
+    def by_bearing(random_state: int) -> OneLabel:
+        return OneLabel(probing_by_bearing(random_state))
+
+    def source(random_state: int) -> OneLabel:
+        return OneLabel(probing(random_state).set_params(strategy=LinearProbing(pull=np.inf)))
+
     return {
-        "vibration, probing": lambda random_state: OneLabel(probing(random_state)),
-        "vibration, probing, pull 10": lambda random_state: OneLabel(
-            probing(random_state).set_params(strategy=LinearProbing(pull=10.0))
-        ),
+        "vibration, probing, pull by bearing": ByBearing(by_bearing, features_of, groups=True),
+        "vibration, probing": ByBearing(lambda random_state: OneLabel(probing(random_state)), features_of),
+        "vibration, source head": ByBearing(source, features_of),
     }
 
 
