@@ -73,7 +73,7 @@ class MultiTask:
 
     def fit(self, groups):
         """Train on `groups`, dicts of tensors of which each batch takes one: windows of one shape a group."""
-        batches = sum(len(_first(group)) // self.batch_size for group in groups)
+        batches = sum(self._n_batches(group) for group in groups)
         total = batches * self.max_epochs
         while self.epoch < self.max_epochs:
             torch.manual_seed(self.seed + self.epoch)  # dropout; the order of batches has a generator of its own
@@ -89,9 +89,7 @@ class MultiTask:
         order = [
             (g, part)
             for g, group in enumerate(groups)
-            for part in np.array_split(
-                rng.permutation(len(_first(group))), max(len(_first(group)) // self.batch_size, 1)
-            )
+            for part in np.array_split(rng.permutation(len(_first(group))), self._n_batches(group))
         ]
         figures = {}
         bar = tqdm(rng.permutation(len(order)), desc=f"epoch {self.epoch + 1}/{self.max_epochs}", leave=False)
@@ -109,6 +107,9 @@ class MultiTask:
             for key, value in shown.items():
                 figures.setdefault(key, []).append(float(value))
         return figures
+
+    def _n_batches(self, group):
+        return max(len(_first(group)) // self.batch_size, 1)
 
     def _save(self):
         state = {

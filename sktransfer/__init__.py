@@ -9,6 +9,8 @@ r"""Reuse a pretrained fault network on another machine, inside scikit-learn.
     target recordings --> BaselineScaler --> TransferClassifier(backbone, strategy=...) --> predict --> joblib
                                          \-> FeatureExtractor(backbone).transform --> any scikit-learn estimator
 
+    recordings of signals --> SlidingWindows().cut --> X (n_windows, n_channels, length), y, groups --> as above
+
 The loop closes: what one fit leaves behind (``backbone_``) is what the next begins with.
 ``backbone=None`` is the honest "no transfer" baseline.
 """

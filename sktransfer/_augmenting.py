@@ -127,7 +127,7 @@ def try_augment(strategy: Strategy, n_blocks: int, X: np.ndarray, n_classes: int
     augment = strategy.augment(0, n_blocks)
     if augment is None:
         return
-    few, device = torch.from_numpy(X[:2].copy()), torch.device("cpu")
+    few, device = torch.from_numpy(np.array(X[:2])), torch.device("cpu")
     y = torch.zeros(len(few), dtype=torch.int64) if n_classes else torch.zeros(len(few), 1)
     found = augment(Batch(few, y, torch.ones(len(few)), n_classes), Draws(0, device)).X
     if found.shape != few.shape:

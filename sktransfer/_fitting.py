@@ -30,6 +30,7 @@ from sktransfer._parameters import Interval, Options, TorchDevice, check_callbac
 from sktransfer._persisted import ArrayState
 from sktransfer._precision import number_format
 from sktransfer._range import confidence_weights
+from sktransfer._raw import raw_windows
 from sktransfer._rows import TrainingRows, canonical, count_batches
 from sktransfer._threads import blas_threads, torch_threads
 from sktransfer.backbone import Backbone
@@ -89,7 +90,8 @@ class TransferEstimator(ArrayState, CallbackSupport, BaseEstimator):
         weight = _validation.check_weights(self, sample_weight, X)
         y, task = self._check_y(y, weight, len(X))
         warn_of_quality(who, X, names)
-        rows = task.weigh(canonical(prepared(who, X, backbone, names), y, weight))
+        raw = raw_windows(X, backbone, self.strategy)
+        rows = task.weigh(canonical(prepared(who, X, backbone, names), y, weight, raw))
         if len(rows.X) < 2:
             raise ValueError(f"{who} needs at least 2 different rows with a weight above zero; got 1 sample.")
         return rows, task

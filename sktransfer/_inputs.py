@@ -60,7 +60,7 @@ def check_input(estimator: Any, X: Any, backbone: Backbone | None, *, reset: boo
     Parameters
     ----------
     estimator : estimator
-        Gets ``n_features_in_`` and its kin if `reset`, and ``sampling_rate_`` for windows.
+        Gets ``n_features_in_`` and its kin if `reset`, ``sampling_rate_`` among them.
     X : array-like of shape (n_samples, n_features), (n_windows, n_channels, window_length) or (n_images, n_channels, \
 height, width)
     backbone : Backbone or None
@@ -82,7 +82,10 @@ height, width)
     taken = dimensions_taken(estimator.backbone) if backbone is None else backbone.n_dimensions
     found = 2 if issparse(X) else _window_checks.count_dimensions(X)
     if issparse(X) or (found <= 2 and taken in (None, 2)):
-        return _validation.check_rows(estimator, X, reset=reset)
+        X = _validation.check_rows(estimator, X, reset=reset)
+        if reset:
+            estimator.sampling_rate_ = None
+        return X
     if taken not in (None, found):
         raise _other_dimensions(estimator, X, backbone, found, taken)
     X = _window_checks.check_windows(estimator, X, reset=reset)

@@ -125,6 +125,8 @@ class Lanes:
         def check() -> tuple[Any, Any, dict[str, Any]]:
             rows, task = estimator._check(fold.X, fold.y, fold.params.get("sample_weight"))
             learned = {k: v for k, v in vars(estimator).items() if k.endswith("_") and not k.startswith("_")}
+            # what augments trains alone, on windows that it keeps itself
+            rows = rows._replace(raw=None)
             # class weights change no row: candidates that differ in them share features and batches
             X = self._once(("X", type(estimator), id(fold)), lambda: rows.X, fold)
             return (rows._replace(X=X) if np.array_equal(X, rows.X) else rows), task, learned

@@ -34,9 +34,9 @@ class _StopTraining(Exception):
     """A callback asked to stop early."""
 
 
-# rows, labels and weights of a batch, as the first block and the loss take them
+# rows, labels and weights of a batch, as the first block and the loss take them; a change knows the rows' numbers too
 _Step = tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]
-_Change = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], _Step]
+_Change = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], _Step]
 
 
 class _Batches:
@@ -53,7 +53,7 @@ class _Batches:
         for index in self.order.draw(rows.X.device):
             # several times as fast as rows.X[index]
             x, y, weight = (part.index_select(0, index) for part in (rows.X, rows.y, rows.weight))
-            yield (x, (y, weight)) if self.change is None else self.change(x, y, weight)
+            yield (x, (y, weight)) if self.change is None else self.change(x, y, weight, index)
 
 
 class TransferNet(NeuralNet):
@@ -243,7 +243,9 @@ def _run_phases(net: TransferNet, frozen: FrozenFeatures) -> None:
         # beyond the budget of memory, and for rows that are others in each epoch, the frozen blocks run for every
         # batch, in inference mode all the same
         net.start_ = n_frozen if net.change_ is None and frozen.fits(module, n_frozen) else 0
-        X = frozen.after(module, net.start_, device)
+        # what a front end returns has no time to shift: such windows are augmented raw, and prepared batch by batch
+        raw = rows.raw if net.change_ is not None else None
+        X = frozen.after(module, net.start_, device) if raw is None else raw.tensor(device)
         if net.start_ == len(module.blocks):
             net.start_ += 1  # the head's constants apply to all rows at once
             X = module.head.standardize(X)
@@ -254,13 +256,13 @@ def _run_phases(net: TransferNet, frozen: FrozenFeatures) -> None:
 
 def _change(net: TransferNet, n_frozen: int) -> _Change | None:
     """What happens to a batch before the first block takes it; None: nothing."""
-    augment = net.plan.strategy.augment(n_frozen, len(net.module_.blocks))
+    augment, raw = net.plan.strategy.augment(n_frozen, len(net.module_.blocks)), net.rows.raw
     if augment is None:
         return None
 
-    def change(x: torch.Tensor, y: torch.Tensor, weight: torch.Tensor) -> _Step:
+    def change(x: torch.Tensor, y: torch.Tensor, weight: torch.Tensor, index: torch.Tensor) -> _Step:
         x, y, weight, _ = augment(Batch(x, y, weight, net.plan.n_classes), net.draws_)
-        return x, (y, weight)
+        return x if raw is None else raw.prepare(x, index), (y, weight)
 
     return change
 

@@ -19,17 +19,22 @@ from typing import Any
 
 import torch
 
+from sktransfer._raw import RawWindows
 from sktransfer._rows import count_batches
 from sktransfer.strategy import Strategy
 
 
 @dataclass
 class Rows:
-    """What a fit trains on: inputs, encoded labels, and weights of mean 1, all tensors on one device."""
+    """What a fit trains on: inputs, encoded labels, and weights of mean 1, all tensors on one device.
+
+    `raw` is what the inputs were made of by a front end, where batches of it are augmented.
+    """
 
     X: torch.Tensor
     y: torch.Tensor
     weight: torch.Tensor
+    raw: RawWindows | None = None
 
 
 @dataclass

@@ -13,14 +13,18 @@ import numpy as np
 
 
 class TrainingRows(NamedTuple):
-    """Rows, labels and weights of one fit; ``y`` is codes of shape (n,) or values of shape (n, n_outputs)."""
+    """Rows, labels and weights of one fit; ``y`` is codes of shape (n,) or values of shape (n, n_outputs).
+
+    ``raw`` is what a front end made `X` of, where batches of it are augmented; else None.
+    """
 
     X: np.ndarray
     y: np.ndarray
     weight: np.ndarray
+    raw: np.ndarray | None = None
 
 
-def canonical(X: np.ndarray, y: np.ndarray, weight: np.ndarray) -> TrainingRows:
+def canonical(X: np.ndarray, y: np.ndarray, weight: np.ndarray, raw: np.ndarray | None = None) -> TrainingRows:
     """Merge exact copies, drop weightless rows, sort.
 
     Parameters
@@ -28,6 +32,8 @@ def canonical(X: np.ndarray, y: np.ndarray, weight: np.ndarray) -> TrainingRows:
     X : ndarray of shape (n_samples, ...), float32
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
     weight : ndarray of shape (n_samples,), float64, at least 0
+    raw : ndarray of shape (n_samples, ...), optional
+        Follows `X`, which decides alone what is a copy; of several copies one of `raw` is kept.
 
     Returns
     -------
@@ -35,24 +41,26 @@ def canonical(X: np.ndarray, y: np.ndarray, weight: np.ndarray) -> TrainingRows:
     """
     keep = weight > 0
     if not keep.all():
-        X, y, weight = X[keep], y[keep], weight[keep]
+        X, y, weight, raw = X[keep], y[keep], weight[keep], None if raw is None else raw[keep]
     flat = X.reshape(len(X), -1)
     key, place = _fingerprint(flat)
     key ^= _fingerprint(y.reshape(len(y), -1).astype(np.float64))[0] << np.uint64(1)
     # first by a number that rounding hardly moves, so that a float32 copy of the rows is put in the same order
-    order = np.lexsort((key, place))
-    X, y, weight, key = X[order], y[order], weight[order], key[order]
+    last = () if raw is None else (_fingerprint(np.asarray(raw).reshape(len(raw), -1))[0],)  # decides between copies
+    order = np.lexsort((*last, key, place))
+    X, y, weight, key, raw = X[order], y[order], weight[order], key[order], None if raw is None else raw[order]
     same = np.zeros(len(X), dtype=bool)
     candidates = np.flatnonzero(key[1:] == key[:-1]) + 1
     if len(candidates) == 0:
-        return TrainingRows(X, y, weight)
+        return TrainingRows(X, y, weight, raw)
     # equal hashes are only candidates: the cells decide
     flat = X.reshape(len(X), -1)
     equal = (flat[candidates] == flat[candidates - 1]).all(axis=1)
     equal &= (y[candidates] == y[candidates - 1]).reshape(len(candidates), -1).all(axis=1)
     same[candidates[equal]] = True
     starts = np.flatnonzero(~same)
-    return TrainingRows(X[starts], y[starts], np.add.reduceat(weight, starts))
+    weight = np.add.reduceat(weight, starts)
+    return TrainingRows(X[starts], y[starts], weight, None if raw is None else raw[starts])
 
 
 def count_batches(n_rows: int, batch_size: int) -> int:

@@ -36,6 +36,7 @@ from sktransfer._features import FrozenFeatures
 from sktransfer._plan import Plan, Rows
 from sktransfer._precision import number_format
 from sktransfer._random import build_seeded, draw_seed
+from sktransfer._raw import RawWindows
 from sktransfer._rows import TrainingRows
 from sktransfer._tasks import Classification, Regression
 from sktransfer.backbone import Backbone
@@ -85,7 +86,7 @@ def assemble(
     strategy = estimator.strategy
     if strategy is None:
         strategy = WeightDecay() if scratch else ProbeThenTune()
-    try_augment(strategy, len(backbone.blocks), rows.X, n_classes_of(task))
+    try_augment(strategy, len(backbone.blocks), rows.X if rows.raw is None else rows.raw, n_classes_of(task))
     head = estimator.head if estimator.head is not None else LinearHead()
     device, dtype = resolve_device(estimator.device), torch.from_numpy(np.empty(0, number_format())).dtype
     network = build_seeded(lambda: head.build(backbone.n_features_out, task.n_outputs), seed)
@@ -207,7 +208,9 @@ def as_tensors(rows: TrainingRows, assembly: Assembly) -> Rows:
     """The rows on the device, with weights of mean 1."""
     X = assembly.frozen.rows(assembly.module.device)
     y, weight = as_tensor(rows.y), as_tensor(rows.weight / rows.weight.mean())
-    return Rows(X, (y.to(X.dtype) if y.is_floating_point() else y).to(X.device), weight.to(X.device, X.dtype))
+    y = (y.to(X.dtype) if y.is_floating_point() else y).to(X.device)
+    raw = None if rows.raw is None else RawWindows(rows.raw, assembly.backbone)
+    return Rows(X, y, weight.to(X.device, X.dtype), raw)
 
 
 def make_plan(

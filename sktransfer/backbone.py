@@ -289,9 +289,9 @@ def _equal(weights: Mapping[str, np.ndarray], tensors: Mapping[str, torch.Tensor
 
 
 def _fields(record: Inputs | Source) -> dict[str, Any]:
-    """Fields with tuples as lists, so that JSON and skops keep them; older versions know rows and no shape."""
+    """Fields with tuples as lists, so that JSON and skops keep them; older versions know rows alone."""
     fields = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(record).items()}
-    return {k: v for k, v in fields.items() if k not in ("shape", "sampling_rate") or v is not None}
+    return {k: v for k, v in fields.items() if k not in ("shape", "sampling_rate", "front_end") or v is not None}
 
 
 def _tuple(value: Sequence[Any] | None) -> tuple[Any, ...] | None:

@@ -34,7 +34,7 @@ class Inputs:
         Lowest and highest sampling rate of windows that it takes, in Hz; None: any, and windows need not say theirs.
     front_end : str or None, optional
         Name of what turns windows into what the first block takes, such as ``"envelope"``
-        (:class:`~sktransfer.EnvelopeSpectra`); None: the first block takes windows as they are.
+        (:class:`sktransfer.envelope.EnvelopeSpectra`); None: the first block takes windows as they are.
 
     Raises
     ------

@@ -77,7 +77,7 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, if `X` was a frame.
     sampling_rate_ : float or None
-        Samples a second of the windows, in Hz, if `X` was :class:`Windows` and told; only after a fit to windows.
+        Samples a second of the windows, in Hz, if `X` was :class:`Windows` and told; None for rows.
     n_outputs_ : int
         Number of classes.
     device_ : str

@@ -32,7 +32,7 @@ class CNN(nn.Module):
 
     **Shape**
 
-    - Input: ``(n_windows, n_features_in, length)`` with a length of at least `receptive_field` samples
+    - Input: ``(n_windows, n_features_in, length)`` with a length of at least ``receptive_field`` samples
     - Output: ``(n_windows, 2 * widths[-1])``, or ``(n_windows, 4 * widths[-1])`` with `shared_channels`
 
     Parameters
@@ -53,7 +53,8 @@ class CNN(nn.Module):
     Raises
     ------
     ValueError
-        In ``forward``, for windows shorter than `receptive_field` or of another number of channels.
+        If a parameter is out of its range; in ``forward``, for windows shorter than `receptive_field` or of another
+        number of channels.
 
     Examples
     --------

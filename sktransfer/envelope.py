@@ -38,7 +38,7 @@ _KURTOSES = tuple(f"kurtosis_band{i}" for i in range(len(_BANDS)))
 _SCALARS = (*_KURTOSES, "kurtosis", "crest", "deviation", "level", "turns", "known")
 LEVEL = N_NUMBERS - 4  # place of the logarithm of the deviation
 _CHUNK = 256  # signals at a time: their spectra stay in the cache
-_LEAST_LENGTH = 2 * N_ENERGIES  # samples: each of the bands of energy has a bin of its own
+_LEAST_LENGTH = 32  # samples: below 64, neighbouring bands of energy share a bin
 
 
 class EnvelopeSpectra(TransformerMixin, BaseEstimator):
@@ -96,7 +96,7 @@ class EnvelopeSpectra(TransformerMixin, BaseEstimator):
     window where the speed is unknown. One speed holds for a whole window: cut windows short enough that it does.
 
     Speeds and orders that are not positive count as unknown, with a warning. A constant channel gives finite numbers
-    that say nothing of frequency. Windows have 64 samples or more.
+    that say nothing of frequency. Windows have 32 samples or more.
 
     Examples
     --------
@@ -119,7 +119,7 @@ class EnvelopeSpectra(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : Windows or array of shape (n_windows, n_channels, window_length)
-            At least 64 samples long.
+            At least 32 samples long.
         y : None
             Ignored.
 
@@ -200,7 +200,18 @@ class EnvelopeSpectra(TransformerMixin, BaseEstimator):
         return tags
 
     def __call__(self, X: Any) -> np.ndarray:
-        """The numbers of `X`, (n_windows, n_channels, 1667), without a fit: as a front end of a backbone."""
+        """The numbers of `X`, without a fit: as a front end of a backbone.
+
+        Parameters
+        ----------
+        X : Windows or array of shape (n_windows, n_channels, window_length)
+            In any unit. Its ``sampling_rate`` (Hz), ``rpm`` and ``orders`` are used where it has them; the speed needs
+            the rate, and orders need the speed.
+
+        Returns
+        -------
+        ndarray of shape (n_windows, n_channels, 1667), float32
+        """
         n_windows, n_channels, length = _shape(X)
         rate, rpm, orders = (getattr(X, name, None) for name in ("sampling_rate", "rpm", "orders"))
         shaft = np.full(n_windows, np.nan)  # turns a window

@@ -37,7 +37,8 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
     Parameters
     ----------
     backbone : Backbone, FromScratch, str, path or None, default=None
-        The pretrained network. None: an untrained one, the "no transfer" baseline (random features).
+        The pretrained network; its dimensions decide whether `X` is rows or windows. None: an untrained one, the "no
+        transfer" baseline (random features).
     block : str or None, default=None
         Name of the block whose output is returned; None: the last one.
     standardize : bool, default=True
@@ -59,7 +60,7 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, if `X` was a frame.
     sampling_rate_ : float or None
-        Samples a second of the windows, in Hz, if `X` was :class:`Windows` and told; only after a fit to windows.
+        Samples a second of the windows, in Hz, if `X` was :class:`Windows` and told; None for rows.
 
     Notes
     -----
@@ -97,7 +98,7 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
 
     @with_callbacks
     def fit(self, X, y=None):
-        """Check the columns; nothing is learned from the rows.
+        """Check columns or channels; nothing is learned from them.
 
         Parameters
         ----------
@@ -112,7 +113,7 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
         Raises
         ------
         ValueError
-            If the columns do not fit the backbone, or it has no such block.
+            If columns, channels, length or sampling rate do not fit the backbone, or it has no such block.
         """
         self._validate_params()
         with FitTask(self, X, y, 0):
@@ -137,20 +138,22 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
         return self
 
     def transform(self, X):
-        """Features of rows.
+        """Features of rows or windows.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_windows, n_channels, window_length)
+            As in ``fit``.
 
         Returns
         -------
         ndarray of shape (n_samples, n_features_out), float32
+            A block that keeps channels or time apart returns them one after the other, in the order of the channels.
 
         Raises
         ------
         ValueError
-            If a feature is not finite.
+            If `X` is not as in ``fit`` (columns, channels, sampling rate), or a feature is not finite.
         """
         check_is_fitted(self)
         features = self._features(check_input(self, X, self.backbone_, reset=False))

@@ -22,9 +22,9 @@ class FromScratch(BaseEstimator):
         Name of a registered network. ``"auto"``: ``"mlp"`` for rows of a table and ``"cnn"`` for windows, with filters
         and strides as large as the windows are long enough for.
     arguments : dict, optional
-        Its arguments without ``n_features_in``, which is taken from `X`.
+        Its arguments without ``n_features_in``, which is taken from `X`; None: its defaults.
     blocks : list of str, optional
-        Names of its blocks; default: all children.
+        Names of its blocks, in the order in which they run; None: all children.
 
     Examples
     --------

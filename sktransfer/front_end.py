@@ -17,7 +17,18 @@ _FRONT_ENDS: dict[str, Callable[[], Callable[[Any], np.ndarray]]] = {"envelope":
 
 
 def front_end(name: str) -> Callable[[Any], np.ndarray]:
-    """Return the front end of this name: windows in, what the first block takes out.
+    """Return the front end of this name.
+
+    Parameters
+    ----------
+    name : str
+        As in ``Inputs.front_end``.
+
+    Returns
+    -------
+    callable
+        Takes :class:`~sktransfer.Windows` or an array of shape (n_windows, n_channels, window_length), and returns a
+        float32 array of shape (n_windows, n_channels, n_numbers).
 
     Raises
     ------

@@ -78,6 +78,8 @@ def from_keras(
     ------
     ImportError
         If keras (or h5py, for ``.h5``) is not installed.
+    TypeError
+        If `model` is neither a path nor a keras model.
     FileNotFoundError
         If there is no such file.
     ModelFileError

@@ -99,6 +99,7 @@ class LaggedWindows(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_channels * length)
+            One window a row.
         y : None
             Ignored.
 
@@ -110,6 +111,11 @@ class LaggedWindows(TransformerMixin, BaseEstimator):
         ------
         ValueError
             If a lag is missing or a column cannot be placed.
+
+        Warns
+        -----
+        DataQualityWarning
+            If names tell no lags and no `length` is given: all columns are then taken as one channel.
         """
         self._validate_params()
         n_columns = check_rows(self, X, reset=True, allow_nan=True).shape[1]

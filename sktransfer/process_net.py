@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from sktransfer.networks import register_network
 
+_SHORTEST = 16  # samples
 _FLOOR = 0.02  # added to a root mean square before the logarithm, in healthy deviations
 
 
@@ -67,6 +68,11 @@ class _Tag(nn.Module):
         self.scale = nn.BatchNorm1d(n_code)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.ndim != 3 or x.shape[2] < _SHORTEST:
+            raise ValueError(
+                f"ProcessNet takes windows (n_windows, n_tags, length) of at least {_SHORTEST} samples, got "
+                f"{tuple(x.shape)}. Cut longer windows."
+            )
         signals = x.reshape(-1, x.shape[-1])
         steps = functional.pad(signals[:, 1:] - signals[:, :-1], (1, 0))
         found = self.shape(torch.stack([signals, steps], dim=1))
@@ -102,11 +108,16 @@ class ProcessNet(nn.Module):
     n_scales : int, default=6
         Scales of the statistics: 1, 2, 4, ... samples.
     width : int, default=64
-        Of the convolutions and the hidden layers.
+        Filters of the last convolutions, and half the size of the hidden layer of the plant.
     n_code : int, default=16
         Learned features of each tag, beside its statistics.
     n_features : int, default=128
         Features of the plant.
+
+    Raises
+    ------
+    ValueError
+        In ``forward``, for windows of fewer than 16 samples.
     """
 
     def __init__(self, n_scales: int = 6, width: int = 64, n_code: int = 16, n_features: int = 128):

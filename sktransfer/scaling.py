@@ -183,7 +183,7 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, Ba
         return self.fit(X, y, sample_domain).transform(X, sample_domain)
 
     def transform(self, X, sample_domain=None):
-        """Scale rows.
+        """Scale rows or windows.
 
         Parameters
         ----------

@@ -10,7 +10,7 @@ acts on them::
     probe()                      head solved before epoch 0   None    first that is not None
     share()                      share of the change kept      1      product
     shrinkage()                  shrinking of matrices         0      sum
-    augment(n_frozen, n_blocks)  how batches are changed      None    one after the other
+    augment(n_frozen, n_blocks)  how batches are changed       None   one after the other
 
 Because the neutral answers are the identities of these combinations, strategies combine with ``&`` without
 special cases, and the neutral strategy itself is full fine-tuning.
@@ -37,7 +37,7 @@ class Batch(NamedTuple):
     Parameters
     ----------
     X : tensor of shape (n_samples, ...)
-        Rows or windows, as the estimator got them.
+        Rows or windows, as the estimator got them: ahead of the front end, if the backbone has one.
     y : tensor of shape (n_samples,), (n_samples, n_classes) or (n_samples, n_outputs)
         Codes of classes, their probabilities, or standardised values.
     weight : tensor of shape (n_samples,)

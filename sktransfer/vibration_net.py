@@ -33,7 +33,7 @@ class _Views(nn.Module):
         # flattened where position has a meaning (speed known), pooled where it has none
         self.place = nn.Sequential(nn.MaxPool1d(4), nn.Flatten(), nn.Linear(width * (n_axis // 16), width), nn.ReLU())
         self.scalars = nn.BatchNorm1d(n_scalars)
-        self.n_out = 6 * width + n_scalars
+        self.n_lines_out, self.n_out = 3 * width, 6 * width + n_scalars
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         lines, axis, scalars = x.reshape(-1, x.shape[-1]).split(self.sizes, dim=1)
@@ -46,38 +46,52 @@ class _Views(nn.Module):
         return features.reshape(x.shape[0], x.shape[1], -1)
 
 
-class _Mixed(nn.Module):
-    """A layer applied to each channel alike."""
+class _Channel(nn.Module):
+    """Features of each channel: first those of its readings at fault orders alone, then those of all of it."""
 
-    def __init__(self, n_in: int, n_out: int, dropout: float):
+    def __init__(self, n_lines: int, n_in: int, n_line_features: int, n_features: int, dropout: float):
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(n_in, n_out, bias=False), nn.BatchNorm1d(n_out), nn.ReLU(), nn.Dropout(dropout)
-        )
+        self.n_lines = n_lines
+        self.lines = _layers(n_lines, n_line_features, dropout)
+        self.all = _layers(n_in, n_features, dropout)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.layers(x.reshape(-1, x.shape[-1])).reshape(x.shape[0], x.shape[1], -1)
+        each = x.reshape(-1, x.shape[-1])
+        found = torch.cat([self.lines(each[:, : self.n_lines]), self.all(each)], dim=1)
+        return found.reshape(x.shape[0], x.shape[1], -1)
 
 
-class _Channels(nn.Module):
+class _Pool(nn.Module):
     """Mean and largest value over channels, so that neither their number nor their order matters."""
 
-    def __init__(self, n_in: int, n_out: int):
+    def __init__(self, n_lines: int, n_in: int, n_line_features: int, n_features: int):
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(2 * n_in, n_out, bias=False), nn.BatchNorm1d(n_out), nn.ReLU())
+        self.n_lines = n_lines
+        self.lines = _layers(2 * n_lines, n_line_features, 0.0)
+        self.all = _layers(2 * n_in, n_features, 0.0)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.layers(torch.cat([x.mean(dim=1), x.amax(dim=1)], dim=1))
+        mean, largest = x.mean(dim=1), x.amax(dim=1)
+        lines = torch.cat([mean[:, : self.n_lines], largest[:, : self.n_lines]], dim=1)
+        return torch.cat([self.lines(lines), self.all(torch.cat([mean, largest], dim=1))], dim=1)
+
+
+def _layers(n_in: int, n_out: int, dropout: float) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(n_in, n_out, bias=False), nn.BatchNorm1d(n_out), nn.ReLU(), nn.Dropout(dropout))
 
 
 @register_network("vibration")
 class VibrationNet(nn.Module):
     """Features of vibration, from the numbers of :class:`~sktransfer.envelope.EnvelopeSpectra`.
 
+    The first `n_line_features` features see the readings at fault orders alone, so that a head can tell the parts of a
+    bearing by them and by nothing else: what else a window shows differs between simulation and reality.
+
     **Shape**
 
     - Input: ``(n_windows, n_channels, n_numbers)``, any number of channels in any order
-    - Output: ``(n_windows, n_features)``
+    - Output: ``(n_windows, n_line_features + n_features)``; the block ``channel`` returns twice as many for each
+      channel, ``(n_windows, n_channels, 2 * (n_line_features + n_features))``
 
     Parameters
     ----------
@@ -85,9 +99,11 @@ class VibrationNet(nn.Module):
         How the numbers of a channel are made up: `n_views` times `n_lines` readings, `n_views` times `n_axis` places
         on the axis, then scalars.
     width : int, default=64
-        Of each of the six summaries of a channel.
-    n_features : int, default=128
+        Numbers in each of the six summaries of a channel.
+    n_line_features, n_features : int, default=64, 96
+        Features of a window that see the readings at fault orders alone, and features that see everything.
     dropout : float, default=0.1
+        Share of a channel's features set to zero in training, in [0, 1).
     """
 
     def __init__(
@@ -97,13 +113,15 @@ class VibrationNet(nn.Module):
         n_axis: int,
         n_scalars: int,
         width: int = 64,
-        n_features: int = 128,
+        n_line_features: int = 64,
+        n_features: int = 96,
         dropout: float = 0.1,
     ):
         super().__init__()
         self.views = _Views(n_views, n_lines, n_axis, n_scalars, width)
-        self.channel = _Mixed(self.views.n_out, 2 * n_features, dropout)
-        self.pool = _Channels(2 * n_features, n_features)
+        inner = 2 * n_line_features, 2 * n_features
+        self.channel = _Channel(self.views.n_lines_out, self.views.n_out, *inner, dropout)
+        self.pool = _Pool(inner[0], sum(inner), n_line_features, n_features)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Features of `x`."""

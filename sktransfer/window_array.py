@@ -23,12 +23,16 @@ class Windows(np.ndarray):
     sampling_rate : float or None
         Samples a second, in Hz; None if unknown.
     time : ndarray of shape (n_windows,) or None
-        Time of each window's last sample.
+        Time of each window's last sample: datetimes, or s.
     rpm : ndarray of shape (n_windows,) or None
         Speed of the shaft in revolutions a minute; NaN where unknown.
     orders : ndarray of shape (n_windows, 4) or None
         Fault orders of the bearing, in multiples of the shaft's speed: outer race (BPFO), inner race (BPFI), ball spin
         (BSF) and cage (FTF); NaN where unknown.
+
+    See Also
+    --------
+    SlidingWindows : Cuts recordings into windows that know all this.
 
     Examples
     --------
@@ -54,7 +58,8 @@ class Windows(np.ndarray):
         sampling_rate : float, optional
             In Hz.
         time, rpm, orders : array-like, optional
-            One entry a window, or one entry for all. An entry of `orders` may be a :class:`BearingGeometry`.
+            One entry a window, or one entry for all: time of the last sample in s or as datetimes, speed in rpm, four
+            fault orders or a :class:`BearingGeometry`.
 
         Returns
         -------
@@ -79,7 +84,22 @@ class Windows(np.ndarray):
         return windows
 
     def like(self, X: Any) -> Windows:
-        """`X`, as many windows as these, with the same fields."""
+        """Another array with the same fields, as a transformer of windows returns it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_windows, n_channels, window_length)
+            As many windows as these, at the same rate.
+
+        Returns
+        -------
+        Windows
+
+        Raises
+        ------
+        ValueError
+            If `X` is not 3-D, or has another number of windows and there are fields.
+        """
         return type(self).of(X, sampling_rate=self.sampling_rate, **{name: getattr(self, name) for name in _FIELDS})
 
     def __array_finalize__(self, parent: Any) -> None:

@@ -32,9 +32,9 @@ class WindowScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     Parameters
     ----------
     method : {"standard", "robust", "center"}, default="standard"
-        Mean and standard deviation; median and interquartile range divided by 1.349 (equal to the standard deviation
-        for a normal distribution; the standard deviation where the range is zero), which impacts do not move; or the
-        mean alone, which keeps the amplitude.
+        ``"standard"``: mean and standard deviation. ``"robust"``: median and interquartile range divided by 1.349
+        (equal to the standard deviation for a normal distribution; the standard deviation where the range is zero),
+        which impacts hardly move. ``"center"``: the mean alone, which keeps the amplitude.
 
     Attributes
     ----------

@@ -40,7 +40,8 @@ class SlidingWindows(BaseEstimator):
     length : int
         Samples in a window, at the rate of the windows.
     step : int or None, default=None
-        Samples from the start of one window to that of the next; None: `length`, windows that do not overlap.
+        Samples from the start of one window to that of the next; None: `length`, windows that do not overlap. Windows
+        that overlap are no independent samples: split them by `groups`.
     sampling_rate : float or None, default=None
         Rate of the windows in Hz. None: the rate of the recordings, which must then all have the same.
     label_rule : {"majority", "any", "last"}, default="majority"
@@ -203,6 +204,11 @@ class SlidingWindows(BaseEstimator):
         ------
         ValueError
             If a recording cannot be used, or none gives a window.
+
+        Warns
+        -----
+        DataQualityWarning
+            If samples were sorted, joined or left out, or recordings were too short; with counts.
         """
         self._validate_params()
         if self.label_rule == "any" and self.normal_label is None:

@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 import sktransfer
 from sktransfer import (
     L2SP,
+    Augmentation,
     FineTuning,
     FromScratch,
     LayerDecay,
@@ -33,7 +34,7 @@ MODULES = {path.stem: path for path in sorted(PACKAGE.glob("*.py")) if path.stem
 FLOORS = {
     6: {"classifier", "regressor", "search", "_candidates", "_folds", "_lanes", "_stand_in", "pipeline"},
     5: {"_fitting", "_training", "_assembly", "_together", "_lockstep", "_pulls", "_workers"},
-    4: {"_net", "_tasks", "_features", "_plan", "_stacked"},
+    4: {"_net", "_tasks", "_features", "_plan", "_raw", "_stacked"},
     3: {
         "module", "extractor", "persistence", "from_scratch", "_persisted", "_predictor", "_range", "_columns",
         "_inputs", "foreign", "keras_models", "_old_head",
@@ -76,6 +77,7 @@ SIDEWAYS = {
     ("_lanes", "regressor"),
     ("_net", "_features"),
     ("_net", "_plan"),
+    ("_plan", "_raw"),
     ("_validation", "_precision"),
     ("extractor", "from_scratch"),
     ("extractor", "_columns"),
@@ -258,7 +260,7 @@ MODULES_AFTER_PREDICT = (
 
 
 @pytest.mark.parametrize("head", [None, MLPHead((8,))])
-@pytest.mark.parametrize("strategy", [None, L2SP(), LayerDecay() & FineTuning()])
+@pytest.mark.parametrize("strategy", [None, L2SP(), LayerDecay() & FineTuning(), Augmentation(jitter=0.1)])
 def test_predicting_with_a_stored_model_needs_neither_torch_nor_skorch(tmp_path, head, strategy):
     X, y = moons(40)
     model = TransferClassifier(head=head, strategy=strategy, max_epochs=1, random_state=0).fit(X, y)

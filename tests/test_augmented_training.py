@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.model_selection import GridSearchCV
+from torch import nn
 
 from sktransfer import (
     Augmentation,
@@ -20,11 +21,16 @@ from sktransfer import (
     Strategy,
     TransferClassifier,
     TransferRegressor,
+    _net,
 )
+from sktransfer._features import FrozenFeatures
+from sktransfer._plan import Plan, Rows
+from sktransfer._tasks import Classification
 from sktransfer.module import TransferModule
 from tests.helpers import moons, small_backbone
 from tests.searches import FROZEN, both, grid, pipeline
 
+CPU = torch.device("cpu")
 ON_ROWS = {"jitter": 0.1, "scaling": 0.2, "channel_dropout": 0.2, "mixup": 0.5}
 BACKBONE = small_backbone(max_epochs=2)
 
@@ -170,3 +176,27 @@ def test_the_head_that_learns_first_is_augmented_where_that_is_asked_for(passes)
     passes.clear()
     fitted(ProbeThenTune() & Augmentation(jitter=0.1, when_frozen=True))
     assert passes.count(15) == 2 * 3 * 4
+
+
+@pytest.mark.parametrize("n_frozen", [0, 1])
+def test_the_loop_takes_windows_as_it_takes_rows(n_frozen):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 2, 64)).astype(np.float32), np.arange(40) % 2
+    X[y == 1] += np.sin(np.arange(64, dtype=np.float32))  # a tone that a shift does not hide
+
+    def train(extra):
+        torch.manual_seed(0)
+        blocks = [nn.Sequential(nn.Conv1d(2, 8, 9), nn.ReLU()), nn.Sequential(nn.AdaptiveAvgPool1d(1), nn.Flatten())]
+        module = TransferModule(blocks, LinearHead().build(8, 2), ["conv", "pool"]).eval()
+        frozen = FrozenFeatures(X)
+        rows = Rows(frozen.rows(CPU), torch.from_numpy(y), torch.ones(40))
+        loss = Classification.loss
+        plan = Plan(FineTuning(n_frozen) & extra, 60, 0.02, 10, seed=0, loss=loss, source={}, n_classes=2)
+        records = _net.train(module, frozen, rows, plan)
+        return records[-1]["train_loss"], module(torch.from_numpy(X)).argmax(dim=1).numpy()
+
+    everything = Augmentation(**ON_ROWS, time_shift=0.5, crop=0.2)
+    loss, found = train(everything)
+    assert n_frozen or (found == y).mean() > 0.9
+    assert (loss, found.tolist()) == (train(everything)[0], train(everything)[1].tolist())
+    assert loss > train(Strategy())[0]  # mixed labels and noise leave something to be wrong about

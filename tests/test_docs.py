@@ -3,10 +3,12 @@
 import ast
 import doctest
 import importlib
+import importlib.util
 import inspect
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import sktransfer
@@ -95,43 +97,108 @@ def test_documented_defaults_are_those_of_the_signature(obj):
         assert stated is None or default is not inspect.Parameter.empty
 
 
-def test_attributes_of_estimators_are_there_after_a_fit():
-    import numpy as np
+ESTIMATORS = {
+    "TransferClassifier": lambda: sktransfer.TransferClassifier(max_epochs=1),
+    "TransferRegressor": lambda: sktransfer.TransferRegressor(max_epochs=1),
+    "FeatureExtractor": lambda: sktransfer.FeatureExtractor(),
+    "BaselineScaler": lambda: sktransfer.BaselineScaler(),
+    "WindowScaler": lambda: sktransfer.WindowScaler(),
+    "LaggedWindows": lambda: sktransfer.LaggedWindows(),
+}
 
+
+@pytest.mark.parametrize("kind", ["rows", "windows"])
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_attributes_of_estimators_are_there_after_a_fit(name, kind):
+    if (name, kind) == ("LaggedWindows", "windows"):
+        pytest.skip("LaggedWindows takes rows and makes windows")
     rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(30, 3)), np.resize(["a", "b"], 30)
-    small = sktransfer.FromScratch(arguments={"hidden_layer_sizes": (4,)})
-    for estimator, labels in (
-        (sktransfer.TransferClassifier(small, max_epochs=1), y),
-        (sktransfer.TransferRegressor(small, max_epochs=1), X[:, 0]),
-        (sktransfer.FeatureExtractor(small), None),
-        (sktransfer.BaselineScaler(), None),
-    ):
-        estimator.fit(X, labels)
-        text = section(type(estimator).__doc__, "Attributes")
-        names = {n.strip() for names in re.findall(r"^(\w[\w, ]*?) : ", text, re.M) for n in names.split(",")}
-        assert names - {"feature_names_in_"} <= set(dir(estimator))
-        # and nothing public is left undocumented, except what serves predict alone
-        public = {n for n in vars(estimator) if n.endswith("_") and not n.startswith("_")}
-        assert public - names <= {"module_", "y_center_", "y_scale_", "y_was_2d_"}
+    X = rng.normal(size=(30, 3)) if kind == "rows" else rng.normal(size=(30, 2, 16)).astype(np.float32)
+    X = X if kind == "rows" else sktransfer.Windows.of(X, sampling_rate=100)
+    y = np.resize(["a", "b"], 30) if name == "TransferClassifier" else rng.normal(size=30)
+    estimator = ESTIMATORS[name]().fit(X, y)
+    text = section(type(estimator).__doc__, "Attributes")
+    names = {n.strip() for names in re.findall(r"^(\w[\w, ]*?) : ", text, re.M) for n in names.split(",")}
+    assert names - {"feature_names_in_"} <= set(dir(estimator))
+    # and nothing public is left undocumented, except what serves predict alone
+    public = {n for n in vars(estimator) if n.endswith("_") and not n.startswith("_")}
+    assert public - names <= {"module_", "y_center_", "y_scale_", "y_was_2d_"}
 
 
 def readme_blocks():
-    """Python blocks of the README; one with ``<!-- not run -->`` on the line above is skipped."""
+    """Pairs of comment and code of the README's python blocks; a block with ``<!-- not run -->`` above it is left out.
+
+    ``<!-- needs ... -->`` above a block names an entry of `NEEDS`.
+    """
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    return [
-        code
-        for comment, code in re.findall(r"(<!--[^\n]*-->\s*)?^```python\n(.*?)^```", text, re.M | re.S)
-        if "not run" not in comment
+    found = re.findall(r"(<!--[^\n]*-->\s*)?^```python\n(.*?)^```", text, re.M | re.S)
+    return [(comment, code) for comment, code in found if "not run" not in comment]
+
+
+def need_of(comment):
+    return comment.strip().removeprefix("<!-- needs ").removesuffix(" -->") if "needs" in comment else None
+
+
+def is_shipped(name):
+    return (ROOT / "sktransfer" / "pretrained" / f"{name}.safetensors").is_file()
+
+
+def has_keras():
+    return all(importlib.util.find_spec(name) for name in ("keras", "h5py"))
+
+
+NEEDS = {'the shipped backbone "process"': lambda: is_shipped("process"), "keras": has_keras}
+
+
+def write_keras_file(path):
+    """A small network of windows of one channel, as the README takes it for granted."""
+    from sktransfer.keras_models import _import_keras
+
+    keras = _import_keras()
+    layers = [
+        keras.layers.Input((None, 1)),
+        keras.layers.Conv1D(8, 64, strides=16, activation="relu"),
+        keras.layers.Conv1D(16, 9, strides=4, activation="relu"),
+        keras.layers.GlobalAveragePooling1D(),
+        keras.layers.Dense(32, activation="relu"),
+        keras.layers.Dense(1, activation="sigmoid"),
     ]
+    keras.Sequential(layers).save(path)
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # keras's own
 def test_the_readme_runs_from_top_to_bottom(tmp_path, monkeypatch):
     blocks = readme_blocks()
     assert blocks
     monkeypatch.chdir(tmp_path)
     for name in ("datasets", "examples"):
         (tmp_path / name).symlink_to(ROOT / name)
+    if has_keras():
+        write_keras_file(tmp_path / "pretrained_fault_detection_model.h5")
     namespace = {"__name__": "__main__"}
-    for number, block in enumerate(blocks, start=1):
-        exec(compile(block, f"README.md, block {number}", "exec"), namespace)
+    for number, (comment, block) in enumerate(blocks, start=1):
+        need = need_of(comment)
+        if need is None or NEEDS[need]():
+            exec(compile(block, f"README.md, block {number}", "exec"), namespace)
+    assert namespace["scores"].mean() > 0.5  # four kinds of windows, of machines that the fit did not see
+
+
+@pytest.mark.parametrize("need", NEEDS)
+def test_what_blocks_of_the_readme_need_is_there(need):
+    assert need in [need_of(comment) for comment, _ in readme_blocks()], f"no block needs {need} any more"
+    if not NEEDS[need]():
+        pytest.skip(f"blocks of the README that need {need} were not run")
+
+
+def test_every_shipped_backbone_has_a_card_that_names_its_classes_and_command():
+    folder = ROOT / "sktransfer" / "pretrained"
+    names = sorted(file.stem for file in folder.glob("*.safetensors"))
+    assert names
+    for name in names:
+        card = (folder / f"{name}.md").read_text(encoding="utf-8")
+        backbone = sktransfer.load_backbone(name)
+        provenance = backbone.provenance or {}
+        assert str(provenance.get("command", "")).removeprefix("python ").split(" ")[0] in card
+        assert "BSD-3-Clause" in card
+        if name != "tep-process":
+            assert [c for c in backbone.source.classes.tolist() if f"`{c}`" not in card] == []

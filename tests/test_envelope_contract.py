@@ -138,7 +138,7 @@ def test_it_must_be_fitted_first():
 
 
 def test_windows_that_are_too_short_are_refused_everywhere():
-    short, says = windows(length=63), "EnvelopeSpectra got windows of 63 samples, but needs at least 64"
+    short, says = windows(length=31), "EnvelopeSpectra got windows of 31 samples, but needs at least 32"
     fitted = EnvelopeSpectra().fit(windows())
     for refuses in (EnvelopeSpectra().fit, fitted.transform, EnvelopeSpectra()):
         with pytest.raises(ValueError, match=says):

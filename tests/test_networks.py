@@ -223,3 +223,11 @@ def test_an_empty_network_has_shapes_and_no_memory():
     network = build_empty({"name": "mlp", "arguments": {"n_features_in": 2**20, "hidden_layer_sizes": [2**20]}})
     assert all(value.is_meta for value in network.state_dict().values())
     assert network.block1[0].weight.shape == (2**20, 2**20)
+
+
+@pytest.mark.parametrize("length", [1, 15])
+def test_windows_too_short_for_the_process_network_are_an_error(length):
+    net = build_network({"name": "process", "arguments": {"n_features": 8}}).eval()
+    with pytest.raises(ValueError, match=rf"at least 16 samples, got \(2, 3, {length}\)"):
+        net(torch.zeros(2, 3, length))
+    assert net(torch.zeros(2, 3, 16)).shape == (2, 8)

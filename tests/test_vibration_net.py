@@ -14,7 +14,7 @@ SIZES = (envelope.N_VIEWS, envelope.N_LINES, envelope.N_AXIS, envelope.N_SCALARS
 def network():
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        made = VibrationNet(*SIZES, width=8, n_features=12)
+        made = VibrationNet(*SIZES, width=8, n_line_features=4, n_features=8)
         for module in made.modules():  # statistics that are not those of a new network
             if isinstance(module, torch.nn.BatchNorm1d):
                 module.running_mean.normal_(std=0.1)

@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.vibration import FAULTY, RATE, RPM
+
 ROOT = Path(__file__).resolve().parents[1]
-RATE, RPM = 20_000.0, 1_500.0
-FAULTY = ["inner", "outer", "ball", "cage", "lubrication", "gear_wear", "gear_tooth", "unbalance", "misalignment"]
-FAULTY += ["looseness", "rub", "broken_bar", "eccentricity", "cavitation", "vane"]
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -8,6 +8,7 @@ import pytest
 from scipy import signal, stats
 from sklearn.linear_model import LogisticRegression
 
+from benchmarks import augmentation
 from benchmarks.windows import bearings, few_labels, process, run
 from benchmarks.windows import loaders as real
 from benchmarks.windows.features import doubly_scaled, hand_features, window_statistics
@@ -230,3 +231,35 @@ def test_the_raw_protocol_loses_nothing_by_leaving_out_the_fan_side():
     for seed, role, side in list(sides):
         assert sides[seed, role, side] == sides[seed, role, "DE"]
         assert not sides[seed, "train", side] & sides[seed, "test", side]
+
+
+def test_the_table_of_augmentation_by_hand(monkeypatch):
+    monkeypatch.setattr(augmentation, "AMOUNTS", {"none": {}, "jitter 0.1": {"jitter": 0.1}})
+    scores = {"none": [[0.5, 0.7], [0.1, 0.3]], "jitter 0.1": [[0.6, 0.8], [0.4, 0.6]]}  # by task and draw
+    rows = [(task, name, 5, draw, scores[name][t][draw])
+            for name in scores for t, task in enumerate(("hit a", "hit b")) for draw in (0, 1)]  # fmt: skip
+    found = augmentation.table(pd.DataFrame(rows, columns=["task", "method", "labels", "draw", "score"]))
+    # means over tasks by draw: none 0.3, 0.5; jitter 0.5, 0.7. Differences by task: 0.1, 0.3
+    assert found == (
+        "| | hit, 5 labels |\n|---|---|\n| none | 0.400 ± 0.141 |\n| jitter 0.1 | 0.600 ± 0.141 (+0.200 ± 0.200) |"
+    )
+
+
+def test_windows_for_augmentation_are_scaled_by_the_source():
+    source, target = toy()[np.arange(10)], toy()[np.arange(10, 20)]
+    found = augmentation.scaled(source, target)
+    assert np.mean(found[0].X) == pytest.approx(0, abs=1e-9)
+    assert np.std(found[0].X) == pytest.approx(1)
+    ours = (np.asarray(target.X) - np.mean(source.X)) / np.std(source.X)
+    np.testing.assert_allclose(found[1].X, ours)
+    np.testing.assert_array_equal(found[1].X.rpm, target.X.rpm)
+
+
+@real_data
+def test_the_benchmark_of_augmentation_runs(capsys, monkeypatch):
+    chosen = {name: augmentation.AMOUNTS[name] for name in ("none", "all, half as much")}
+    monkeypatch.setattr(augmentation, "AMOUNTS", chosen)
+    augmentation.main([str(DATA), "--labels", "2", "--draws", "1", "--max-epochs", "1", "--tasks", "1"])
+    printed = capsys.readouterr().out
+    assert printed.count("| | hit, 2 labels |") == 2
+    assert printed.count("| all, half as much | 0.") == 2

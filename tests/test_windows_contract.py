@@ -73,6 +73,11 @@ def estimator(request, backbone):
     }[request.param]
 
 
+@pytest.fixture(scope="module")
+def fitted(estimator):
+    return fit(estimator)
+
+
 def labels_of(estimator):
     return frequency if isinstance(estimator, TransferRegressor) else y
 
@@ -109,8 +114,7 @@ def test_fitted_twice_and_cloned_it_gives_the_same(estimator):
     assert not hasattr(fitted, "feature_names_in_")
 
 
-def test_a_window_gets_the_same_answer_alone_in_another_order_and_among_others(estimator):
-    fitted = fit(estimator)
+def test_a_window_gets_the_same_answer_alone_in_another_order_and_among_others(fitted):
     expected = answers(fitted, NEW)
     order = np.random.default_rng(3).permutation(len(NEW))
     assert_near(answers(fitted, NEW[order]), expected[order])
@@ -118,8 +122,7 @@ def test_a_window_gets_the_same_answer_alone_in_another_order_and_among_others(e
     assert_near(np.concatenate([answers(fitted, NEW[:11]), answers(fitted, NEW[11:])]), expected)
 
 
-def test_many_windows_go_through_in_chunks_by_their_bytes(estimator, monkeypatch):
-    fitted = fit(estimator)
+def test_many_windows_go_through_in_chunks_by_their_bytes(fitted, monkeypatch):
     expected = answers(fitted, NEW)
     monkeypatch.setattr("sktransfer._lean.CHUNK_BYTES", 4 * 2 * 64 * 8)  # eight windows
     assert_near(answers(fitted, NEW), expected)
@@ -148,11 +151,9 @@ def test_order_and_weights_of_training_windows_mean_what_they_mean_for_rows(esti
     ],
     ids=["lists", "list of arrays", "float64", "Fortran", "strided", "Windows"],
 )
-def test_the_kind_of_array_does_not_matter(estimator, change):
-    expected = answers(fit(estimator), NEW)
-    fitted = fit(estimator, change(X))
-    assert_near(answers(fitted, NEW), expected)
-    assert_near(answers(fitted, change(NEW)), expected)
+def test_the_kind_of_array_does_not_matter(estimator, fitted, change):
+    expected = answers(fitted, NEW)
+    assert_near(answers(fit(estimator, change(X)), change(NEW)), expected)
 
 
 def test_memory_that_is_read_only_and_on_disk_is_left_alone(estimator, tmp_path):
@@ -181,8 +182,7 @@ def test_stored_it_gives_the_same_answers(estimator):
             answers(loaded, Windows.of(NEW, sampling_rate=50.0))
 
 
-def test_one_window_and_another_length_are_answered(estimator):
-    fitted = fit(estimator)
+def test_one_window_and_another_length_are_answered(fitted):
     assert len(answers(fitted, NEW[:1])) == 1
     assert answers(fitted, signals(5, length=50)[0]).shape == answers(fitted, NEW[:5]).shape
 
@@ -345,9 +345,8 @@ def test_images_go_the_same_way():
 # ---- what does not fit
 
 
-def test_rows_for_a_backbone_of_windows_are_told_to_be_cut(estimator, backbone):
-    for fitted in (False, True):
-        do = (lambda X: answers(fit(estimator), X)) if fitted else (lambda X: fit(estimator, X))
+def test_rows_for_a_backbone_of_windows_are_told_to_be_cut(estimator, fitted):
+    for do in (lambda rows: fit(estimator, rows), lambda rows: answers(fitted, rows)):
         with pytest.raises(ValueError, match=r"shape \(60, 64\).*takes windows \(n_windows, n_channels, length\)"):
             do(X[:, 0])
         with pytest.raises(ValueError, match=r"takes windows.*SlidingWindows"):
@@ -383,9 +382,9 @@ def test_a_network_of_shared_channels_transfers_to_other_channels():
         fitted.predict(NEW)
 
 
-def test_windows_shorter_than_the_receptive_field_name_both_lengths(estimator):
+def test_windows_shorter_than_the_receptive_field_name_both_lengths(estimator, fitted):
     # one convolution of 5 at stride 2, two of 5 after it: 5 + 2 * 4 + 4 * 4 samples
-    for do in (lambda short: fit(estimator, short), lambda short: answers(fit(estimator), short)):
+    for do in (lambda short: fit(estimator, short), lambda short: answers(fitted, short)):
         with pytest.raises(ValueError, match=r"at least 29 samples.*got windows of 28"):
             do(X[:, :, :28])
     fit(estimator, X[:, :, :29])
@@ -406,11 +405,11 @@ def test_windows_shorter_than_the_receptive_field_name_both_lengths(estimator):
     ],
     ids=["NaN", "infinite", "huge", "no samples", "no channels", "no windows", "ragged", "text", "complex"],
 )
-def test_what_is_no_signal_is_named(estimator, change, message):
+def test_what_is_no_signal_is_named(estimator, fitted, change, message):
     with pytest.raises(ValueError, match=message):
         fit(estimator, change(X))
     with pytest.raises(ValueError, match=message):
-        answers(fit(estimator), change(X))
+        answers(fitted, change(X))
 
 
 @pytest.mark.parametrize(
@@ -441,7 +440,7 @@ def test_windows_far_outside_the_seen_range_of_a_channel_are_never_certain(backb
     np.testing.assert_array_equal(low, np.minimum(X.min(axis=(0, 2)), source.min(axis=(0, 2))))
     np.testing.assert_array_equal(high, np.maximum(X.max(axis=(0, 2)), source.max(axis=(0, 2))))
     new = NEW.copy()
-    new[4, 1, 10] = (high[1] + low[1]) / 2 + 20 * (high[1] - low[1])  # 40 half-ranges, 20 times what is tolerated
+    new[4, 0, 10] = (high[0] + low[0]) / 2 + 20 * (high[0] - low[0])  # 40 half-ranges, 20 times what is tolerated
     with pytest.warns(OutOfRangeWarning, match="1 of 30"):
         found = model.predict_proba(new)
     assert 1 / 3 - 0.01 < found[4].max() < 1 / 3 + 2 / 3 / 20 + 0.01
@@ -487,6 +486,14 @@ def test_a_network_from_scratch_takes_the_rate_it_was_trained_at(tmp_path):
         assert backbone.inputs.sampling_rate == (100.0, 100.0)
         with pytest.raises(ValueError, match=r"sampled at 200 Hz.*takes 100 Hz"):
             TransferClassifier(backbone).fit(Windows.of(X, sampling_rate=200), y)
+
+
+def test_a_grid_over_backbones_checks_the_rate_for_each(backbone):
+    grid = {"backbone": [backbone, limited(backbone, 5_000, 20_000)]}
+    search = BatchedGridSearchCV(TransferClassifier(strategy=LinearProbing()), grid, cv=2, refit=False)
+    with pytest.warns(FitFailedWarning, match="takes 5000 to 20000 Hz"):
+        search.fit(Windows.of(X, sampling_rate=100), y)
+    assert np.isnan(search.cv_results_["mean_test_score"]).tolist() == [False, True]
 
 
 @pytest.mark.parametrize("rates", [5.0, (1, 2, 3), (2, 1), (0, 1), (1, np.inf), ("a", "b"), (np.nan, 1)])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, LeaveOneGroupOut
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import StandardScaler
 
 from benchmarks.windows.bearings import LABELS
 from benchmarks.windows.few_labels import Method
@@ -30,10 +30,12 @@ from sktransfer import (
     TransferClassifier,
     load_backbone,
 )
+from sktransfer.envelope import N_NUMBERS
 from sktransfer.networks import build_network
 
 PULLS = (0.01, 0.1, 1.0, 10.0, 100.0)
 SHRINKAGE, WEIGHT = 0.3, 5  # of the discriminant on process features; of a labelled window of the target
+EPOCHS = 60  # with few labels, tuned and from scratch alike: enough for both to fit their labels
 WINDOW = 60  # rows of a window of SKAB
 
 
@@ -161,7 +163,8 @@ def front_end_once(source: np.ndarray) -> Callable:
 
 def behind_front_end(backbone: Backbone) -> Backbone:
     """The backbone for what its front end returns."""
-    return backbone.describe(inputs=dataclasses.replace(backbone.inputs, front_end=None, sampling_rate=None))
+    plain = dataclasses.replace(backbone.inputs, front_end=None, sampling_rate=None, shape=(None, N_NUMBERS))
+    return backbone.describe(inputs=plain)
 
 
 def few_labels() -> dict[str, object]:
@@ -171,18 +174,17 @@ def few_labels() -> dict[str, object]:
     def frozen(random_state: int) -> TransferClassifier:
         return TransferClassifier(plain, strategy=LinearProbing(), random_state=random_state)
 
+    def tuned(random_state: int) -> TransferClassifier:
+        return TransferClassifier(plain, max_epochs=EPOCHS, random_state=random_state)
+
     def scratch(random_state: int) -> TransferClassifier:
         network = behind_front_end(untrained("vibration", random_state))
-        return TransferClassifier(network, random_state=random_state)
-
-    def on_source(source: WindowSet, random_state: int, make) -> TransferClassifier:
-        backbone = make(random_state).fit(source.X, source.y).backbone_
-        return TransferClassifier(backbone, strategy=LinearProbing(), random_state=random_state)
+        return TransferClassifier(network, max_epochs=EPOCHS, random_state=random_state)
 
     return {
         "vibration, probing": Method(frozen, front_end_once),
-        "vibration, probing, source too": Method(frozen, front_end_once, partial(on_source, make=frozen)),
-        "vibration from scratch": Method(scratch, front_end_once, partial(on_source, make=scratch)),
+        "vibration, fine-tuned": Method(tuned, front_end_once),
+        "vibration from scratch": Method(scratch, front_end_once),
         "process tags + logistic regression": Method(tag_logistic, tags_once),
     }
 
@@ -202,21 +204,25 @@ def tags_once(source: np.ndarray) -> Callable:
 # ---- process
 
 
-def tag_features(windows: WindowSet) -> np.ndarray:
-    """Features of each tag by "process", each plant scaled by its healthy windows and its features by all its windows."""
+N_STATISTICS = 11  # features of a tag that the network computes and did not learn; the others are its code
+
+
+def tag_features(windows: WindowSet, which: slice = slice(None)) -> np.ndarray:
+    """Features of each tag by "process": a plant is scaled by its healthy windows, its features by all its windows."""
     X = np.asarray(windows.X)
     scaled = BaselineScaler().fit(X[windows.y == 0]).transform(X)
     features = FeatureExtractor(shipped("process"), block="tag").fit_transform(scaled)
+    features = features.reshape(len(X), X.shape[1], -1)[:, :, which].reshape(len(X), -1)
     return np.clip(StandardScaler().fit_transform(features), -5, 5)
 
 
-def tep_discriminant() -> Callable:
+def tep_discriminant(which: slice = slice(None)) -> Callable:
     """A `TepMethod`: shrunk linear discriminant on tag features, source windows and labelled ones of the target."""
     cached: dict[int, np.ndarray] = {}
 
     def rows_of(windows: WindowSet) -> np.ndarray:
         if id(windows.y) not in cached:
-            cached[id(windows.y)] = tag_features(windows)
+            cached[id(windows.y)] = tag_features(windows, which)
         return cached[id(windows.y)]
 
     def method(sources, target, labelled, random_state):
@@ -231,7 +237,11 @@ def tep_discriminant() -> Callable:
 
 def tep() -> dict[str, Callable]:
     """For `process.tep_modes`: a `TepMethod` each."""
-    return {"process, tag features + shrunk discriminant": tep_discriminant()}
+    return {
+        "process, tag features + shrunk discriminant": tep_discriminant(),
+        "the same, without the learned code": tep_discriminant(slice(N_STATISTICS)),
+        "the same, learned code alone": tep_discriminant(slice(N_STATISTICS, None)),
+    }
 
 
 def skab_tags(recording) -> np.ndarray:

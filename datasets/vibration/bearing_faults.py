@@ -70,7 +70,7 @@ class Damage:
             "scatter": float(rng.uniform(0.05, 0.3)),
             "rotating_load": float(rng.uniform(0.0, 0.4) * (rng.random() < 0.5)),
             "second_race": float(rng.uniform(0.3, 1.0) if both_races else rng.uniform(0.0, 0.3)),
-            "presence": float(rng.uniform(0.35, 1.0)),
+            "presence": float(rng.uniform(0.1, 1.0)),
         }
         return cls(**{**drawn, **fixed})
 

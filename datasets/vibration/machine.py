@@ -159,7 +159,7 @@ class Machine:
             shares = rng.uniform(*excitation.spread, self.n_channels)
             shares[channel] = 1.0
             if snr is None:  # a fault grows with load and speed, up to the square of the speed
-                snr = self.fault_level + 20.0 * np.log10(severity * ratio * (0.6 + 0.4 * load))
+                snr = self.fault_level + kind.level + 20.0 * np.log10(severity * ratio * (0.6 + 0.4 * load))
             amplitude = noise_level * 10.0 ** (snr / 20.0)
             signal += amplitude * shares[:, None] * self._response(excitation, run)
         return self._recorded(signal)
