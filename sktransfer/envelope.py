@@ -78,8 +78,8 @@ class EnvelopeSpectra(TransformerMixin, BaseEstimator):
     8; noise alone gives values around 0: 0 to 4 are squared envelopes of five bands (from 5, 24, 43, 62 and 81 to 100 %
     of half the rate), 5 of the signal from 5 % on, 6 of the whitened signal, 7 the plain spectrum.
 
-    *Readings at fault orders* are the largest value around ``h * order + m * modulation``, within 0.9 % of it rounded
-    up to 1, 4 or 13 bins (cycles a window):
+    *Readings at fault orders* are the largest value around ``h * order + m * modulation``, in the 3, 9 or 27 bins (of
+    one cycle a window) that cover 0.9 % of it either side, or 27 where these are too few:
 
     =========  ==========================  =================  ==============
     ``0:15``   BPFO, h = 1 to 5            m = -1, 0, 1       of the shaft

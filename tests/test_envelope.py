@@ -320,7 +320,8 @@ def test_numbers_are_the_same_alone_among_others_and_in_any_chunk(monkeypatch):
 
 
 def test_channels_do_not_know_each_other():
-    X = known(noise(4, 3, 1024))
+    bearings = [BEARING, BearingGeometry(8, 6.746, 28.499), BearingGeometry(12, 7.0, 50.0), BEARING]
+    X = known(noise(4, 3, 1024), rpm=[1797, 900, 3000, 1200], orders=bearings)
     found = FRONT(X)
     order = [2, 0, 1]
     np.testing.assert_allclose(FRONT(X[:, order]), found[:, order], atol=1e-5)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sktransfer import Backbone, EnvelopeSpectra, Inputs, envelope, load_backbone, save_backbone
+from sktransfer import Backbone, EnvelopeSpectra, Inputs, Windows, envelope, load_backbone, save_backbone
 from sktransfer.vibration_net import VibrationNet
 
 SIZES = (envelope.N_VIEWS, envelope.N_LINES, envelope.N_AXIS, envelope.N_SCALARS)
@@ -23,7 +23,9 @@ def network():
 
 
 def numbers(n_windows=4, n_channels=3, seed=0):
-    return torch.from_numpy(EnvelopeSpectra()(np.random.default_rng(seed).normal(size=(n_windows, n_channels, 256))))
+    X = np.random.default_rng(seed).normal(size=(n_windows, n_channels, 256))
+    known = Windows.of(X, sampling_rate=12_000, rpm=2000, orders=[3.58, 5.42, 2.36, 0.398])
+    return torch.from_numpy(EnvelopeSpectra()(known))
 
 
 def run(module, x):
