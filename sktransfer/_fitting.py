@@ -24,13 +24,12 @@ from sklearn.utils.validation import check_is_fitted
 from sktransfer import _validation
 from sktransfer._callbacks import CallbackSupport
 from sktransfer._device import is_cpu, resolve_device
-from sktransfer._inputs import check_input, given_backbone, prepared, tag_dimensions, warn_of_quality
+from sktransfer._inputs import check_input, given_backbone, prepared, raw_windows, tag_dimensions, warn_of_quality
 from sktransfer._lean import FEW_ROWS, chunk_of, in_chunks
 from sktransfer._parameters import Interval, Options, TorchDevice, check_callbacks
 from sktransfer._persisted import ArrayState
 from sktransfer._precision import number_format
 from sktransfer._range import confidence_weights
-from sktransfer._raw import raw_windows
 from sktransfer._rows import TrainingRows, canonical, count_batches
 from sktransfer._threads import blas_threads, torch_threads
 from sktransfer.backbone import Backbone

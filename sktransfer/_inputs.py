@@ -23,6 +23,8 @@ from sktransfer._precision import number_format
 from sktransfer.backbone import Backbone
 from sktransfer.from_scratch import FromScratch
 from sktransfer.persistence import load_backbone
+from sktransfer.strategy import Strategy
+from sktransfer.window_array import same_fields
 
 _WINDOWS = "windows (n_windows, n_channels, length)"
 
@@ -148,3 +150,13 @@ def prepared(who: str, X: np.ndarray, backbone: Backbone | None, names: list[str
     if out is None or not np.isfinite(out).all():
         raise ValueError(f"{who}: the front end of the backbone returned values that are not finite for these windows.")
     return out
+
+
+def raw_windows(X: np.ndarray, backbone: Backbone | None, strategy: Strategy | None) -> np.ndarray | None:
+    """`X` in the number format of networks if it may be augmented ahead of a front end; else None: nothing is kept."""
+    if backbone is None or backbone.inputs.front_end is None or strategy is None:
+        return None
+    n_blocks = len(backbone.blocks)
+    if all(strategy.augment(n_frozen, n_blocks) is None for n_frozen in range(n_blocks + 1)):
+        return None
+    return same_fields(X, np.ascontiguousarray(X, dtype=number_format()))

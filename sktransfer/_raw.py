@@ -14,10 +14,8 @@ import numpy as np
 import torch
 
 from sktransfer._inputs import prepared
-from sktransfer._precision import number_format
 from sktransfer.backbone import Backbone
 from sktransfer.module import as_tensor
-from sktransfer.strategy import Strategy
 from sktransfer.window_array import same_fields
 
 
@@ -49,13 +47,3 @@ class RawWindows:
         """
         windows = same_fields(self.X[index.cpu().numpy()], x.cpu().numpy())
         return as_tensor(prepared("Augmentation", windows, self.backbone, [])).to(x.device)
-
-
-def raw_windows(X: np.ndarray, backbone: Backbone | None, strategy: Strategy | None) -> np.ndarray | None:
-    """`X` in the number format of networks if it may be augmented ahead of a front end; else None: nothing is kept."""
-    if backbone is None or backbone.inputs.front_end is None or strategy is None:
-        return None
-    n_blocks = len(backbone.blocks)
-    if all(strategy.augment(n_frozen, n_blocks) is None for n_frozen in range(n_blocks + 1)):
-        return None
-    return same_fields(X, np.ascontiguousarray(X, dtype=number_format()))
