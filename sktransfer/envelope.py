@@ -95,8 +95,7 @@ class EnvelopeSpectra(TransformerMixin, BaseEstimator):
     *The axis* has 16 places an octave: ``0.25 * 2**(k / 16)`` orders of the shaft, or ``3 * 2**(k / 16)`` cycles a
     window where the speed is unknown. One speed holds for a whole window: cut windows short enough that it does.
 
-    Speeds and orders that are not positive count as unknown, with a warning. A constant channel gives finite numbers
-    that say nothing of frequency. Windows have 32 samples or more.
+    Speeds and orders that are not positive count as unknown, with a warning. A constant channel gives finite numbers.
 
     Examples
     --------
@@ -205,8 +204,7 @@ class EnvelopeSpectra(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : Windows or array of shape (n_windows, n_channels, window_length)
-            In any unit. Its ``sampling_rate`` (Hz), ``rpm`` and ``orders`` are used where it has them; the speed needs
-            the rate, and orders need the speed.
+            In any unit. The speed is used where the rate is known, orders where the speed is.
 
         Returns
         -------

@@ -104,4 +104,4 @@ def test_it_is_stored_by_name(network, tmp_path):
     expected = run(network, x)
     for module in loaded.copy_blocks():
         x = torch.from_numpy(run(module, x))
-    np.testing.assert_array_equal(x.numpy(), expected)
+    near(x.numpy(), expected)  # not to the bit: where weights lie in memory decides how products are summed
