@@ -221,12 +221,12 @@ class EnvelopeSpectra(TransformerMixin, BaseEstimator):
         out = np.empty((len(signals), N_NUMBERS), dtype=np.float32)
         for start in range(0, len(signals), _CHUNK):
             part = slice(start, start + _CHUNK)
-            self._fill(out[part], signals[part].astype(np.float32), shaft[part], known[part])
+            self._fill(out[part], signals[part], shaft[part], known[part])
         return out.reshape(n_windows, n_channels, N_NUMBERS)
 
     def _fill(self, out: np.ndarray, signals: np.ndarray, shaft: np.ndarray, orders: np.ndarray) -> None:
-        level = signals.mean(axis=1, keepdims=True)
-        signals = signals - level
+        level = signals.mean(axis=1, keepdims=True, dtype=np.float64)  # float32 would lose digits beside a large one
+        signals = (signals - level).astype(np.float32, copy=False)
         deviation = np.sqrt((signals**2).mean(axis=1, keepdims=True)) + 1e-12
         spectrum = rfft(signals / deviation * _spectra.tapered(signals.shape[1]), axis=1)
         center, half = _fault_lines.line_places(shaft, orders)

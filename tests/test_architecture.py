@@ -1,6 +1,7 @@
 """The house rules that can be read off the source: floors, one door to skorch, no side effects of importing."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -160,6 +161,7 @@ SIDEWAYS = {
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
 
 
+@functools.cache
 def imports(path):
     """Modules that a file imports anywhere, in functions too; names of this package without their prefix."""
     found = set()

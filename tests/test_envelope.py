@@ -345,3 +345,10 @@ def test_whole_numbers_are_taken_as_they_are():
     expected = FRONT(counts.astype(np.float64))
     np.testing.assert_array_equal(FRONT(counts), expected)
     np.testing.assert_array_equal(EnvelopeSpectra().fit_transform(counts), expected.reshape(5, -1))
+
+
+def test_a_large_offset_in_double_precision_costs_no_digits():
+    X = np.random.default_rng(3).normal(size=(3, 1, 1024))
+    near, far = (EnvelopeSpectra()(Windows.of(X + offset, sampling_rate=12_000)) for offset in (0.0, 1e6))
+    same = np.delete(np.arange(near.shape[2]), envelope.LEVEL + 1)  # the offset is a number of its own
+    np.testing.assert_allclose(far[:, :, same], near[:, :, same], atol=2e-3)
