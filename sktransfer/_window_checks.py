@@ -13,6 +13,9 @@ from sktransfer._validation import LARGEST_INPUT
 from sktransfer.exceptions import DataQualityWarning
 from sktransfer.window_array import Windows
 
+_MISSING = (
+    'Drop these windows, fill the gaps of the recording before it is cut, or use BaselineScaler(missing="impute").'
+)
 _SAME_RATE = 1e-3  # rates this near, relative to each other, are one: clocks are no better
 
 
@@ -26,7 +29,9 @@ def count_dimensions(X: Any) -> int:
     return n + len(getattr(X, "shape", ()))
 
 
-def check_windows(estimator: Any, X: Any, *, reset: bool) -> np.ndarray:
+def check_windows(
+    estimator: Any, X: Any, *, reset: bool, allow_nan: bool = False, largest: float = LARGEST_INPUT
+) -> np.ndarray:
     """Turn `X` into a float32 or float64 array, a :class:`Windows` where it was one, or say what is in the way.
 
     Parameters
@@ -36,6 +41,10 @@ def check_windows(estimator: Any, X: Any, *, reset: bool) -> np.ndarray:
     X : array-like of shape (n_windows, n_channels, window_length) or (n_images, n_channels, height, width)
     reset : bool
         True in ``fit``, False where the channels must be as many as in ``fit``.
+    allow_nan : bool, default=False
+        Whether NaN (not infinity) may stay.
+    largest : float
+        Largest absolute value that may stay.
 
     Raises
     ------
@@ -50,7 +59,10 @@ def check_windows(estimator: Any, X: Any, *, reset: bool) -> np.ndarray:
     if plain.dtype.kind in "USMm" or (plain.dtype.kind == "O" and any(isinstance(v, str) for v in plain.flat)):
         raise ValueError(f"{who} got windows of text or times (dtype {plain.dtype}); windows hold numbers.")
     if 0 in plain.shape[1:]:
-        raise ValueError(f"{who} got X of shape {plain.shape}; windows need at least one channel and one sample.")
+        raise ValueError(
+            f"{who} got X of shape {plain.shape}; windows need at least one channel and one sample: "
+            "(n_windows, n_channels, window_length)."
+        )
     if plain.dtype.kind in "iu" and plain.dtype.itemsize <= 2:
         plain = plain.astype(np.float32)  # exact, and half of what float64 would take
     if not reset and plain.shape[1] != estimator.n_features_in_:
@@ -60,7 +72,7 @@ def check_windows(estimator: Any, X: Any, *, reset: bool) -> np.ndarray:
         )
     options: dict[str, Any] = {"dtype": [np.float64, np.float32], "ensure_all_finite": False, "allow_nd": True}
     array = validate_data(estimator, plain, reset=reset, **options)
-    _refuse_unusable(who, array)
+    _refuse_unusable(who, array, allow_nan, largest)
     return X.like(array) if isinstance(X, Windows) else array
 
 
@@ -79,18 +91,18 @@ def _per_channel(found: np.ndarray) -> np.ndarray:
     return found.reshape(*found.shape[:2], -1).any(axis=2).sum(axis=0)
 
 
-def _refuse_unusable(who: str, array: np.ndarray) -> None:
-    # the smallest and the largest value are NaN or infinite if any is
-    low, high = float(array.min()), float(array.max())
-    if max(high, -low) <= LARGEST_INPUT:
+def _refuse_unusable(who: str, array: np.ndarray, allow_nan: bool, largest: float) -> None:
+    # the smallest and the largest value are NaN if any is, or, where NaN may stay, if all are
+    low, high = (np.fmin, np.fmax) if allow_nan else (np.minimum, np.maximum)
+    if max(float(high.reduce(array, axis=None)), -float(low.reduce(array, axis=None))) <= largest:
         return
-    for what, bad, mend in (
-        ("infinity", np.isinf(array), "Drop these windows; infinity is never a measurement."),
-        ("NaN", np.isnan(array), "Drop these windows, or fill the gaps of the recording before it is cut."),
-        (f"values beyond {LARGEST_INPUT:.0e}", np.abs(array) > LARGEST_INPUT, "They are too large for a measurement."),
+    for what, test, mend in (
+        ("infinity", np.isinf, "Drop these windows; infinity is never a measurement."),
+        ("NaN", np.isnan, _MISSING),
+        (f"values beyond {largest:.0e}", lambda x: np.abs(x) > largest, "They are too large for a measurement."),
     ):
-        counts = _per_channel(bad)
-        if counts.any():
+        counts = _per_channel(test(array))
+        if counts.any() and not (allow_nan and what == "NaN"):
             where = ", ".join(f"{j} ({counts[j]} windows)" for j in np.flatnonzero(counts)[:5])
             where += ", ..." if (counts > 0).sum() > 5 else ""
             raise ValueError(f"{who}: Input X contains {what} in channel {where}. {mend}")

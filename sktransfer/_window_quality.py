@@ -1,4 +1,4 @@
-"""The checks of windows, and the warnings of what looks wrong in them, in terms of windows and channels."""
+"""What looks wrong in windows although every sample is a number, in terms of windows and channels."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import warnings
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import validate_data
 
 from sktransfer._quality import STUCK_ROWS, warn_of_sentinels
 from sktransfer._tally import Tally, warn_of
@@ -24,57 +23,6 @@ def chunks(X: np.ndarray) -> list[slice]:
     """Slices of a few windows each, so that temporary arrays stay small."""
     size = max(1, _CHUNK // max(1, X.shape[1] * X.shape[2]))
     return [slice(start, start + size) for start in range(0, len(X), size)]
-
-
-def check_windows(estimator: Any, X: Any, *, reset: bool, allow_nan: bool = False) -> np.ndarray:
-    """`X` of shape (n_windows, n_channels, window_length) as a plain float32 or float64 array.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Named in messages; gets ``n_features_in_``, the number of channels, if `reset`.
-    X : array-like
-        16-bit integers become float32, which holds them exactly.
-    reset : bool
-        True in ``fit``.
-    allow_nan : bool, default=False
-        Whether NaN (not infinity) may stay.
-
-    Raises
-    ------
-    ValueError
-        For NaN, infinity, windows without a sample, and another number of channels than in ``fit``.
-    """
-    who = type(estimator).__name__
-    array = np.asarray(X)
-    if array.dtype.kind in "iub" and array.dtype.itemsize <= 2:
-        array = array.astype(np.float32)
-    known = getattr(estimator, "n_features_in_", None)
-    if not reset and known != array.shape[1]:
-        raise ValueError(
-            f"{who} got windows with {array.shape[1]} channels, but was fitted on {known}. X has {array.shape[1]} "
-            f"features, but {who} is expecting {known} features as input: select the same channels."
-        )
-    if 0 in array.shape[1:]:
-        raise ValueError(f"{who} got windows of shape {array.shape}; (n_windows, n_channels, window_length) has none.")
-    kinds = [np.float64, np.float32]
-    array = validate_data(estimator, array, reset=reset, dtype=kinds, ensure_all_finite=False, allow_nd=True)
-    _refuse_non_finite(who, array, allow_nan)
-    return array
-
-
-def _refuse_non_finite(who: str, array: np.ndarray, allow_nan: bool) -> None:
-    with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(np.sum(array, dtype=np.float64)):
-            return
-    for word, test in (("infinity", np.isinf), ("NaN", np.isnan)):
-        count = np.sum([test(array[part]).any(axis=2).sum(axis=0) for part in chunks(array)], axis=0)
-        if not count.any() or (word == "NaN" and allow_nan):
-            continue
-        where = ", ".join(f"{j} ({count[j]} of {len(array)} windows)" for j in np.flatnonzero(count)[:5])
-        mend = "Leave the channel out" if count.max() == len(array) else "Drop or fill these windows"
-        mend += ', or use BaselineScaler(missing="impute").' if word == "NaN" else "; infinity is never a measurement."
-        raise ValueError(f"{who}: Input X contains {word} in channel {where}. {mend}")
 
 
 def warn_of_quality(who: str, X: np.ndarray, names: list[Any]) -> None:

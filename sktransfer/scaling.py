@@ -31,7 +31,8 @@ from sktransfer._baseline import (
 from sktransfer._callbacks import CallbackSupport, FitTask, with_callbacks
 from sktransfer._parameters import Interval, StrOptions
 from sktransfer._validation import check_rows, column_names, refuse_larger_than
-from sktransfer._window_quality import check_windows, chunks, is_windows
+from sktransfer._window_checks import check_windows
+from sktransfer._window_quality import chunks, is_windows
 from sktransfer.window_array import same_fields
 
 # Nothing that is measured is larger, and its square still fits a float64.
@@ -149,7 +150,7 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, Ba
     def _fit(self, X, y, sample_domain):
         windows, impute = is_windows(X), self.missing == "impute"
         checks, what = (_window_quality, "channel") if windows else (_quality, "column")
-        X = (check_windows if windows else check_rows)(self, X, reset=True, allow_nan=impute)
+        X = self._checked(X, reset=True) if windows else check_rows(self, X, reset=True, allow_nan=impute)
         names = list(range(X.shape[1])) if windows else column_names(self, X.shape[1])
         mend = f"Drop the {'window' if windows else 'row'}, or mark such values as missing."
         refuse_larger_than(_LARGEST_MEASUREMENT, _WHO, X, names, mend, what)
@@ -216,9 +217,14 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, Ba
         _quality.warn_of_stuck_columns(_WHO, X, self.typical_run_, names)
         return self._clipped(z, names, "column").astype(X.dtype, copy=False)
 
+    def _checked(self, X: Any, reset: bool) -> np.ndarray:
+        return np.asarray(
+            check_windows(self, X, reset=reset, allow_nan=self.missing == "impute", largest=np.finfo(np.float64).max)
+        )
+
     def _transform_windows(self, X: Any, sample_domain: Any) -> np.ndarray:
         """The same, a few windows at a time."""
-        X = check_windows(self, X, reset=False, allow_nan=self.missing == "impute")
+        X = self._checked(X, reset=False)
         which = self._which_domain(sample_domain, len(X))
         names = list(range(X.shape[1]))
         self._warn_of_lost_digits(X, names, stacklevel=6)

@@ -15,7 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from sktransfer._parameters import StrOptions
 from sktransfer._validation import check_rows
-from sktransfer._window_quality import check_windows, chunks, is_windows, warn_of_flat_channels
+from sktransfer._window_checks import check_windows
+from sktransfer._window_quality import chunks, is_windows, warn_of_flat_channels
 from sktransfer.window_array import same_fields
 
 _IQR = 1.3489795003921634  # interquartile range of a normal distribution with unit standard deviation
@@ -117,7 +118,7 @@ class WindowScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _check(self, X: Any, reset: bool) -> np.ndarray:
         if is_windows(X):
-            return check_windows(self, X, reset=reset)
+            return np.asarray(check_windows(self, X, reset=reset, largest=np.finfo(np.float64).max))
         return check_rows(self, X, reset=reset)[:, None]
 
     def __sklearn_tags__(self):

@@ -97,14 +97,14 @@ def test_a_row_is_a_window_of_one_channel():
 def test_what_cannot_be_used_is_an_error_in_terms_of_windows_and_channels(scaler):
     X = windows()
     fitted = scaler.fit(X)
-    with pytest.raises(ValueError, match="got windows with 2 channels, but was fitted on 3"):
+    with pytest.raises(ValueError, match="got windows of 2 channels, but was fitted to windows of 3"):
         fitted.transform(X[:, :2])
     holes = X.copy()
     holes[3:5, 1, 7] = np.nan
-    with pytest.raises(ValueError, match=r"Input X contains NaN in channel 1 \(2 of 6 windows\). Drop or fill"):
+    with pytest.raises(ValueError, match=r"Input X contains NaN in channel 1 \(2 windows\). Drop these windows, fill"):
         fitted.transform(holes)
     holes[3:5, 1, 7] = -np.inf
-    with pytest.raises(ValueError, match=r"Input X contains infinity in channel 1 \(2 of 6 windows\)"):
+    with pytest.raises(ValueError, match=r"Input X contains infinity in channel 1 \(2 windows\)"):
         scaler.fit(holes)
     with pytest.raises(ValueError, match="window_length"):
         scaler.fit(X[:, :, :0])
