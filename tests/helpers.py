@@ -48,6 +48,11 @@ def moons(n_rows=400, seed=0, offset=0.0):
     return X + offset, y
 
 
+def noise(n_samples, n_channels=None, seed=0):
+    shape = (n_samples,) if n_channels is None else (n_samples, n_channels)
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
 def small_backbone(seed=0, max_epochs=40):
     X, y = moons(600, seed)
     recipe = FromScratch(arguments={"hidden_layer_sizes": (32, 32, 16), "dropout": 0.1})

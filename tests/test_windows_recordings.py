@@ -1,0 +1,170 @@
+"""What SlidingWindows takes as recordings: long frames, ids and machines, missing samples; and what it refuses."""
+
+import numpy as np
+import pandas as pd
+import polars
+import pytest
+
+from sktransfer import DataQualityWarning, SlidingWindows
+from tests.helpers import noise
+
+
+def long_frame():
+    """Two machines that both number their recordings from 1, rows of the two mixed."""
+    frames = []
+    for machine in ("pump", "fan"):
+        for number, n_rows in ((1, 30), (2, 20)):
+            values = noise(n_rows, 2, seed=number + len(machine))
+            frame = pd.DataFrame(values, columns=["p", "T"]).assign(machine=machine, record=number)
+            frames.append(frame.assign(t=np.arange(n_rows) * 0.5, fault=number % 2))
+    return pd.concat(frames, ignore_index=True)
+
+
+@pytest.mark.parametrize("kind", ["as it is", "mixed", "polars", "list of frames", "repeated index"])
+def test_a_long_frame_is_cut_by_recording_and_machine(kind):
+    frame = long_frame()
+    if kind == "mixed":
+        frame = frame.sort_values("t", kind="stable")
+    columns = {"recording": "record", "machine": "machine", "time": "t"}
+    recordings = {
+        "polars": polars.DataFrame(frame.to_dict("list")),
+        "list of frames": [part for _, part in frame.groupby(["machine", "record"], sort=False)],
+        "repeated index": frame.set_index(np.zeros(len(frame), dtype=int)),
+    }.get(kind, frame)
+    X, y, groups, machines = SlidingWindows(10).cut(recordings, "fault", return_machines=True, **columns)
+    assert groups.tolist() == ["pump/1"] * 3 + ["pump/2"] * 2 + ["fan/1"] * 3 + ["fan/2"] * 2
+    assert machines.tolist() == ["pump"] * 5 + ["fan"] * 5
+    assert y.tolist() == [1, 1, 1, 0, 0] * 2
+    assert (X.shape, X.sampling_rate) == ((10, 2, 10), 2.0)
+    np.testing.assert_array_equal(X[1], noise(30, 2, seed=5)[10:20].T)
+    if kind != "list of frames":
+        by_row = SlidingWindows(10).cut(recordings, np.asarray(frame["fault"]), channels=["p", "T"], **columns)
+        np.testing.assert_array_equal(by_row[1], y)
+
+
+def test_a_frame_without_ids_is_one_recording_and_a_machine_without_recordings_too():
+    frame = long_frame().drop(columns=["record", "t"])
+    _, _, groups = SlidingWindows(10).cut(frame, "fault", machine="machine")
+    assert groups.tolist() == ["pump"] * 5 + ["fan"] * 5
+    assert SlidingWindows(10).cut(frame[["p", "T"]])[2].tolist() == [0] * 10
+    X, _, _ = SlidingWindows(10).cut([frame[["p", "T"]], frame[["T", "p"]]])  # channels go by name
+    np.testing.assert_array_equal(X[:10], X[10:])
+
+
+def test_text_in_a_dict_is_a_value_and_no_column():
+    frame = long_frame().drop(columns="fault").query("machine == 'pump'").drop(columns=["machine", "t"])
+    arguments = {"recording": "record", "machine": {1: "pump", 2: "fan"}, "return_machines": True}
+    X, y, groups, machines = SlidingWindows(10).cut(frame, {1: "healthy", 2: "p"}, **arguments)
+    assert y.tolist() == ["healthy"] * 3 + ["p"] * 2
+    assert groups.tolist() == [1, 1, 1, 2, 2]
+    assert machines.tolist() == ["pump"] * 3 + ["fan"] * 2
+    assert X.shape == (5, 2, 10)
+
+
+def test_machines_of_arrays_are_one_a_recording():
+    cut = {"machine": ["pump", "fan"], "return_machines": True}
+    _, _, groups, machines = SlidingWindows(10).cut([noise(20), noise(10)], **cut)
+    assert groups.tolist() == [0, 0, 1]
+    assert machines.tolist() == ["pump", "pump", "fan"]
+    with pytest.raises(ValueError, match="needs machine"):
+        SlidingWindows(10).cut([noise(20)], return_machines=True)
+
+
+def test_the_caller_s_data_are_not_changed_and_the_windows_are_their_own():
+    frame = long_frame().iloc[::-1]
+    before = frame.copy()
+    with pytest.warns(DataQualityWarning, match="not in the order of time"):
+        SlidingWindows(10).cut(frame, "fault", recording="record", machine="machine", time="t")
+    pd.testing.assert_frame_equal(frame, before)
+    values = noise(30)
+    X, _, _ = SlidingWindows(10, 1).cut([values])
+    X[:] = 0
+    np.testing.assert_array_equal(values, noise(30))
+
+
+@pytest.mark.parametrize("missing", ["gap", "error", "keep"])
+def test_a_sample_with_nan_is_a_gap_or_an_error_or_stays(missing):
+    values = noise(100, 2)
+    values[30, 1] = np.nan
+    cutter = SlidingWindows(10, missing=missing, sampling_rate=5)
+    if missing == "error":
+        with pytest.raises(ValueError, match=r"recording 'a' holds NaN in 1 of 100 samples, most in channel 1"):
+            cutter.cut({"a": values})
+    elif missing == "keep":
+        np.testing.assert_array_equal(cutter.cut({"a": values})[0][3], values[30:40].T)
+    else:
+        with pytest.warns(DataQualityWarning, match=r"1 of 100 samples in 1 of 1 recordings \(such as 'a'\) hold NaN"):
+            X, _, _ = cutter.cut({"a": values})
+        np.testing.assert_allclose(X.time, (np.r_[9, 19, 29, 40, 50, 60, 70, 80, 90]) / 5)
+        np.testing.assert_array_equal(X[3], values[31:41].T)
+
+
+def test_a_channel_without_any_number_is_an_error_that_names_it():
+    values = noise(100, 3)
+    values[:, 2] = np.nan
+    with pytest.raises(ValueError, match=r"channel 2 \(100%\). Leave the channel out"):
+        SlidingWindows(10).cut([values])
+
+
+def test_too_short_recordings_are_counted_or_an_error():
+    recordings = {"a": noise(100), "b": noise(9), "c": noise(0)}
+    with pytest.warns(DataQualityWarning, match=r"2 of 3 recordings have no 10 samples.*'b', has 9.*left out"):
+        _, _, groups = SlidingWindows(10).cut(recordings)
+    assert set(groups) == {"a"}
+    with pytest.raises(ValueError, match=r"2 of 3 recordings.*short='drop'"):
+        SlidingWindows(10, short="error").cut(recordings)
+    with pytest.raises(ValueError, match=r"3 of 3 recordings.*'a', has 100.*No window is left"):
+        SlidingWindows(101).cut(recordings)
+
+
+@pytest.mark.parametrize(
+    ("recordings", "arguments", "words"),
+    [
+        (noise(30), {}, r"one array of shape \(30,\). Pass a single recording as \[recording\]"),
+        (noise(30, 2), {}, r"Pass a single recording as \[recording\]"),
+        ([], {}, "got no recording"),
+        ([noise(30, 2), noise(30, 3)], {}, "recording 1 has 3 channels, but 0 has 2"),
+        ([np.zeros((2, 3, 4, 5))], {}, r"shape \(2, 3, 4, 5\)"),
+        ([["a", "b"]], {}, "numbers"),
+        ([np.array([1.0, np.inf] * 9)], {}, "inf, too large"),
+        ([np.array([1.0, -1e31] * 9)], {}, "-1e[+]31, too large"),
+        ([noise(30)], {"labels": [0, 1]}, "labels has 2 entries for 1 recordings"),
+        ([noise(30)], {"labels": [np.zeros(29)]}, r"labels of recording 0 has shape \(29,\).*\(30,\), one a sample"),
+        ([noise(30)], {"labels": [None]}, "1 labels of recording 0 are missing"),
+        ({"a": noise(30)}, {"labels": {"b": 1}}, r"labels has no entry for the recordings \['a'\]"),
+        ([noise(30)], {"from_rate": -5}, "from_rate is a positive number of Hz, got -5"),
+        ([noise(30)], {"time": [np.arange(29)]}, "29 time stamps for 30 samples"),
+        ([noise(30)], {"time": [np.r_[np.arange(29.0), np.nan]]}, "29 time stamps for 30 samples"),
+        ([noise(30)], {"time": [["noon"] * 30]}, "time stamps of recording 0 cannot be read"),
+        (
+            [noise(30)],
+            {"time": [np.arange(30) // 3]},
+            "20 repeated time stamps.*20 with other.*clock is coarser",
+        ),
+        (long_frame(), {"labels": "falt"}, r"no column 'falt'. Did you mean 'fault'\?"),
+        (long_frame(), {"labels": "fault"}, "column 'machine' of recording 0 holds"),
+        (long_frame().assign(record=[None] + [1] * 99), {"recording": "record"}, "'record' is empty in 1 rows"),
+        ([long_frame()] * 2, {"recording": "record", "channels": ["p"]}, "several recordings with the id"),
+    ],
+)
+def test_what_cannot_be_cut_is_an_error_that_says_why(recordings, arguments, words):
+    with pytest.raises(ValueError, match=words):
+        SlidingWindows(10).cut(recordings, **arguments)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"length": 0}, {"step": 0}, {"sampling_rate": 0}, {"label_rule": "first"}, {"max_gap": 0}, {"jitter": 1},
+        {"on_irregular": "guess"}, {"duplicates": "first"}, {"missing": "fill"}, {"short": "pad"}, {"dtype": "int8"},
+    ],
+)  # fmt: skip
+def test_parameters_are_checked_when_cutting(parameters):
+    cutter = SlidingWindows(**{"length": 10, **parameters})
+    with pytest.raises(ValueError, match=next(iter(parameters))):
+        cutter.cut([noise(30)])
+
+
+def test_any_needs_the_healthy_label():
+    with pytest.raises(ValueError, match="needs normal_label"):
+        SlidingWindows(10, label_rule="any").cut([noise(30)])
