@@ -1,33 +1,13 @@
 """The simulated gears, rotors, motors, pumps and recorders: their records against numbers computed here."""
 
 import importlib
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import signal
 
 from tests.vibration import FAULTY, HZ, RATE, RPM, at, envelope_spectrum, part, quiet, record, spectrum
-
-ROOT = Path(__file__).resolve().parents[1]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def repository_root_importable():
-    """`datasets` belongs to the source tree and is not installed."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT))
-        if getattr(sys.modules.get("datasets"), "__file__", "") != str(ROOT / "datasets" / "__init__.py"):
-            for name in [name for name in sys.modules if name.split(".")[0] == "datasets"]:
-                patch.delitem(sys.modules, name)  # the Hugging Face package of that name, if it is installed
-        yield
-
-
-@pytest.fixture(scope="module")
-def vibration(repository_root_importable):
-    return importlib.import_module("datasets.vibration")
 
 
 @pytest.mark.parametrize("fault", FAULTY)
