@@ -1,17 +1,45 @@
-"""What a shipped backbone says of itself, and its source head; used by the scripts that pretrain on simulations."""
+"""How a shipped backbone is made, its source head, and what it says of itself; used by `pretrain_*.py`."""
 
+import argparse
 import platform
+from pathlib import Path
 
 import numpy as np
 import scipy
 import torch
 
 import sktransfer
-from sktransfer import Source
+from sktransfer import Source, save_backbone
 
 
-def source_of(backbone, head, inputs, classes, rows=4096):
-    """Source head and feature statistics: the head's weights restated for standardised features."""
+def ship(doc, name, folder, load, pretrain, backbone_of, *, samples, epochs):
+    """Simulate, train and save, as the command line asks; `samples` and `epochs` are those of the shipped file.
+
+    Parameters
+    ----------
+    load : callable
+        Number of samples, folder and number of processes -> groups of tensors.
+    pretrain : callable
+        Groups, file of the checkpoint and ``max_epochs`` -> network and heads.
+    backbone_of : callable
+        Network, heads, groups and number of samples -> backbone.
+    """
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--samples", type=int, default=samples)
+    parser.add_argument("--epochs", type=int, default=epochs)
+    parser.add_argument("--jobs", type=int, default=2, help="processes that simulate")
+    parser.add_argument("--folder", type=Path, default=folder, help="of the corpus and the checkpoint")
+    parser.add_argument("--out", type=Path, default=Path(f"sktransfer/pretrained/{name}.safetensors"))
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)  # sums depend on their number, and so would the weights
+    groups = load(arguments.samples, arguments.folder, arguments.jobs)
+    body, heads = pretrain(groups, arguments.folder / "checkpoint.pt", max_epochs=arguments.epochs)
+    path = save_backbone(backbone_of(body, heads, groups, arguments.samples), arguments.out)
+    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
+
+
+def features_of(backbone, inputs, rows=4096):
+    """Features of about so many rows of each input."""
     with torch.inference_mode():
         parts = []
         for x in inputs:
@@ -19,7 +47,12 @@ def source_of(backbone, head, inputs, classes, rows=4096):
             for module in backbone.copy_blocks():
                 picked = module(picked)
             parts.append(picked.double().numpy())
-    features = np.concatenate(parts)
+    return np.concatenate(parts)
+
+
+def source_of(backbone, head, inputs, classes, rows=4096):
+    """Source head and feature statistics: the head's weights restated for standardised features."""
+    features = features_of(backbone, inputs, rows)
     mean, scale = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-3)
     raw, bias = head.weight.detach().double().numpy(), head.bias.detach().double().numpy()
     # the head took raw features; a source head takes standardised ones and gives the same outputs

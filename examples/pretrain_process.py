@@ -11,7 +11,6 @@ The same seed gives the same weights on the same versions of the packages; the f
 """
 
 # %% What it learns from
-import argparse
 import sys
 from pathlib import Path
 
@@ -25,8 +24,8 @@ from torch.nn import functional
 from datasets.process.corpus import FAULTS, samples
 from datasets.process.effects import EFFECTS
 from examples._multitask import MultiTask, make_shards
-from examples._shipping import provenance, source_of
-from sktransfer import Backbone, Inputs, save_backbone
+from examples._shipping import provenance, ship, source_of
+from sktransfer import Backbone, Inputs
 from sktransfer.process_net import ProcessNet
 
 SEED = 0
@@ -116,18 +115,7 @@ def backbone_of(body, heads, groups, n_samples):
 
 # %% Answer: about ten minutes on two cores
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--samples", type=int, default=40_960)
-    parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--jobs", type=int, default=2, help="processes that simulate")
-    parser.add_argument("--folder", type=Path, default=FOLDER)
-    parser.add_argument("--out", type=Path, default=Path("sktransfer/pretrained/process.safetensors"))
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)  # sums depend on their number, and so would the weights
-    groups = load(arguments.samples, arguments.folder, arguments.jobs)
-    body, heads = pretrain(groups, arguments.folder / "checkpoint.pt", max_epochs=arguments.epochs)
-    path = save_backbone(backbone_of(body, heads, groups, arguments.samples), arguments.out)
-    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
+    ship(__doc__, "process", FOLDER, load, pretrain, backbone_of, samples=40_960, epochs=8)
 
 
 if __name__ == "__main__":

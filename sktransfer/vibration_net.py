@@ -47,17 +47,17 @@ class _Views(nn.Module):
 
 
 class _Channel(nn.Module):
-    """Features of each channel: first those of its readings at fault orders alone, then those of all of it."""
+    """Features of each channel: of its readings at fault orders alone, of all of it, and the scalars that pass."""
 
-    def __init__(self, n_lines: int, n_in: int, n_line_features: int, n_features: int, dropout: float):
+    def __init__(self, n_lines: int, n_in: int, passed: slice, n_line_features: int, n_features: int, dropout: float):
         super().__init__()
-        self.n_lines = n_lines
+        self.n_lines, self.passed = n_lines, passed
         self.lines = _layers(n_lines, n_line_features, dropout)
         self.all = _layers(n_in, n_features, dropout)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         each = x.reshape(-1, x.shape[-1])
-        found = torch.cat([self.lines(each[:, : self.n_lines]), self.all(each)], dim=1)
+        found = torch.cat([self.lines(each[:, : self.n_lines]), self.all(each), each[:, self.passed]], dim=1)
         return found.reshape(x.shape[0], x.shape[1], -1)
 
 
@@ -66,14 +66,17 @@ class _Pool(nn.Module):
 
     def __init__(self, n_lines: int, n_in: int, n_line_features: int, n_features: int):
         super().__init__()
-        self.n_lines = n_lines
+        self.n_lines, self.n_in = n_lines, n_in
         self.lines = _layers(2 * n_lines, n_line_features, 0.0)
         self.all = _layers(2 * n_in, n_features, 0.0)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         mean, largest = x.mean(dim=1), x.amax(dim=1)
-        lines = torch.cat([mean[:, : self.n_lines], largest[:, : self.n_lines]], dim=1)
-        return torch.cat([self.lines(lines), self.all(torch.cat([mean, largest], dim=1))], dim=1)
+        lines, learned, passed = (
+            torch.cat([mean[:, part], largest[:, part]], dim=1)
+            for part in (slice(self.n_lines), slice(self.n_in), slice(self.n_in, None))
+        )
+        return torch.cat([self.lines(lines), self.all(learned), passed], dim=1)
 
 
 def _layers(n_in: int, n_out: int, dropout: float) -> nn.Sequential:
@@ -85,13 +88,16 @@ class VibrationNet(nn.Module):
     """Features of vibration, from the numbers of :class:`~sktransfer.envelope.EnvelopeSpectra`.
 
     The first `n_line_features` features see the readings at fault orders alone, so that a head can tell the parts of a
-    bearing by them and by nothing else: what else a window shows differs between simulation and reality.
+    bearing by them and by nothing else: what else a window shows differs between simulation and reality. The next
+    `n_features` see everything. The last ones are scalars past all that was learned, standardised, their mean and their
+    largest value over channels: what the training found of no use across machines, such as where the energy lies, may
+    tell the sizes of a fault of one machine.
 
     **Shape**
 
     - Input: ``(n_windows, n_channels, n_numbers)``, any number of channels in any order
-    - Output: ``(n_windows, n_line_features + n_features)``; the block ``channel`` returns twice as many for each
-      channel, ``(n_windows, n_channels, 2 * (n_line_features + n_features))``
+    - Output: ``(n_windows, n_line_features + n_features + 2 * n_passed)``; the block ``channel`` returns
+      ``2 * (n_line_features + n_features) + n_passed`` for each channel
 
     Parameters
     ----------
@@ -102,6 +108,8 @@ class VibrationNet(nn.Module):
         Numbers in each of the six summaries of a channel.
     n_line_features, n_features : int, default=64, 96
         Features of a window that see the readings at fault orders alone, and features that see everything.
+    n_passed : int, default=0
+        The first so many scalars are features as they are.
     dropout : float, default=0.1
         Share of a channel's features set to zero in training, in [0, 1).
     """
@@ -115,12 +123,15 @@ class VibrationNet(nn.Module):
         width: int = 64,
         n_line_features: int = 64,
         n_features: int = 96,
+        n_passed: int = 0,
         dropout: float = 0.1,
     ):
         super().__init__()
         self.views = _Views(n_views, n_lines, n_axis, n_scalars, width)
         inner = 2 * n_line_features, 2 * n_features
-        self.channel = _Channel(self.views.n_lines_out, self.views.n_out, *inner, dropout)
+        n_out = self.views.n_out
+        passed = slice(n_out - n_scalars, n_out - n_scalars + n_passed)
+        self.channel = _Channel(self.views.n_lines_out, n_out, passed, *inner, dropout)
         self.pool = _Pool(inner[0], sum(inner), n_line_features, n_features)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

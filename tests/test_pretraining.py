@@ -126,6 +126,22 @@ def test_the_shipped_head_answers_as_the_trained_one(vibration, tmp_path):
     assert path.stat().st_size < 4e6
 
 
+def test_what_passes_is_standardised_by_what_operation_changes(vibration):
+    groups, _, _, backbone = vibration
+    changes = []
+    for group in groups:
+        rows = group["fault"].numpy() == pretrain_vibration.CLASSES.index("healthy")
+        for x, healthy in zip(group["x"][rows].numpy(), group["healthy"][rows].numpy(), strict=True):
+            both = [np.concatenate([a[:, 1624:1663].mean(axis=0), a[:, 1624:1663].max(axis=0)]) for a in (x, healthy)]
+            changes.append(both[0].astype(np.float64) - both[1])
+    assert len(changes) > 2
+    norm = backbone.copy_blocks()[0].scalars
+    scale = norm.weight.detach().numpy() / np.sqrt(norm.running_var.numpy() + norm.eps)
+    expected = np.std(changes, axis=0) * np.tile(scale[:39], 2) / np.sqrt(2)
+    np.testing.assert_allclose(backbone.source.feature_scale[160:], expected, rtol=0.02)
+    np.testing.assert_array_equal(backbone.source.weight[:, 160:], 0)
+
+
 def test_the_unit_of_the_sensor_enters_the_level_alone():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(4, 1, 1024)).astype(np.float32)
@@ -158,3 +174,19 @@ def test_process_corpus_trains_and_ships(tmp_path, monkeypatch):
     with torch.inference_mode():
         tags = body.tag(torch.from_numpy(X)).flatten(1).numpy()
     np.testing.assert_allclose(FeatureExtractor(loaded, block="tag").fit_transform(X), tags, rtol=1e-4, atol=1e-4)
+
+
+def test_the_command_makes_the_file_and_goes_on_where_it_was(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(pretrain_process, "SHARD", 32)
+    monkeypatch.setattr(pretrain_process, "LENGTHS", (60, 32))
+    out, corpus = tmp_path / "p.safetensors", tmp_path / "corpus"
+    options = ["--samples", "64", "--epochs", "1", "--jobs", "1", "--folder", str(corpus), "--out", str(out)]
+    monkeypatch.setattr("sys.argv", ["pretrain_process.py", *options])
+    pretrain_process.main()
+    assert f"{out}: 0." in capsys.readouterr().out
+    first, shards = load_backbone(out), {file: file.stat().st_mtime_ns for file in corpus.glob("*.npz")}
+    assert (first.name, first.provenance["n_samples"], len(shards)) == ("process", 64, 2)
+    out.unlink()
+    pretrain_process.main()  # the corpus and the checkpoint are there: nothing is made or trained again
+    assert {file: file.stat().st_mtime_ns for file in corpus.glob("*.npz")} == shards
+    np.testing.assert_array_equal(load_backbone(out).source.weight, first.source.weight)

@@ -105,3 +105,20 @@ def test_it_is_stored_by_name(network, tmp_path):
     for module in loaded.copy_blocks():
         x = torch.from_numpy(run(module, x))
     near(x.numpy(), expected)  # not to the bit: where weights lie in memory decides how products are summed
+
+
+def test_scalars_that_pass_are_their_mean_and_largest_over_channels_and_change_nothing_else(network):
+    with torch.random.fork_rng():
+        passing = VibrationNet(*SIZES, width=8, n_line_features=4, n_features=8, n_passed=39).eval()
+    passing.load_state_dict(network.state_dict())
+    x = numbers()
+    found = run(passing, x)
+    assert found.shape == (4, 12 + 2 * 39)
+    np.testing.assert_array_equal(found[:, :12], run(network, x))
+    mean, variance = network.views.scalars.running_mean.numpy(), network.views.scalars.running_var.numpy()
+    weight, bias = network.views.scalars.weight.detach().numpy(), network.views.scalars.bias.detach().numpy()
+    standard = (x[:, :, -43:].numpy() - mean) / np.sqrt(variance + network.views.scalars.eps) * weight + bias
+    near(found[:, 12:51], standard[:, :, :39].mean(axis=1))
+    near(found[:, 51:], standard[:, :, :39].max(axis=1))
+    for n in (1, 5):
+        assert run(passing, numbers(n_channels=n)).shape == (4, 90)
