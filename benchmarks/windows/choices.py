@@ -1,9 +1,10 @@
 """What `ours.py` chose, and on which rows: never on those that the table scores.
 
-    python -m benchmarks.windows.choices ../shared/data
+    python -m benchmarks.windows.choices ../shared/data [--of tep skab few-labels]
 
 Tennessee Eastman: each mode once as the target that is scored, and its three sources among themselves: two of them to
-the third. SKAB: recordings of one group among themselves, five folds of recordings.
+the third. SKAB: recordings of one group among themselves, five folds of recordings. Few labels: what passes to the
+features of "vibration", on the tasks of `development.py`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from sklearn.preprocessing import StandardScaler
 
 from benchmarks.windows.loaders import tep
 from benchmarks.windows.ours import skab_tags, tag_features
+from benchmarks.windows.passing import few_label_choices
 from benchmarks.windows.process import draw_labels, skab_recordings, thirds
 
 SHRINKAGES = (0.1, 0.3, 0.6)
@@ -80,20 +82,40 @@ def _inside(X, y, strength) -> float:
     return float(roc_auc_score(np.concatenate(truth), np.concatenate(scores)))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("folder", type=Path)
-    options = parser.parse_args()
-    warnings.simplefilter("ignore")
-    torch.set_num_threads(1)
+def print_tep(folder: Path) -> None:
+    """Of `tep_choices`."""
     print("Tennessee Eastman, among the sources of modes 1, 2, 3, 4; balanced accuracy at 0 and at 5 labels a class")
-    for (shrinkage, weight), scores in tep_choices(options.folder).items():
+    for (shrinkage, weight), scores in tep_choices(folder).items():
         print(
             f"  shrinkage {shrinkage}, weight {weight}: {np.round(scores[0], 3)}, {np.round(scores[5], 3)}", flush=True
         )
+
+
+def print_skab(folder: Path) -> None:
+    """Of `skab_choices`."""
     print("SKAB, recordings of one group among themselves, AUC by C")
-    for group, scores in skab_choices(options.folder).items():
+    for group, scores in skab_choices(folder).items():
         print(f"  {group}: " + ", ".join(f"C={strength:g} {auc:.3f}" for strength, auc in scores.items()))
+
+
+def print_few_labels(folder: Path) -> None:
+    """Of `few_label_choices`."""
+    print("Few labels, tasks that the table does not score; balanced accuracy, five draws")
+    print(few_label_choices(folder).round(3).to_string())
+
+
+PRINTED = {"tep": print_tep, "skab": print_skab, "few-labels": print_few_labels}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--of", nargs="+", choices=list(PRINTED), default=list(PRINTED))
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    for name in options.of:
+        PRINTED[name](options.folder)
 
 
 if __name__ == "__main__":

@@ -149,15 +149,17 @@ def fan(folder: Path, length: int = 60, step: int | None = None) -> WindowSet:
     return gather(recordings, length, step, 50)
 
 
-def motors(folder: Path, length: int = 256, step: int | None = None) -> WindowSet:
+def motors(
+    folder: Path, length: int = 256, step: int | None = None, classes: tuple[str, ...] = MOTOR_CLASSES
+) -> WindowSet:
     """Two motors with the same faults, a phone's three axes on an even grid of 100 Hz.
 
     Time stamps come in steps of 16.8 ms that several rows share, about 99 rows a second: the rows of one stamp are
     spread evenly up to the next stamp, then interpolated. Five classes common to both motors: healthy (with its old and
-    its new bearing), unbalance with two and with four weights, minor bearing damage, broken rotor bar.
+    its new bearing), unbalance with two and with four weights, minor bearing damage, broken rotor bar; or `classes`.
     """
     records = pd.read_csv(folder / "motors-smartphone-vibration" / "records.csv")
-    records = records[records["motor"].isin(["Motor_1", "Motor_2"]) & records["class"].isin(MOTOR_CLASSES)]
+    records = records[records["motor"].isin(["Motor_1", "Motor_2"]) & records["class"].isin(classes)]
     records = records.set_index("record")
     samples = pd.read_csv(folder / "motors-smartphone-vibration" / "samples.csv.gz")
     recordings = []
