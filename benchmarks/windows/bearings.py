@@ -157,7 +157,8 @@ def on_features(folder: Path, methods: dict[str, Callable], records=None, splits
         features = features[features["waveform_id"].isin(list(records))]
     X, Y = features[FEATURES].to_numpy(), features[list(LABELS)].to_numpy()
     segments = np.arange(len(X))
-    return over_splits(X, Y, features["waveform_id"].to_numpy(), segments, table, methods, splits)
+    sizes = features["fault_size"].to_numpy()
+    return over_splits(X, Y, features["waveform_id"].to_numpy(), segments, table, methods, splits, sizes)
 
 
 def on_windows(
@@ -173,10 +174,9 @@ def on_windows(
     return over_splits(data.X, Y, data.groups, segments, table, methods, splits, sizes)
 
 
-def over_splits(X, Y, records, segments, table, methods, splits=None, sizes=None) -> pd.DataFrame:
+def over_splits(X, Y, records, segments, table, methods, splits, sizes) -> pd.DataFrame:
     """Fit on the train records of each split, score the test records; scores are averaged over `segments`."""
     found, rows_of = [], {name: _rows(method, X) for name, method in methods.items()}
-    sizes = records if sizes is None else sizes
     for split, rows in list(table.groupby("split", sort=False))[:splits]:
         train = np.isin(records, rows.loc[rows["role"] == "train", "waveform_id"])
         test = np.isin(records, rows.loc[rows["role"] == "test", "waveform_id"])

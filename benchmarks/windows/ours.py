@@ -22,8 +22,10 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from benchmarks.windows.bearings import LABELS, ByBearing
+from benchmarks.windows.contrasts import contrasts, pretrained
 from benchmarks.windows.few_labels import Method
 from benchmarks.windows.loaders import WindowSet
+from benchmarks.windows.peers import forest
 from sktransfer import (
     Backbone,
     BaselineScaler,
@@ -91,8 +93,13 @@ def probing(random_state: int) -> TransferClassifier:
 
 def probing_by_bearing(random_state: int) -> GridSearchCV:
     """The same, the pull chosen with bearings held out: windows of one bearing say nothing of the next."""
+    return pull_by_bearing(probing(random_state))
+
+
+def pull_by_bearing(classifier: TransferClassifier) -> GridSearchCV:
+    """A search for the pull that leaves one group out, the size of the fault."""
     strategies = {"strategy": [LinearProbing(pull=pull) for pull in PULLS]}
-    return GridSearchCV(probing(random_state), strategies, cv=LeaveOneGroupOut(), scoring="balanced_accuracy")
+    return GridSearchCV(classifier, strategies, cv=LeaveOneGroupOut(), scoring="balanced_accuracy")
 
 
 def fine_tuned(random_state: int) -> TransferClassifier:
@@ -135,14 +142,16 @@ def end_to_end() -> dict[str, Any]:
 
 
 class OneLabel(BaseEstimator):
-    """A classifier of exactly one of three labels as the multi-label model that the protocol asks for."""
+    """A classifier of one of three labels, or of none of them, as the multi-label model that the protocol asks for."""
 
     def __init__(self, classifier) -> None:
         self.classifier = classifier
 
     def fit(self, X, Y, **extra):
         """Fit on the label of each row of `Y`, (n, 3) of 0 and 1."""
-        self.classifier_ = self.classifier.fit(X, np.array(LABELS)[np.asarray(Y).argmax(axis=1)], **extra)
+        Y = np.asarray(Y)
+        y = np.where(Y.any(axis=1), np.array(LABELS)[Y.argmax(axis=1)], "none")
+        self.classifier_ = self.classifier.fit(X, y, **extra)
         return self
 
     def predict_proba(self, X) -> np.ndarray:
@@ -169,7 +178,19 @@ def on_windows() -> dict[str, Any]:
 
 def on_features() -> dict[str, Callable]:
     """For `bearings.on_features`: random_state -> multi-label classifier of the 20 features."""
-    return {}
+
+    def probing(random_state: int, pull: float | str = "auto") -> TransferClassifier:
+        return TransferClassifier(pretrained(), strategy=LinearProbing(pull=pull), random_state=random_state)
+
+    def by_bearing(random_state: int) -> OneLabel:
+        return OneLabel(pull_by_bearing(probing(random_state)))
+
+    return {
+        "simulated contrasts, probing, pull by bearing": ByBearing(by_bearing, contrasts, groups=True),
+        "simulated contrasts, probing": ByBearing(lambda seed: OneLabel(probing(seed)), contrasts),
+        "simulated contrasts, source head": ByBearing(lambda seed: OneLabel(probing(seed, np.inf)), contrasts),
+        "random forest on the contrasts": ByBearing(forest, contrasts),
+    }
 
 
 # ---- few labels
@@ -200,9 +221,18 @@ def few_labels() -> dict[str, object]:
         network = behind_front_end(untrained("vibration", random_state))
         return TransferClassifier(network, max_epochs=EPOCHS, random_state=random_state)
 
+    def after_source(make: Callable[[int], TransferClassifier]) -> Callable[[WindowSet, int], TransferClassifier]:
+        """First the source's windows, all labelled, by probing; what that gives is the backbone of the target."""
+
+        def chained(source: WindowSet, random_state: int) -> TransferClassifier:
+            known = frozen(random_state).fit(source.X, source.y).backbone_
+            return make(random_state).set_params(backbone=known)
+
+        return chained
+
     return {
-        "vibration, probing": Method(frozen, front_end_once),
-        "vibration, fine-tuned": Method(tuned, front_end_once),
+        "vibration, probing": Method(frozen, front_end_once, after_source(frozen)),
+        "vibration, fine-tuned": Method(tuned, front_end_once, after_source(tuned)),
         "vibration from scratch": Method(scratch, front_end_once),
         "process tags + logistic regression": Method(tag_logistic, tags_once),
     }

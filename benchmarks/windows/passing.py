@@ -37,7 +37,7 @@ def variants() -> dict[str, Method]:
     wide = _with_level()
     mean, over_machines, by_operation = statistics(wide)
     source = shipped("vibration").source
-    n, n_passed = wide.n_features_out, wide.network["n_passed"]
+    n, n_passed = wide.n_features_out, wide.network["arguments"]["n_passed"]
     learned = np.arange(n) < n - 2 * n_passed
     level = np.isin(np.arange(n), [n - n_passed - 1, n - 1])
     weight = np.zeros((len(source.classes), n))
@@ -61,7 +61,8 @@ def variants() -> dict[str, Method]:
 def _with_level() -> Backbone:
     """The shipped backbone, behind its front end, with one more scalar among its features: the next is the level."""
     plain = behind_front_end(shipped("vibration"))
-    network = build_network({**plain.network, "n_passed": plain.network["n_passed"] + 1})
+    arguments = plain.network["arguments"]
+    network = build_network({**plain.network, "arguments": arguments | {"n_passed": arguments["n_passed"] + 1}})
     blocks = zip(plain.blocks, plain.copy_blocks(), strict=True)
     network.load_state_dict({f"{name}.{key}": v for name, block in blocks for key, v in block.state_dict().items()})
     return Backbone(network, plain.blocks, inputs=plain.inputs)
