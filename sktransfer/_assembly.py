@@ -26,6 +26,8 @@ from sktransfer.head import LinearHead
 from sktransfer.module import TransferModule
 from sktransfer.strategy import Probe, Strategy
 
+_IGNORED = 1e30  # scale of a feature that the head must not use: what it divides is nothing, in solving and in tuning
+
 
 @dataclass
 class Assembly:
@@ -77,6 +79,8 @@ def begin_head(assembly: Assembly, rows: TrainingRows, task: Classification | Re
         mean, scale = assembly.backbone.source.feature_mean, assembly.backbone.source.feature_scale
     elif normalize == "target" and features is not None:
         mean, scale = feature_statistics(features, rows.weight)
+    if isinstance(assembly.head, LinearHead):
+        scale = np.where(task.ignored(init, assembly.backbone.source, width), _IGNORED, scale)
     _assign(network.standardize.mean, mean)
     _assign(network.standardize.scale, scale)
     if features is not None:
@@ -168,10 +172,13 @@ def source_of(assembly: Assembly, rows: TrainingRows, task: Classification | Reg
     Statistics are measured again if the blocks moved and there are at least twice as many rows as features; fewer
     rows measure worse than the source did.
     """
-    head = assembly.module.head
+    head, before = assembly.module.head, assembly.backbone.source
     mean, scale = _constants(head)
+    ignored = scale > _IGNORED / 2
+    if before is not None:
+        scale = np.where(ignored, before.feature_scale, scale)
     if isinstance(assembly.head, LinearHead):
-        W, b = _numpy(head.output.weight), _numpy(head.output.bias)
+        W, b = np.where(ignored, 0.0, _numpy(head.output.weight)), _numpy(head.output.bias)
         source = Source(mean, scale, **task.source_head(W, b))
     else:
         source = Source(mean, scale)

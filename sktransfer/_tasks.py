@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -92,9 +93,25 @@ class Classification:
             W, b = self.begin(init, source, features, rows)
         elif known.any():
             W[~known], b[~known] = W[known].mean(axis=0), b[known].mean()
+        used = ~self.ignored(init, source, features.shape[1])
+        some = (features, W) if used.all() else (features[:, used], W[:, used])
         if probe.solver == "ridge":
-            return solve_ridge_classes(features, rows.y, rows.weight, W, b, probe.pull)
-        return solve_softmax(features, rows.y, rows.weight, W, b, probe.pull, probe.calibrated)
+            solution = solve_ridge_classes(some[0], rows.y, rows.weight, some[1], b, probe.pull)
+        else:
+            solution = solve_softmax(some[0], rows.y, rows.weight, some[1], b, probe.pull, probe.calibrated)
+        W[:, ~used], W[:, used] = 0.0, solution.weight
+        return dataclasses.replace(solution, weight=W)
+
+    def ignored(self, init: str, source: Source | None, width: int) -> np.ndarray:
+        """Features of no weight in the source head, (width,) of bool, where it knew all classes; else none.
+
+        The source found that they say nothing of these classes across its machines; on few machines of the target
+        they would name the machine.
+        """
+        known = self.source_rows(init, source, width)[2]
+        if source is None or source.weight is None or not known.all() or not source.weight.any():
+            return np.zeros(width, dtype=bool)
+        return np.all(source.weight == 0, axis=0)
 
     def source_rows(self, init: str, source: Source | None, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Source rows by class name, zero elsewhere, and which rows those are."""
@@ -157,6 +174,10 @@ class Regression:
         """The head that minimises weighted squared error plus pull."""
         W, b = self.begin(init, source, features, rows)
         return solve_ridge(features, rows.y, rows.weight, W, b, probe.pull)
+
+    def ignored(self, init: str, source: Source | None, width: int) -> np.ndarray:
+        """No feature: values have no names by which one could tell that the source knew them."""
+        return np.zeros(width, dtype=bool)
 
     def source_rows(self, init: str, source: Source | None, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The source's rows in this fit's units, zero where it has none, and which rows those are."""

@@ -59,6 +59,8 @@ class LinearHead(_Head):
         A head that is solved does not begin anywhere: it is pulled to the source's rows, rows of new classes to their
         mean, to imprinted rows with ``"imprint"`` and to zero with ``"random"``.
         From scratch (no backbone) ``"auto"`` begins at zero rows, with biases that say how common the classes are.
+        Where the source knew all classes, ``"auto"`` and ``"source"`` leave out features to which its head gives no
+        weight at all.
     normalize : {"auto", "source", "target", "none"}, default="auto"
         By whose statistics features are standardised: ``"source"`` by those that the backbone carries, ``"target"``
         by those of the rows in ``fit``, ``"auto"`` by the source's where the backbone has them, else by the target's,

@@ -1,0 +1,101 @@
+"""Features to which the source head gives no weight: left out where the source knew all classes, used for new ones."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sktransfer import (
+    Backbone,
+    FineTuning,
+    Inputs,
+    LinearProbing,
+    ProbeThenTune,
+    Source,
+    TransferClassifier,
+    load_backbone,
+    save_backbone,
+)
+
+USED, N = 4, 6  # the last two columns have no weight in the source head
+STRATEGIES = [
+    LinearProbing(),
+    LinearProbing(pull=0.1),
+    LinearProbing(solver="ridge"),
+    LinearProbing(solver="sgd"),
+    ProbeThenTune(),
+    FineTuning(),
+]
+
+
+def backbone(n=N, unused=True):
+    """A layer that passes its columns on, with a source head of the classes a, b, c."""
+    rng = np.random.default_rng(0)
+    weight = rng.normal(size=(3, N))
+    if unused:
+        weight[:, USED:] = 0
+    layer = nn.Linear(n, n)
+    with torch.no_grad():
+        layer.weight.copy_(torch.eye(n))
+        layer.bias.zero_()
+    statistics = rng.normal(size=N), rng.uniform(0.5, 2.0, size=N)
+    source = Source(*(s[:n] for s in statistics), weight[:, :n], rng.normal(size=3), np.array(["a", "b", "c"]))
+    return Backbone(nn.Sequential(layer), inputs=Inputs(n=n), source=source)
+
+
+def rows(classes=("a", "b", "c"), seed=1):
+    """The last column alone tells the classes."""
+    rng = np.random.default_rng(seed)
+    codes = np.arange(30) % len(classes)
+    X = rng.normal(size=(30, N))
+    X[:, -1] = 5.0 * codes
+    return X.astype(np.float32), np.array(classes)[codes]
+
+
+def fitted(strategy, backbone, X, y):
+    return TransferClassifier(backbone, strategy=strategy, max_epochs=3, random_state=0).fit(X, y)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES[:3], ids=repr)
+def test_a_solved_head_is_that_of_a_backbone_without_them(strategy):
+    X, y = rows()
+    found, without = fitted(strategy, backbone(), X, y), fitted(strategy, backbone(USED), X[:, :USED], y)
+    np.testing.assert_allclose(found.predict_proba(X), without.predict_proba(X[:, :USED]), rtol=1e-4, atol=1e-5)
+    assert found.score(X, y) < 0.8
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
+def test_they_change_nothing_for_classes_that_the_source_knew(strategy):
+    X, y = rows()
+    model, moved = fitted(strategy, backbone(), X, y), X.copy()
+    moved[:, USED:] = moved[::-1, USED:]  # other values, all of which it has seen
+    if isinstance(strategy, LinearProbing):
+        np.testing.assert_array_equal(model.predict_proba(moved), model.predict_proba(X))
+    # layers that are tuned may mix their columns; the head itself answers as if these were not there
+    np.testing.assert_array_equal(model.backbone_.source.weight[:, USED:], 0)
+    assert model.score(X, y) < 0.8
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES[:2], ids=repr)
+def test_a_new_class_uses_them(strategy):
+    X, y = rows(("a", "b", "new"))
+    assert fitted(strategy, backbone(), X, y).score(X, y) == 1.0
+
+
+def test_a_head_that_has_weight_everywhere_uses_all():
+    X, y = rows()
+    assert fitted(LinearProbing(), backbone(unused=False), X, y).score(X, y) == 1.0
+
+
+def test_the_next_fit_knows_them_with_their_scale(tmp_path):
+    X, y = rows()
+    source = backbone().source
+    after = fitted(LinearProbing(), backbone(), X, y).backbone_
+    loaded = load_backbone(save_backbone(after, tmp_path / "after.safetensors"))
+    for known in (after.source, loaded.source):
+        np.testing.assert_allclose(known.feature_scale, source.feature_scale, rtol=1e-6)
+        np.testing.assert_array_equal(known.weight[:, USED:], 0)
+    new, labels = rows(("p", "q", "r"), seed=2)
+    assert fitted(LinearProbing(), loaded, new, labels).score(new, labels) == 1.0
+    again = fitted(LinearProbing(pull=np.inf), loaded, X, y)  # and the head answers as before
+    np.testing.assert_array_equal(again.predict(X), fitted(LinearProbing(), backbone(), X, y).predict(X))
