@@ -83,7 +83,7 @@ class TransferEstimator(ArrayState, CallbackSupport, BaseEstimator):
         who = type(self).__name__
         if y is None:
             raise ValueError(f"{who} requires y to be passed, but the target y is None.")
-        backbone = given_backbone(self.backbone)
+        backbone = given_backbone(self.backbone, X)
         X = check_input(self, X, backbone, reset=True)
         names = _validation.column_names(self, X.shape[1])
         weight = _validation.check_weights(self, sample_weight, X)

@@ -20,6 +20,7 @@ from sktransfer import _validation, _window_checks
 from sktransfer._columns import compare_shapes
 from sktransfer._lean import chunk_of, in_chunks
 from sktransfer._precision import number_format
+from sktransfer._random import build_seeded
 from sktransfer.backbone import Backbone
 from sktransfer.from_scratch import FromScratch
 from sktransfer.persistence import load_backbone
@@ -29,11 +30,19 @@ from sktransfer.window_array import same_fields
 _WINDOWS = "windows (n_windows, n_channels, length)"
 
 
-def given_backbone(backbone: Any) -> Backbone | None:
-    """The pretrained backbone that a parameter stands for; None if a network is yet to be built."""
+def given_backbone(backbone: Any, X: Any) -> Backbone | None:
+    """What checks and prepares `X`: the pretrained backbone that a parameter stands for, or one of other weights.
+
+    None if what the network takes is read off `X`.
+    """
     if isinstance(backbone, str | os.PathLike):
         return load_backbone(backbone)
-    return backbone if isinstance(backbone, Backbone) else None
+    if isinstance(backbone, FromScratch):
+        if backbone.inputs is None:
+            return None
+        n_channels = backbone.inputs.n or (*getattr(X, "shape", ()), 1, 1)[1]
+        return build_seeded(lambda: backbone.build(n_channels), 0)
+    return backbone
 
 
 def dimensions_taken(backbone: Any) -> int | None:
@@ -50,8 +59,8 @@ def tag_dimensions(tags: Any, backbone: Any) -> Any:
 
 def input_key(backbone: Any) -> Hashable:
     """Equal for backbones that check and prepare `X` alike."""
-    if isinstance(backbone, Backbone):
-        inputs = backbone.inputs
+    inputs = backbone.inputs if isinstance(backbone, Backbone | FromScratch) else None
+    if inputs is not None:
         return inputs.shape, inputs.sampling_rate, inputs.front_end
     return str(backbone) if isinstance(backbone, str | os.PathLike) else dimensions_taken(backbone)
 

@@ -120,10 +120,12 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
             return self._fit(X)
 
     def _fit(self, X):
-        given = given_backbone(self.backbone)
+        given = given_backbone(self.backbone, X)
         X = check_input(self, X, given, reset=True)
         seed = draw_seed(self.random_state)
-        backbone, _ = resolve_backbone(given or self.backbone, X.shape[1:], seed)
+        backbone, _ = resolve_backbone(
+            self.backbone if isinstance(self.backbone, FromScratch) else given, X.shape[1:], seed
+        )
         if X.ndim == 2:
             compare_columns(type(self).__name__, backbone, X.shape[1], getattr(self, "feature_names_in_", None))
         if self.block is not None and self.block not in backbone.blocks:

@@ -25,6 +25,8 @@ class FromScratch(BaseEstimator):
         Its arguments without ``n_features_in``, which is taken from `X`; None: its defaults.
     blocks : list of str, optional
         Names of its blocks, in the order in which they run; None: all children.
+    inputs : Inputs, optional
+        What a network of windows or images takes, such as its front end; None: windows as they are, at any rate.
 
     Examples
     --------
@@ -33,25 +35,34 @@ class FromScratch(BaseEstimator):
     Backbone('from scratch', 2 blocks, 5 columns -> 64 features)
     >>> FromScratch().build(n_features_in=2, lengths=(1024,))
     Backbone('from scratch', 3 blocks, 2 x any -> 256 features)
+    >>> from sktransfer import load_backbone
+    >>> FromScratch.like(load_backbone("vibration")).build(n_features_in=1, lengths=(4096,))
+    Backbone('from scratch', 3 blocks, any x any -> 238 features)
     """
 
-    def __init__(self, network="auto", arguments=None, blocks=None):
+    def __init__(self, network="auto", arguments=None, blocks=None, inputs=None):
         self.network = network
         self.arguments = arguments
         self.blocks = blocks
+        self.inputs = inputs
 
     @classmethod
     def like(cls, backbone: Backbone) -> FromScratch:
-        """The network of `backbone` without its weights."""
+        """The network of `backbone` without its weights; windows go through the same front end."""
         if backbone.network is None:
             raise TypeError(f"FromScratch.like: register the network of {backbone.name!r} with register_network.")
         name, arguments = backbone.network["name"], dict(backbone.network["arguments"])
         arguments.pop("n_features_in", None)
-        return cls(network=name, arguments=arguments, blocks=list(backbone.blocks))
+        taken, inputs = backbone.inputs, None
+        if taken.shape is not None:  # the ranges of the source's windows are not the network's
+            inputs = Inputs(shape=taken.shape, sampling_rate=taken.sampling_rate, front_end=taken.front_end)
+        return cls(network=name, arguments=arguments, blocks=list(backbone.blocks), inputs=inputs)
 
     @property
     def n_dimensions(self) -> int | None:
         """Dimensions of the `X` that the network takes: 2 for rows, 3 for windows; None: either, or not known."""
+        if self.inputs is not None:
+            return 2 if self.inputs.shape is None else 1 + len(self.inputs.shape)
         if self.network != "auto":
             return {"mlp": 2, "cnn": 3}.get(self.network)
         named = set(self.arguments or {}) - {"dropout"}  # which both have
@@ -84,6 +95,8 @@ class FromScratch(BaseEstimator):
         if takes_width(name):
             arguments["n_features_in"] = n_features_in
         network = build_network({"name": name, "arguments": arguments})
+        if self.inputs is not None:
+            return Backbone(network, self.blocks, name="from scratch", inputs=self.inputs)
         if not lengths:
             return Backbone(network, self.blocks, name="from scratch", inputs=Inputs(n=n_features_in))
         try:

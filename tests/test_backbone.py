@@ -238,34 +238,6 @@ def test_a_network_without_a_name_cannot_be_pickled_and_the_message_helps():
         FromScratch.like(Backbone(Skips(), blocks=["lower", "upper"]))
 
 
-def test_from_scratch_like_is_the_same_network_without_its_weights():
-    backbone = small_backbone(max_epochs=2)
-    recipe = FromScratch.like(backbone)
-    built = recipe.build(4)
-    assert [{k: a.shape for k, a in w.items()} for w in built._weights] == [
-        {k: a.shape for k, a in w.items()} for w in backbone._weights
-    ]
-    assert built.blocks == backbone.blocks
-    assert not np.array_equal(features(built), features(backbone))
-    assert built.source is None
-    wider = FromScratch.like(backbone).build(7)
-    assert (wider.n_features_in, wider.n_features_out) == (7, 16)
-
-
-def test_from_scratch_like_a_sequential_and_only_some_of_its_blocks():
-    backbone = Backbone(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)), blocks=["0", "1"])
-    built = FromScratch.like(backbone).build(4)
-    assert (built.blocks, built.n_features_out) == (("0", "1"), 8)
-
-
-def test_from_scratch_is_a_scikit_learn_object():
-    recipe = FromScratch(arguments={"hidden_layer_sizes": (8,)})
-    assert clone(recipe).get_params() == recipe.get_params()
-    assert TransferClassifier(recipe).get_params()["backbone__network"] == "auto"
-    with pytest.raises(ValueError, match="Did you mean 'mlp'"):
-        FromScratch(network="mpl").build(3)
-
-
 def test_retrained_shares_frozen_weights_and_copies_the_others():
     backbone = small_backbone(max_epochs=2)
     fit = TransferClassifier(backbone, strategy=FineTuning(2), max_epochs=2, random_state=0).fit(*moons(60, seed=1))

@@ -30,6 +30,7 @@ from sktransfer import (
     Backbone,
     BaselineScaler,
     FeatureExtractor,
+    FromScratch,
     Inputs,
     LinearProbing,
     TransferClassifier,
@@ -40,7 +41,7 @@ from sktransfer.networks import build_network
 
 PULLS = (0.01, 0.1, 1.0, 10.0, 100.0)
 SHRINKAGE, WEIGHT = 0.3, 5  # of the discriminant on process features; of a labelled window of the target
-EPOCHS = 60  # with few labels, tuned and from scratch alike: enough for both to fit their labels
+EPOCHS = 60  # of fine-tuning with few labels, for time; from scratch: as many as the estimator takes by itself
 WINDOW = 60  # rows of a window of SKAB
 
 
@@ -108,8 +109,8 @@ def fine_tuned(random_state: int) -> TransferClassifier:
 
 
 def from_scratch(random_state: int) -> TransferClassifier:
-    """The same network without what it learned."""
-    return TransferClassifier(untrained("vibration", random_state), strategy=None, random_state=random_state)
+    """The same network behind the same front end without what it learned, trained as networks are from scratch."""
+    return TransferClassifier(FromScratch.like(shipped("vibration")), random_state=random_state)
 
 
 def unfitted(random_state: int) -> FunctionClassifier:
@@ -218,6 +219,10 @@ def few_labels() -> dict[str, object]:
         return TransferClassifier(plain, max_epochs=EPOCHS, random_state=random_state)
 
     def scratch(random_state: int) -> TransferClassifier:
+        return TransferClassifier(FromScratch.like(plain), random_state=random_state)
+
+    def random_weights(random_state: int) -> TransferClassifier:
+        """What fine-tuning does with weights that learned nothing: the head is solved on random features."""
         network = behind_front_end(untrained("vibration", random_state))
         return TransferClassifier(network, max_epochs=EPOCHS, random_state=random_state)
 
@@ -234,6 +239,7 @@ def few_labels() -> dict[str, object]:
         "vibration, probing": Method(frozen, front_end_once, after_source(frozen)),
         "vibration, fine-tuned": Method(tuned, front_end_once, after_source(tuned)),
         "vibration from scratch": Method(scratch, front_end_once),
+        "vibration of random weights, fine-tuned": Method(random_weights, front_end_once),
         "process tags + logistic regression": Method(tag_logistic, tags_once),
     }
 
