@@ -54,7 +54,7 @@ class FromScratch(BaseEstimator):
         name, arguments = backbone.network["name"], dict(backbone.network["arguments"])
         arguments.pop("n_features_in", None)
         taken, inputs = backbone.inputs, None
-        if taken.shape is not None:  # the ranges of the source's windows are not the network's
+        if taken.front_end is not None:  # what else a network takes is read off X; ranges are those of the source
             inputs = Inputs(shape=taken.shape, sampling_rate=taken.sampling_rate, front_end=taken.front_end)
         return cls(network=name, arguments=arguments, blocks=list(backbone.blocks), inputs=inputs)
 

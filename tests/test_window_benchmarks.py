@@ -50,6 +50,17 @@ def test_mean_ranks_by_hand():
     assert few_labels.mean_ranks(scores, by_set=True)[1].to_dict() == {"p": 2.0, "q": 1.875, "r": 2.125}
 
 
+def test_equal_means_share_a_rank_whatever_their_last_digits():
+    scores = [
+        ("a 1", m, 1, d, s)
+        for m, draws in (("p", (0.1, 0.2, 0.3)), ("q", (0.3, 0.2, 0.1)))
+        for d, s in enumerate(draws)
+    ]
+    frame = pd.DataFrame(scores, columns=["task", "method", "labels", "draw", "score"])
+    assert frame.groupby("method")["score"].mean().nunique() == 2
+    assert few_labels.mean_ranks(frame)[1].to_dict() == {"p": 1.5, "q": 1.5}
+
+
 def test_windows_hold_the_samples_of_one_recording_in_order():
     windows = toy(length=30, step=20)
     assert windows.X.shape == (16, 1, 30)  # starts 0, 20, 40, 60 of 100 samples

@@ -159,7 +159,7 @@ def mean_ranks(scores: pd.DataFrame, by_set: bool = False) -> pd.DataFrame:
     most tasks does not decide.
     """
     means = scores.groupby(["labels", "task", "method"])["score"].mean().unstack("method")
-    ranks = means.rank(axis=1, ascending=False, method="average")
+    ranks = means.round(9).rank(axis=1, ascending=False, method="average")  # ties are ties, whatever the last digits
     if by_set:
         sets = ranks.index.get_level_values("task").str.split(" ").str[0]
         ranks = ranks.groupby([ranks.index.get_level_values("labels"), sets]).mean()
