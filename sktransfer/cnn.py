@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from sktransfer._chain import Chain
 from sktransfer._parameters import InvalidParameterError, check_dropout, check_sizes, is_whole
 from sktransfer.networks import register_network
 
@@ -23,7 +24,7 @@ _CHOICES = ((7, 4), (7, 2), (5, 2), (3, 2), (3, 1))  # kernel_size and strides, 
 
 
 @register_network("cnn")
-class CNN(nn.Module):
+class CNN(Chain):
     """Residual convolutions along time, then mean and maximum over time.
 
     Each block divides the length by its stride. A residual block is two convolutions with BatchNorm; its input,
@@ -90,17 +91,6 @@ class CNN(nn.Module):
                 block.input_shape, block.shortest = (n_channels, None), self.receptive_field
             self.add_module(f"block{depth}", block)
             width = size
-
-    @property
-    def block_names(self) -> list[str]:
-        """Names of the blocks, counted from the input."""
-        return [name for name, _ in self.named_children()]
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Features of `x`."""
-        for block in self.children():
-            x = block(x)
-        return x
 
 
 def for_length(length: int, arguments: dict[str, Any]) -> dict[str, Any]:

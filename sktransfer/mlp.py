@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import nn
 
+from sktransfer._chain import Chain
 from sktransfer._parameters import check_dropout, check_sizes
 from sktransfer.networks import register_network
 
 
 @register_network("mlp")
-class MLP(nn.Module):
+class MLP(Chain):
     """Blocks of Linear, BatchNorm, ReLU and Dropout.
 
     **Shape**
@@ -59,14 +59,3 @@ class MLP(nn.Module):
             layers += [nn.ReLU(), nn.Dropout(dropout)]
             self.add_module(f"block{depth}", nn.Sequential(*layers))
             width = size
-
-    @property
-    def block_names(self) -> list[str]:
-        """Names of the blocks, counted from the input."""
-        return [name for name, _ in self.named_children()]
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Features of `x`."""
-        for block in self.children():
-            x = block(x)
-        return x

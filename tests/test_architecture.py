@@ -33,7 +33,7 @@ FLOORS = {
         "_reduced", "_curvature", "_calibration", "_ridge", "_tally", "window_array", "_window_checks",
         "_spectra", "_fault_lines", "envelope", "bearing", "front_end", "process_net", "vibration_net",
         "_window_quality", "_baseline", "_tables", "_recordings", "_resampling", "_cutting",
-        "_keras_layers", "_keras_network", "_tracing",
+        "_keras_layers", "_keras_network", "_tracing", "_chain",
     },
 }  # fmt: skip
 SIDEWAYS = {
@@ -85,6 +85,8 @@ SIDEWAYS = {
     ("mlp", "networks"),
     ("_blocks", "cnn"),
     ("cnn", "networks"),
+    ("cnn", "_chain"),
+    ("mlp", "_chain"),
     ("cnn", "_parameters"),
     ("_state", "exceptions"),
     ("_solver", "_curvature"),

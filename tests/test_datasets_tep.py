@@ -2,7 +2,6 @@
 
 import importlib
 import importlib.util
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +9,6 @@ import pandas as pd
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def repository_root_importable():
-    """`datasets` belongs to the source tree and is not installed."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT))
-        for name in [name for name in sys.modules if name.split(".")[0] == "datasets"]:
-            patch.delitem(sys.modules, name)  # the Hugging Face package of that name, if it is installed
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+import sktransfer._blocks  # noqa: F401  (registers the networks of the package, before a test looks which are new)
 from sktransfer import MLP, Backbone, register_network
 from sktransfer.networks import _LAYERS, _NETWORKS, Permute, build_empty, build_network, describe_network
 
