@@ -226,18 +226,9 @@ def few_labels() -> dict[str, object]:
         network = behind_front_end(untrained("vibration", random_state))
         return TransferClassifier(network, max_epochs=EPOCHS, random_state=random_state)
 
-    def after_source(make: Callable[[int], TransferClassifier]) -> Callable[[WindowSet, int], TransferClassifier]:
-        """First the source's windows, all labelled, by probing; what that gives is the backbone of the target."""
-
-        def chained(source: WindowSet, random_state: int) -> TransferClassifier:
-            known = frozen(random_state).fit(source.X, source.y).backbone_
-            return make(random_state).set_params(backbone=known)
-
-        return chained
-
     return {
-        "vibration, probing": Method(frozen, front_end_once, after_source(frozen)),
-        "vibration, fine-tuned": Method(tuned, front_end_once, after_source(tuned)),
+        "vibration, probing": Method(frozen, front_end_once),
+        "vibration, fine-tuned": Method(tuned, front_end_once),
         "vibration from scratch": Method(scratch, front_end_once),
         "vibration of random weights, fine-tuned": Method(random_weights, front_end_once),
         "process tags + logistic regression": Method(tag_logistic, tags_once),
