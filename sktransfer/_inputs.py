@@ -110,19 +110,19 @@ height, width)
 def _other_dimensions(estimator: Any, X: Any, backbone: Backbone | None, found: int, taken: int) -> ValueError:
     who = type(estimator).__name__
     named = f"its network {'mlp' if taken == 2 else 'cnn'!r}" if backbone is None else f"its backbone {backbone.name!r}"
-    shape = np.shape(X) if hasattr(X, "shape") else f"of {found} dimensions"
+    shape = f"shape {np.shape(X)}" if hasattr(X, "shape") else f"{found} dimensions"
     if taken == 2:
-        what = "windows of shape" if found == 3 else "an array of shape"
+        what = "windows of" if found == 3 else "an array of"
         return ValueError(
             f"Found array with dim {found}. {who} got {what} {shape}, but {named} takes rows of a table, (n_samples, "
             "n_features): use LaggedWindows, flatten each window into one row, or pass a backbone of windows."
         )
     if found <= 2 and taken == 3:
         return ValueError(
-            f"{who} got X of shape {shape}, but {named} takes {_WINDOWS}: cut the recordings with SlidingWindows."
+            f"{who} got X of {shape}, but {named} takes {_WINDOWS}: cut the recordings with SlidingWindows."
         )
     takes = _WINDOWS if taken == 3 else f"{taken} dimensions, (n_samples, {_sizes(backbone)})"
-    return ValueError(f"{who} got X of shape {shape}, but {named} takes {takes}.")
+    return ValueError(f"{who} got X of {shape}, but {named} takes {takes}.")
 
 
 def _sizes(backbone: Backbone | None) -> str:

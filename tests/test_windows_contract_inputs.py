@@ -55,6 +55,13 @@ def test_arguments_say_which_network_is_meant():
     assert FromScratch().build(4).inputs.shape is None
 
 
+def test_what_has_no_shape_is_named_by_its_dimensions():
+    with pytest.raises(ValueError, match=r"got X of 2 dimensions, but its network 'cnn' takes windows"):
+        TransferClassifier(FromScratch("cnn")).fit([[1.0, 2.0], [3.0, 4.0]], [0, 1])
+    with pytest.raises(ValueError, match=r"got X of shape \(2, 2\), but its network 'cnn' takes windows"):
+        TransferClassifier(FromScratch("cnn")).fit(np.eye(2), [0, 1])
+
+
 def test_no_network_is_made_up_for_images():
     with pytest.raises(ValueError, match=r"knows no network for images of \(8, 8\) pixels"):
         TransferClassifier().fit(np.random.default_rng(0).normal(size=(4, 1, 8, 8)), [0, 1, 0, 1])
