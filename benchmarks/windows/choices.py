@@ -1,4 +1,4 @@
-"""What `ours.py` chose, and on which rows: never on those that the table scores.
+"""What `ours.py` and `ours_process.py` chose, and on which rows: never on those that the table scores.
 
     python -m benchmarks.windows.choices ../shared/data [--of tep skab few-labels]
 
@@ -23,7 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.windows.loaders import tep
-from benchmarks.windows.ours import skab_tags, tag_features
+from benchmarks.windows.ours_process import skab_tags, tag_features
 from benchmarks.windows.passing import few_label_choices
 from benchmarks.windows.process import draw_labels, skab_recordings, thirds
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.windows ../shared/data [--rows cwru fan-end ...] [--draws 10] [--json results.json]
 
-Peers run here; the networks of this package are plugged in in `ours.py`. One thread; MiniRocket only where aeon can be
+Peers run here; the networks of this package are plugged in in `ours*.py`. One thread; MiniRocket only where aeon can be
 imported.
 """
 
@@ -23,11 +23,12 @@ import pandas as pd
 import sklearn
 import torch
 
-from benchmarks.windows import bearings, ours, peers, process
+from benchmarks.windows import bearings, ours, ours_process, peers, process
 from benchmarks.windows.few_labels import READINGS, few_labels, mean_ranks, tasks
 from benchmarks.windows.throughput import throughput, windows_of_noise
 
 LABELS = (1, 5, 20)
+NAMED = ("vibration, fine-tuned", "vibration from scratch")  # what the bar compares, beside the peers of other makes
 LENGTH = 4096  # samples of a window of CWRU, a third of a second
 
 
@@ -74,16 +75,18 @@ def row_few_labels(reading: str, folder: Path, draws: int, labels: tuple[int, ..
     table = _by(scores.assign(n=scores["labels"].astype(str) + " a class"), "n", first=scores["task"])
     ranks = {f"all tasks, {k} a class": v for k, v in mean_ranks(scores).to_dict().items()}
     ranks |= {f"sets alike, {k} a class": v for k, v in mean_ranks(scores, by_set=True).to_dict().items()}
+    named = mean_ranks(scores[scores["method"].isin([*peers.few_label_peers(), *NAMED])])
     return {
         "bar": "best or within 1 of the best mean rank at 1 and 5",
         "mean rank": pd.DataFrame(ranks).to_dict("index"),
+        "mean rank of the default and its peers alone": {k: v.to_dict() for k, v in named.iterrows()},
         "table": table,
     }
 
 
 def row_tep(folder: Path, draws: int) -> dict:
     """Three modes -> the fourth."""
-    scores = process.tep_modes(folder, peers.tep_peers() | ours.tep(), draws=draws)
+    scores = process.tep_modes(folder, peers.tep_peers() | ours_process.tep(), draws=draws)
     column = scores["labels"].astype(str) + " labels, " + scores["scored"]
     table = _by(scores.assign(n=column), "n")
     for name, part in scores.groupby(["method", scores["labels"].astype(str) + " labels, " + scores["scored"]]):
@@ -93,7 +96,7 @@ def row_tep(folder: Path, draws: int) -> dict:
 
 def row_skab(folder: Path, draws: int) -> dict:
     """Group to group."""
-    scores = process.skab_groups(folder, peers.skab_peers() | ours.skab(), draws=min(draws, 3))
+    scores = process.skab_groups(folder, peers.skab_peers() | ours_process.skab(), draws=min(draws, 3))
     table = _by(scores, "task")
     single = _by(scores.drop(columns="score").rename(columns={"score_by_recording": "score"}), "task")
     every = _by(process.skab_groups(folder, {"random forest, rows": process.skab_rows()}, 0, min(draws, 3)), "task")
@@ -173,7 +176,7 @@ def main() -> None:
         labels = {"labels": tuple(options.labels)} if name.startswith("few-labels") else {}
         found[name] = ROWS[name](options.folder, options.draws, **labels)
         print(f"\n## {name}\n\nBar: {found[name]['bar']}. ({perf_counter() - start:.0f} s)\n")
-        for part in ("mean rank", "table"):
+        for part in ("mean rank", "mean rank of the default and its peers alone", "table"):
             if part in found[name]:
                 print(f"{part}\n\n{markdown(found[name][part])}\n", flush=True)
         if options.json:
