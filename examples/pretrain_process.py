@@ -26,7 +26,7 @@ from datasets.process.effects import EFFECTS
 from examples._multitask import MultiTask, make_shards
 from examples._shipping import provenance, ship, source_of
 from sktransfer import Backbone, Inputs
-from sktransfer.process_net import ProcessNet
+from sktransfer.networks.process_net import ProcessNet
 
 SEED = 0
 SHARD = 512

@@ -25,8 +25,9 @@ from datasets.vibration.corpus import samples
 from datasets.vibration.faults import FAULTS
 from examples._multitask import MultiTask, make_shards
 from examples._shipping import features_of, provenance, ship, source_of
-from sktransfer import Backbone, Inputs, Windows, envelope
-from sktransfer.vibration_net import VibrationNet
+from sktransfer import Backbone, Inputs, Windows
+from sktransfer.networks.vibration_net import VibrationNet
+from sktransfer.preprocessing import envelope_spectra as envelope
 
 SEED = 0
 SHARD = 500

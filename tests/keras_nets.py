@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sktransfer.keras_models import _import_keras
+from sktransfer.convert.from_keras import _import_keras
 
 try:
     keras = _import_keras()  # on its torch backend, as users get it

@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sktransfer import BatchedGridSearchCV, FineTuning, FromScratch, MLPHead, TransferClassifier, TransferRegressor
-from sktransfer._precision import computing_in
+from sktransfer.utils.precision import computing_in
 from tests.helpers import moons, small_backbone
 
 X, Y = moons(90)

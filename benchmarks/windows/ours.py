@@ -34,8 +34,8 @@ from sktransfer import (
     TransferClassifier,
     load_backbone,
 )
-from sktransfer.envelope import N_NUMBERS
-from sktransfer.networks import build_network
+from sktransfer.networks.registry import build_network
+from sktransfer.preprocessing.envelope_spectra import N_NUMBERS
 
 PULLS = (0.01, 0.1, 1.0, 10.0, 100.0)
 EPOCHS = 60  # of fine-tuning with few labels, for time; from scratch: as many as the estimator takes by itself

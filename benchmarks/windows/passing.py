@@ -18,7 +18,7 @@ from benchmarks.windows.ours import behind_front_end, front_end_once, shipped
 from benchmarks.windows.peers import few_label_peers
 from datasets.vibration.corpus import samples
 from sktransfer import Backbone, FeatureExtractor, Inputs, LinearProbing, Source, TransferClassifier, Windows
-from sktransfer.networks import build_network
+from sktransfer.networks.registry import build_network
 
 N_HEALTHY, SEED = 2000, 1  # simulated pairs of healthy windows; the corpus of the shipped file has another seed
 

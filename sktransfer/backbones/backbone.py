@@ -1,0 +1,298 @@
+"""Backbone: a pretrained network up to its features, and what one must know to use it.
+
+::
+
+    X -> [block 1] -> [block 2] -> ... -> features -> [source head] -> source classes
+          names, inputs and units, scaling, feature statistics, provenance
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sktransfer.backbones.inputs import Inputs, Source
+from sktransfer.exceptions import ModelFileError
+from sktransfer.inference.numpy_network import Program
+from sktransfer.networks.layers import Blocks, fits, layers_of, width_after
+
+if TYPE_CHECKING:  # loading a backbone of known layers and predicting with it needs no torch
+    import torch
+    from torch import nn
+
+STATE_FORMAT = 1
+_TUPLES = ("names", "units", "shape", "sampling_rate")  # fields of the inputs that a file holds as lists
+
+
+class Backbone:
+    """A pretrained network up to its features: immutable, shared by clones, never trained in place.
+
+    The features are what the blocks, applied in their order, return. Layers of `network` outside the blocks, such
+    as an old head, are left out. Estimators copy the blocks before they train anything.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Copied, so later changes of the caller's object have no effect.
+    blocks : sequence of str, optional
+        Names of submodules in order from the input; dots reach into nested modules. Default: all children.
+    name : str, default="backbone"
+        Used in messages.
+    inputs : Inputs, optional
+        Names, units, scaling and number of columns; the number is read off the first linear layer if not given.
+    source : Source, optional
+        Source classes, source head and feature statistics.
+    provenance : dict, optional
+        Anything JSON can hold: data set, task, sampling rate in Hz, date, licence.
+
+    Raises
+    ------
+    ValueError
+        If a block's name matches nothing, or the blocks in order do not reproduce ``network(x)`` although no layer
+        with weights was left out.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from sktransfer import Backbone
+    >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))   # the last layer is the old head
+    >>> Backbone(net, blocks=["0", "1"])
+    Backbone('backbone', 2 blocks, 4 columns -> 8 features)
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        blocks: Sequence[str] | None = None,
+        *,
+        name: str = "backbone",
+        inputs: Inputs | None = None,
+        source: Source | None = None,
+        provenance: Mapping[str, Any] | None = None,
+    ):
+        from torch import nn
+
+        from sktransfer.backbones import blocks as _blocks
+
+        if not isinstance(network, nn.Module):
+            raise TypeError(f"Backbone takes a torch nn.Module, got {type(network).__name__}.")
+        names = tuple(blocks) if blocks is not None else tuple(network._modules)
+        modules = _blocks.find_blocks(network, names)
+        modules = [module.eval().requires_grad_(False) for module in copy.deepcopy(modules)]
+        modules = [module.to("cpu") for module in modules]
+        inputs = _blocks.read_inputs(modules, inputs or Inputs())
+        description = _blocks.describe_network(network)
+        weights = [_blocks.weights_of(module) for module in modules]
+        layers = _blocks.layers_of_modules(modules)
+        self._set(description, names, modules, weights, layers, name, inputs, source, dict(provenance or {}))
+        if blocks is None and type(network) is not nn.Sequential:
+            _blocks.compare_with_forward(modules, inputs, network, self.prepare)
+
+    def _set(self, description, names, modules, weights, layers, name, inputs, source, provenance) -> None:
+        """Take the parts; `modules` is None if they are built when first needed, which `layers` must then allow."""
+        self._description = description
+        self._block_names = names
+        self._built: list[nn.Module] | None = modules
+        self._weights = weights
+        known = layers is not None and inputs.shape is None and all(map(fits, layers, weights))
+        self._layers: Blocks | None = layers if known else None
+        self._programs: dict[int, Program | None] = {}
+        self._lock = RLock()
+        self.name = name
+        self.inputs = inputs
+        self._front_end = None
+        if inputs.front_end is not None:
+            from sktransfer.preprocessing.front_ends import front_end
+
+            self._front_end = front_end(inputs.front_end)
+        self.source = source
+        self.provenance = provenance
+        self.n_features_out = self._measure(inputs)
+        if source is not None:
+            source.check(self.n_features_out)
+
+    def _measure(self, inputs: Inputs) -> int:
+        if self._layers is None:
+            from sktransfer.backbones.blocks import probe_width
+
+            return probe_width(self._modules, inputs, self.prepare)
+        width = inputs.n or 8
+        try:
+            return width_after(self._layers, width)
+        except ValueError as error:
+            raise ValueError(
+                f"Backbone: the blocks do not take {width} columns one after the other ({error}). If they take "
+                "another number, say so by inputs=Inputs(n=...)."
+            ) from error
+
+    @property
+    def _modules(self) -> list[nn.Module]:
+        """The blocks as torch modules on the CPU, on the memory of `_weights`; built when first asked for."""
+        with self._lock:  # estimators in several threads share one backbone
+            if self._built is None:
+                from sktransfer.backbones.blocks import build_blocks
+
+                self._built = build_blocks(self._description, self._block_names, self._weights)
+            return self._built
+
+    def program(self, n_blocks: int) -> Program | None:
+        """The first `n_blocks` blocks for numpy; None if only torch can compute them."""
+        with self._lock:
+            if n_blocks not in self._programs:
+                known = self._layers is not None
+                parts = list(zip(self._layers or (), self._weights, strict=known))[:n_blocks]
+                self._programs[n_blocks] = Program(parts) if known else None
+            return self._programs[n_blocks]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # shared by clones and threads: what one of them changed, all would see
+        if not name.startswith("_") and name in self.__dict__:
+            raise AttributeError(f"A Backbone is immutable; use backbone.describe({name}=...) for a changed one.")
+        super().__setattr__(name, value)
+
+    @property
+    def network(self) -> dict[str, Any] | None:
+        """Name and arguments of the network; None if it cannot be named in a file."""
+        return self._description
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """Block names, counted from the input."""
+        return self._block_names
+
+    @property
+    def n_features_in(self) -> int | None:
+        """Number of columns, or of channels of windows and images; None if any number fits."""
+        return self.inputs.n
+
+    @property
+    def n_dimensions(self) -> int:
+        """Dimensions of `X`: 2 for rows of a table, 3 for windows, 4 for images."""
+        return 2 if self.inputs.shape is None else 1 + len(self.inputs.shape)
+
+    def prepare(self, X: Any) -> np.ndarray:
+        """`X` as the first block takes it: a plain array; what :class:`Windows` remember is not needed after it."""
+        return np.asarray(X) if self._front_end is None else self._front_end(X)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all weights and buffers."""
+        return sum(weights.nbytes for weights in self._weights)
+
+    def copy_blocks(self) -> list[nn.Module]:
+        """Fresh copies of the blocks, in order, that may be trained."""
+        return copy.deepcopy(self._modules)
+
+    def modules_on(self, device: torch.device) -> list[nn.Module]:
+        """The blocks for prediction on `device`: the backbone's own on the CPU, copies elsewhere."""
+        if device.type == "cpu":
+            return self._modules
+        return [module.to(device) for module in self.copy_blocks()]
+
+    def describe(self, **changes: Any) -> Backbone:
+        """The same weights with another `name`, `inputs`, `source` or `provenance`."""
+        unknown = set(changes) - {"name", "inputs", "source", "provenance"}
+        if unknown:
+            raise TypeError(f"Backbone.describe got {sorted(unknown)}; it changes name, inputs, source and provenance.")
+        other = object.__new__(Backbone)
+        fields = {key: changes.get(key, getattr(self, key)) for key in ("name", "inputs", "source", "provenance")}
+        other._set(self._description, self._block_names, self._built, self._weights, self._layers, **fields)
+        other._programs = self._programs
+        return other
+
+    def moved(self, modules: Iterable[nn.Module]) -> list[bool]:
+        """Of each block, whether its weights in `modules` are others than the backbone's, to the last bit."""
+        pairs = zip(self._weights, modules, strict=True)
+        return [not _equal(weights, module.state_dict()) for weights, module in pairs]
+
+    def retrained(self, modules: Iterable[nn.Module], moved: Sequence[bool], **fields: Any) -> Backbone:
+        """The backbone with the blocks that `moved` from `modules`; the others are shared with it."""
+        import torch
+
+        from sktransfer.backbones.blocks import weights_of
+
+        other = object.__new__(Backbone)
+        blocks, weights = list(self._modules), list(self._weights)
+        for i, module in enumerate(modules):
+            if moved[i]:
+                blocks[i] = copy.deepcopy(module).eval().requires_grad_(False).to("cpu", torch.float32)
+                weights[i] = weights_of(blocks[i])
+        other._set(self._description, self._block_names, blocks, weights, self._layers, **fields)
+        if not any(moved):
+            other._programs = self._programs  # a hundred heads on one backbone hold its products once
+        return other
+
+    def __repr__(self) -> str:
+        width = f"{self.n_features_in or 'any number of'} columns"
+        if self.inputs.shape is not None:
+            width = " x ".join("any" if size is None else str(size) for size in self.inputs.shape)
+        known = "" if self.source is None or self.source.classes is None else f", {len(self.source.classes)} classes"
+        return f"Backbone({self.name!r}, {len(self.blocks)} blocks, {width} -> {self.n_features_out} features{known})"
+
+    # shared, not copied: a grid search over a thousand candidates holds the weights once
+    def __sklearn_clone__(self) -> Backbone:
+        return self
+
+    def __copy__(self) -> Backbone:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Backbone:
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._description is None:
+            raise TypeError(
+                f"Backbone {self.name!r} wraps a network that cannot be named in a file. Register its class with "
+                "register_network, or use an nn.Sequential of standard layers."
+            )
+        return {
+            "format": STATE_FORMAT,
+            "network": self._description,
+            "blocks": list(self._block_names),
+            "weights": self._weights,
+            "name": self.name,
+            "inputs": _fields(self.inputs),
+            "source": None if self.source is None else _fields(self.source),
+            "provenance": self.provenance,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if not isinstance(state.get("format"), int) or state["format"] > STATE_FORMAT:
+            raise ModelFileError(
+                f"This backbone was written in state format {state.get('format')!r}; this version reads up to "
+                f"{STATE_FORMAT}. Upgrade sktransfer."
+            )
+        names = tuple(state["blocks"])
+        description, weights, modules = state["network"], list(state["weights"]), None
+        layers = layers_of(description, names)
+        if layers is None or not all(map(fits, layers, weights)):
+            # a network that only torch knows, or one that does not fit its weights: then this says so
+            from sktransfer.backbones import blocks as _blocks
+
+            modules = _blocks.build_blocks(description, names, weights)
+            layers = _blocks.layers_of_modules(modules)
+        stored = state["inputs"]
+        source = None if state["source"] is None else Source(**state["source"])
+        try:
+            inputs = Inputs(**{**stored, **{k: _tuple(stored.get(k)) for k in _TUPLES}})
+            self._set(description, names, modules, weights, layers, state["name"], inputs, source, state["provenance"])
+        except ValueError as error:
+            raise ModelFileError(f"The parts of the backbone in this file do not fit together: {error}") from error
+
+
+def _equal(weights: Mapping[str, np.ndarray], tensors: Mapping[str, torch.Tensor]) -> bool:
+    return all(np.array_equal(weights[key], tensor.cpu().numpy(), equal_nan=True) for key, tensor in tensors.items())
+
+
+def _fields(record: Inputs | Source) -> dict[str, Any]:
+    """Fields with tuples as lists, so that JSON and skops keep them; older versions know rows alone."""
+    fields = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(record).items()}
+    return {k: v for k, v in fields.items() if k not in ("shape", "sampling_rate", "front_end") or v is not None}
+
+
+def _tuple(value: Sequence[Any] | None) -> tuple[Any, ...] | None:
+    return None if value is None else tuple(value)

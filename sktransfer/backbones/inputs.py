@@ -1,0 +1,135 @@
+"""What one must know of a backbone to use it: what it takes, and what it remembers of its source."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+_LARGEST_SAMPLE = 2**24  # values: a file that asks for more is refused before memory is taken
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """What a backbone takes.
+
+    Parameters
+    ----------
+    n : int or None
+        Number of columns, or of channels where there is a `shape`; None: any number.
+    names, units : tuple of str or None
+        Column names and units, in order.
+    scaling : str or None
+        How the rows were scaled before they reached the network, in words.
+    minimum, maximum : ndarray of shape (n,) or None
+        Range of each (scaled) column in the source rows, of each channel in the source windows, or of what a front
+        end makes of them.
+    shape : tuple of int or None, optional
+        Shape of one sample, without the first axis of X: ``(n_channels, window_length)`` of a window,
+        ``(n_channels, height, width)`` of an image. None in it: any number, as in ``(3, None)`` for windows of any
+        length. None: the samples are rows of a table.
+    sampling_rate : tuple of float or None, optional
+        Lowest and highest sampling rate of windows that it takes, in Hz; None: any, and windows need not say theirs.
+    front_end : str or None, optional
+        Name of what turns windows into what the first block takes, such as ``"envelope"``
+        (:class:`sktransfer.EnvelopeSpectra`); None: the first block takes windows as they are.
+
+    Raises
+    ------
+    ValueError
+        If `shape` is no shape or has another number of channels than `n`, or `sampling_rate` is no pair of rates.
+    """
+
+    n: int | None = None
+    names: tuple[str, ...] | None = None
+    units: tuple[str, ...] | None = None
+    scaling: str | None = None
+    minimum: np.ndarray | None = None
+    maximum: np.ndarray | None = None
+    shape: tuple[int | None, ...] | None = None
+    sampling_rate: tuple[float, float] | None = None
+    front_end: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.sampling_rate is not None:
+            object.__setattr__(self, "sampling_rate", _rates(self.sampling_rate))
+        if self.shape is None:
+            return
+        shape = tuple(self.shape)
+        known = [size for size in shape if size is not None]
+        if len(shape) < 2 or not all(type(size) is int and size > 0 for size in known):
+            raise ValueError(
+                f"Inputs: shape is that of one sample, as (3, 1024), (3, None) or (1, 28, 28); got {self.shape!r}. "
+                "For rows of a table give n, the number of columns."
+            )
+        if math.prod(known) > _LARGEST_SAMPLE:
+            raise ValueError(f"Inputs: a sample of shape {shape} is refused: the largest has {_LARGEST_SAMPLE} values.")
+        if self.n is not None and self.n != shape[0]:
+            raise ValueError(f"Inputs: n={self.n} and shape={shape} differ; n is the first number of the shape.")
+        object.__setattr__(self, "shape", shape)
+        object.__setattr__(self, "n", shape[0])
+
+
+def _rates(given: Any) -> tuple[float, float]:
+    try:
+        low, high = (float(rate) for rate in given)
+    except (TypeError, ValueError):
+        low, high = 0.0, 0.0
+    if not 0 < low <= high < math.inf:
+        raise ValueError(
+            f"Inputs: sampling_rate is the lowest and the highest rate in Hz, as (5_000, 50_000); got {given!r}."
+        )
+    return low, high
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """What a backbone remembers of its source task.
+
+    Parameters
+    ----------
+    feature_mean, feature_scale : ndarray of shape (n_features_out,)
+        Statistics of the features, over the last rows that were enough to measure them.
+    weight, bias : ndarray of shape (n_outputs, n_features_out) and (n_outputs,), or None
+        The source head, acting on features standardised by these statistics.
+    classes : ndarray of shape (n_outputs,) or None
+        Classes of the source head, in the order of its rows; None for a regression.
+    """
+
+    feature_mean: np.ndarray
+    feature_scale: np.ndarray
+    weight: np.ndarray | None = None
+    bias: np.ndarray | None = None
+    classes: np.ndarray | None = None
+
+    def check(self, n_features_out: int) -> None:
+        """Raise a ValueError if the shapes do not fit features of this width."""
+        expected: dict[str, tuple[int, ...]] = {"feature_mean": (n_features_out,), "feature_scale": (n_features_out,)}
+        if self.weight is not None:
+            expected |= {"weight": (len(self.weight), n_features_out), "bias": (len(self.weight),)}
+            if self.classes is not None:
+                expected["classes"] = (len(self.weight),)
+        found = {name: np.shape(getattr(self, name)) for name in expected}
+        if found != expected:
+            raise ValueError(f"The source of a backbone has the shapes {found}; its features ask for {expected}.")
+
+    def restated(self, mean: np.ndarray, scale: np.ndarray) -> Source:
+        """The same head, giving the same outputs, on features standardised by `mean` and `scale`."""
+        if self.weight is None or self.bias is None:
+            return Source(mean, scale)
+        raw = self.weight / self.feature_scale
+        return Source(mean, scale, raw * scale, self.bias + raw @ (mean - self.feature_mean), self.classes)
+
+
+def feature_statistics(features: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted mean and standard deviation of each feature.
+
+    Features that hardly move on these rows get a tenth of the median deviation, or they would explode on a
+    target where they do move.
+    """
+    mean = np.average(features, axis=0, weights=weight)
+    scale = np.sqrt(np.average((features - mean) ** 2, axis=0, weights=weight))
+    moving = scale[scale > 1e-8]
+    return mean, np.maximum(scale, 0.1 * (np.median(moving) if len(moving) else 10.0))

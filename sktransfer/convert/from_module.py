@@ -1,0 +1,121 @@
+"""Networks of torch from elsewhere as backbones.
+
+::
+
+    module(example) --watched--> children in the order in which they run --> blocks --> Backbone
+                                 what forward() does between them is no part of any block: an error that says where
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sktransfer.backbones.inputs import Inputs
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from sktransfer.backbones.backbone import Backbone
+
+
+def from_module(
+    module: nn.Module,
+    *,
+    blocks: Sequence[str] | None = None,
+    input_shape: Sequence[int | None] | None = None,
+    head: str = "block",
+    classes: Any = None,
+    X: Any = None,
+    name: str | None = None,
+    inputs: Inputs | None = None,
+    provenance: Mapping[str, Any] | None = None,
+) -> Backbone:
+    """Turn a torch module into a backbone whose blocks, one after the other, do what its ``forward`` does.
+
+    The module runs once on an example to see which of its children run, in which order. A child with weights and the
+    normalisation and children without weights behind it (activation, pooling, dropout, flattening) are one block, which
+    has its name. A class known by `register_network` keeps its children as blocks. The module stays as it is.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Takes one tensor, (n_samples, n_features), (n_samples, n_channels, length) or
+        (n_samples, n_channels, height, width).
+    blocks : sequence of str or None, default=None
+        Names of submodules to be the blocks, in the order in which they run; dots reach into nested modules.
+        None: the children.
+    input_shape : sequence of int or None, default=None
+        Shape of one sample: ``(n_features,)``, ``(n_channels, length)`` or ``(n_channels, height, width)``; None in it:
+        any number. None: what the first layer that tells takes, convolutions first.
+    head : {"drop", "values", "block"}, default="block"
+        What becomes of a linear layer at the end (and softmax or sigmoid behind it). ``"block"``: it stays in the last
+        block. ``"drop"``: it is left out, a new head takes its place. ``"values"``: the same, and a regressor begins
+        from it.
+    classes : array-like of shape (n_classes,) or None, default=None
+        What the outputs of that layer mean, in their order; two for a single output, the second is that of positive
+        outputs. The layer is then left out, and a new head begins from its rows, by class name.
+    X : array-like of shape (n_samples, ...) or None, default=None
+        Some samples of the source: heads are then standardised by their feature statistics. None: by those of the
+        target, or not at all where the old head is remembered.
+    name : str or None, default=None
+        Used in messages; None: the module's class.
+    inputs : Inputs or None, default=None
+        Names, units and scaling of the inputs.
+    provenance : dict or None, default=None
+        Anything JSON can hold: data set, task, date, licence.
+
+    Returns
+    -------
+    Backbone
+        It can be stored if its layers are standard ones or its class is known by `register_network`.
+
+    Raises
+    ------
+    TypeError
+        If `module` is no torch module.
+    ValueError
+        If forward() does something between the blocks, after them, or twice; the message says where and how to mend it.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from sktransfer import from_module
+    >>> net = nn.Sequential(
+    ...     nn.Conv2d(1, 8, 5), nn.ReLU(), nn.MaxPool2d(4), nn.Flatten(), nn.Linear(8 * 6 * 6, 32), nn.ReLU(),
+    ...     nn.Linear(32, 3))
+    >>> from_module(net, input_shape=(1, 28, 28), classes=["crack", "pore", "sound"], name="camera")
+    Backbone('camera', 2 blocks, 1 x 28 x 28 -> 32 features, 3 classes)
+    """
+    from torch import nn
+
+    from sktransfer.convert.source_head import make_backbone
+    from sktransfer.convert.tracing import trace_blocks
+
+    if not isinstance(module, nn.Module) or type(module).__module__.startswith("keras."):
+        advice = " Use from_keras." if type(module).__module__.startswith("keras.") else ""
+        raise TypeError(f"from_module takes a torch nn.Module, got {type(module).__name__}.{advice}")
+    inputs = _with_shape(inputs or Inputs(), input_shape)
+    network, found, inputs = trace_blocks(module, blocks, inputs, takes_off=head != "block" or classes is not None)
+    return make_backbone(
+        "from_module",
+        network,
+        found,
+        head=head,
+        classes=classes,
+        X=X,
+        name=name or type(module).__name__,
+        inputs=inputs,
+        provenance=provenance,
+    )
+
+
+def _with_shape(inputs: Inputs, input_shape: Sequence[int | None] | None) -> Inputs:
+    import dataclasses
+
+    if input_shape is None:
+        return inputs
+    shape = tuple(input_shape)
+    if len(shape) == 1:
+        return dataclasses.replace(inputs, n=shape[0])
+    return dataclasses.replace(inputs, shape=shape)

@@ -1,0 +1,207 @@
+"""FeatureExtractor: the frozen backbone as a scikit-learn transformer.
+
+::
+
+    X -> [block 1] -> [block 2] -> ... -> features -> any scikit-learn estimator
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import nullcontext
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from sktransfer.backbones.backbone import Backbone
+from sktransfer.backbones.check_input import check_input, given_backbone, prepared, tag_dimensions
+from sktransfer.backbones.columns import compare_columns
+from sktransfer.backbones.from_scratch import FromScratch, resolve_backbone
+from sktransfer.inference.numpy_network import FEW_ROWS, Program
+from sktransfer.utils.callbacks import CallbackSupport, FitTask, with_callbacks
+from sktransfer.utils.chunks import chunk_of, in_chunks
+from sktransfer.utils.device import is_cpu, resolve_device
+from sktransfer.utils.parameters import Interval, Options, TorchDevice
+from sktransfer.utils.precision import number_format
+from sktransfer.utils.random import draw_seed
+from sktransfer.utils.threads import blas_threads, torch_threads
+from sktransfer.validation import rows as _validation
+
+
+class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Turn rows of a table, or windows of signals, into the features of a frozen backbone.
+
+    Parameters
+    ----------
+    backbone : Backbone, FromScratch, str, path or None, default=None
+        The pretrained network; its dimensions decide whether `X` is rows or windows. None: an untrained one, the "no
+        transfer" baseline (random features).
+    block : str or None, default=None
+        Name of the block whose output is returned; None: the last one.
+    standardize : bool, default=True
+        Whether features of the last block are standardised by the source's statistics, where the backbone has them.
+        Linear models on top converge faster and score better then.
+    device : str, default="auto"
+        As in :class:`sktransfer.TransferClassifier`.
+    n_jobs : int or None, default=None
+        Torch threads; None: 1; -1: as many as torch has.
+    random_state : int, RandomState, Generator or None, default=None
+        Drives the weights of an untrained network.
+
+    Attributes
+    ----------
+    backbone_ : Backbone
+        The backbone in use.
+    n_features_in_ : int
+        Number of columns, or of channels.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names, if `X` was a frame.
+    sampling_rate_ : float or None
+        Samples a second of the windows, in Hz, if `X` was :class:`Windows` and told; None for rows.
+
+    Notes
+    -----
+    A search over what stands behind the extractor computes the features of each fold's training rows once, whatever
+    the number of candidates, if the pipeline keeps them: ``make_pipeline(FeatureExtractor(backbone), SVC(),
+    memory="cache")``. The key is the parameters and the rows; equal backbones are one key, in every process. A backbone
+    given by its path is known by the path alone, so pass ``load_backbone(path)`` where the file may change.
+    scikit-learn keeps what fits return; rows that are only scored run through the backbone for each candidate.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktransfer import FeatureExtractor
+    >>> X = np.random.default_rng(0).normal(size=(5, 3))
+    >>> FeatureExtractor(random_state=0).fit_transform(X).shape
+    (5, 256)
+    """
+
+    _parameter_constraints: dict[str, Any] = {
+        "backbone": [Backbone, FromScratch, str, os.PathLike, None],
+        "block": [str, None],
+        "standardize": ["boolean"],
+        "device": [str, TorchDevice()],
+        "n_jobs": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1}), None],
+        "random_state": ["random_state", np.random.Generator],
+    }
+
+    def __init__(self, backbone=None, *, block=None, standardize=True, device="auto", n_jobs=None, random_state=None):
+        self.backbone = backbone
+        self.block = block
+        self.standardize = standardize
+        self.device = device
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    @with_callbacks
+    def fit(self, X, y=None):
+        """Check columns or channels; nothing is learned from them.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_windows, n_channels, window_length)
+            Rows, or windows, as the backbone takes them, scaled as those of its source were.
+        y : ignored
+
+        Returns
+        -------
+        self : FeatureExtractor
+
+        Raises
+        ------
+        ValueError
+            If columns, channels, length or sampling rate do not fit the backbone, or it has no such block.
+        """
+        self._validate_params()
+        with FitTask(self, X, y, 0):
+            return self._fit(X)
+
+    def _fit(self, X):
+        given = given_backbone(self.backbone, X)
+        X = check_input(self, X, given, reset=True)
+        seed = draw_seed(self.random_state)
+        backbone, _ = resolve_backbone(
+            self.backbone if isinstance(self.backbone, FromScratch) else given, X.shape[1:], seed
+        )
+        if X.ndim == 2:
+            compare_columns(type(self).__name__, backbone, X.shape[1], getattr(self, "feature_names_in_", None))
+        if self.block is not None and self.block not in backbone.blocks:
+            raise ValueError(
+                f"FeatureExtractor: backbone {backbone.name!r} has no block {self.block!r}; "
+                f"it has {list(backbone.blocks)}."
+            )
+        self.backbone_ = backbone
+        self._stop = len(backbone.blocks) if self.block is None else backbone.blocks.index(self.block) + 1
+        self._standardized = bool(self.standardize)
+        self._n_features_out = self._features(X[:1]).shape[1]
+        return self
+
+    def transform(self, X):
+        """Features of rows or windows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_windows, n_channels, window_length)
+            As in ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features_out), float32
+            A block that keeps channels or time apart returns them one after the other, in the order of the channels.
+
+        Raises
+        ------
+        ValueError
+            If `X` is not as in ``fit`` (columns, channels, sampling rate), or a feature is not finite.
+        """
+        check_is_fitted(self)
+        features = self._features(check_input(self, X, self.backbone_, reset=False))
+        if features.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"FeatureExtractor: block {self.block!r} returns {features.shape[1]} features for these windows, and "
+                f"{self._n_features_out} for those of fit. Pass windows of the length of fit, or use the last block."
+            )
+        if not np.isfinite(features).all():
+            raise ValueError("FeatureExtractor: the backbone returned features that are not finite for these rows.")
+        return features
+
+    def _features(self, X: np.ndarray) -> np.ndarray:
+        """Features of checked rows or windows; the front end gets windows chunk by chunk."""
+        who, names = type(self).__name__, _validation.column_names(self, self.n_features_in_)
+        slices = in_chunks(len(X), len(X) if X.ndim == 2 else chunk_of(X))
+        chunks = (prepared(who, X[part], self.backbone_, names) for part in slices)
+        backbone, stop = self.backbone_, self._stop  # parameters may be set after the fit
+        program = backbone.program(stop) if number_format() is np.float32 else None
+        if program is not None and is_cpu(self.device):
+            features = self._in_numpy(program, next(chunks))
+        else:
+            features = self._in_torch(chunks, stop)
+        source = backbone.source
+        if self._standardized and stop == len(backbone.blocks) and source is not None:
+            features = (features - source.feature_mean) / source.feature_scale
+        return np.asarray(features.reshape(len(X), -1), dtype=np.float32)
+
+    def _in_numpy(self, program: Program, X: np.ndarray) -> np.ndarray:
+        capped = blas_threads(self.n_jobs) if len(X) > FEW_ROWS else nullcontext()
+        with capped, np.errstate(all="ignore"):  # what is not finite is an error of ours
+            parts = [program.run(X[part]) for part in in_chunks(len(X))]
+        return np.concatenate(parts, dtype=parts[0].dtype, casting="same_kind")
+
+    def _in_torch(self, chunks: Iterable[np.ndarray], stop: int) -> np.ndarray:
+        from torch import nn
+
+        from sktransfer.networks.transfer_module import TransferModule
+
+        device = resolve_device(self.device)
+        module = TransferModule(self.backbone_.modules_on(device), nn.Identity(), self.backbone_.blocks).eval()
+        with torch_threads(self.n_jobs):
+            return np.concatenate([module.run_features(chunk, stop=stop) for chunk in chunks])
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tag_dimensions(tags, self.backbone)

@@ -1,0 +1,233 @@
+"""Pipeline: scikit-learn's, in constant memory over many rows.
+
+::
+
+    X of a million rows --> 16,384 rows --> [scaler] --> [network] --> outputs in place
+                        --> 16,384 rows --> [scaler] --> [network] --> outputs in place
+                        --> ...
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import sklearn.pipeline
+from scipy import sparse
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.utils.metaestimators import available_if
+
+from sktransfer.utils.counted_warnings import said_once
+
+
+def _offers(method: str) -> Callable[[Any], bool]:
+    """Whether scikit-learn's pipeline has `method` with these steps; its own AttributeError says why not."""
+    return lambda self: getattr(super(Pipeline, self), method) is not None
+
+
+class Pipeline(sklearn.pipeline.Pipeline):
+    """scikit-learn's ``Pipeline``, which predicts and transforms many rows in chunks through all steps.
+
+    scikit-learn sends all rows through one step after the other, so a scaler in front of a network copies the whole
+    table. Here ``chunk_rows`` rows at a time walk through all steps, and what is needed beside the table and its
+    outputs does not grow with it. Everything else is scikit-learn's class, fits included.
+
+    Every step must treat rows one by one when it predicts or transforms, which is the contract of scikit-learn's
+    estimators. A ``FunctionTransformer`` that looks across rows (a cumulative sum, say) breaks it; use scikit-learn's
+    own ``Pipeline`` there.
+
+    Parameters
+    ----------
+    steps : list of tuples
+        Pairs of name and estimator, as in scikit-learn.
+    transform_input : list of str or None, default=None
+        As in scikit-learn.
+    memory : str, joblib.Memory or None, default=None
+        Where fitted transformers are kept, as in scikit-learn.
+    verbose : bool, default=False
+        As in scikit-learn.
+
+    Attributes
+    ----------
+    chunk_rows : int
+        Rows that walk together: 16,384, an attribute of the class. More rows fall out of the processor's cache, fewer
+        pay for the checks of each step.
+    chunk_bytes : int
+        Of windows and images, as many walk together as take so many bytes: 8 MiB.
+
+    Notes
+    -----
+    A call goes to scikit-learn's method in one piece if it has no more rows than walk together, if ``X`` is neither
+    an array, a frame, a CSR matrix nor a list, if a keyword argument does not hold one value a row (``return_std=True``
+    may concern all rows at once), or if the outputs of the first chunk are not one a row.
+
+    Warnings of this package that count rows are said once, with the count over all chunks. A sensor that is stuck over
+    the border of two chunks is reported with the longer part.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sktransfer import Pipeline
+    >>> X = np.random.default_rng(0).normal(size=(40_000, 3))
+    >>> pipe = Pipeline([("scaler", StandardScaler()), ("head", LogisticRegression())]).fit(X[:100], X[:100, 0] > 0)
+    >>> pipe.predict_proba(X).shape
+    (40000, 2)
+    """
+
+    chunk_rows = 16_384
+    chunk_bytes = 2**23
+
+    @available_if(_offers("predict"))
+    def predict(self, X, **params):
+        """As scikit-learn's, in chunks."""
+        return self._walk(super().predict, X, params)
+
+    @available_if(_offers("predict_proba"))
+    def predict_proba(self, X, **params):
+        """As scikit-learn's, in chunks."""
+        return self._walk(super().predict_proba, X, params)
+
+    @available_if(_offers("predict_log_proba"))
+    def predict_log_proba(self, X, **params):
+        """As scikit-learn's, in chunks."""
+        return self._walk(super().predict_log_proba, X, params)
+
+    @available_if(_offers("decision_function"))
+    def decision_function(self, X, **params):
+        """As scikit-learn's, in chunks."""
+        return self._walk(super().decision_function, X, params)
+
+    @available_if(_offers("score_samples"))
+    def score_samples(self, X):
+        """As scikit-learn's, in chunks."""
+        return self._walk(super().score_samples, X, {})
+
+    @available_if(_offers("transform"))
+    def transform(self, X, **params):
+        """As scikit-learn's, in chunks."""
+        return self._walk(super().transform, X, params)
+
+    @available_if(_offers("score"))
+    def score(self, X, y=None, sample_weight=None, **params):
+        """As scikit-learn's; accuracy and the coefficient of determination are those of predictions in chunks."""
+        scores: Any = getattr(type(self._final_estimator), "score", None)
+        by_predictions = scores in (ClassifierMixin.score, RegressorMixin.score) and not params
+        if by_predictions and _count_rows(X) > self._chunk(X):
+            return scores(self, X, y, sample_weight=sample_weight)
+        return super().score(X, y, sample_weight=sample_weight, **params)
+
+    def _chunk(self, X: Any) -> int:
+        if getattr(X, "ndim", 2) <= 2 or len(X) == 0:
+            return self.chunk_rows
+        return max(1, min(self.chunk_rows, self.chunk_bytes * len(X) // max(X.nbytes, 1)))
+
+    def _walk(self, method: Callable[..., Any], X: Any, params: dict[str, Any]) -> Any:
+        n_rows, chunk = _count_rows(X), self._chunk(X)
+        if n_rows <= chunk or any(_count_rows(value) != n_rows for value in params.values()):
+            return method(X, **params)
+        slices = [slice(i, min(i + chunk, n_rows)) for i in range(0, n_rows, chunk)]
+        with said_once(stacklevel=3) as forget:
+            first = method(_take(X, slices[0]), **{k: _take(v, slices[0]) for k, v in params.items()})
+            if not _is_per_row(first, chunk):
+                forget()  # all rows are counted again
+                return method(X, **params)
+            rest = (method(_take(X, part), **{k: _take(v, part) for k, v in params.items()}) for part in slices[1:])
+            return _join(first, rest, n_rows, hasattr(X, "index"))
+
+
+def make_pipeline(*steps, memory=None, transform_input=None, verbose=False):
+    """scikit-learn's ``make_pipeline`` with :class:`Pipeline`.
+
+    Parameters
+    ----------
+    *steps : estimators
+        Named by their classes.
+    memory : str, joblib.Memory or None, default=None
+        As in :class:`Pipeline`.
+    transform_input : list of str or None, default=None
+        As in :class:`Pipeline`.
+    verbose : bool, default=False
+        As in :class:`Pipeline`.
+
+    Returns
+    -------
+    Pipeline
+
+    Examples
+    --------
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sktransfer import TransferClassifier, make_pipeline
+    >>> list(make_pipeline(StandardScaler(), TransferClassifier()).named_steps)
+    ['standardscaler', 'transferclassifier']
+    """
+    named = sklearn.pipeline.make_pipeline(*steps).steps
+    return Pipeline(named, memory=memory, transform_input=transform_input, verbose=verbose)
+
+
+def _count_rows(X: Any) -> int:
+    """Rows of what can be cut into slices of rows, else -1."""
+    if sparse.issparse(X):
+        return X.shape[0] if X.format == "csr" else -1
+    shape = getattr(X, "shape", None)
+    if shape is None:
+        return len(X) if isinstance(X, list | tuple) else -1
+    return shape[0] if len(shape) > 0 else -1
+
+
+def _take(X: Any, part: slice) -> Any:
+    """Rows `part` of `X`: a view where the kind of `X` has views."""
+    return X.iloc[part] if hasattr(X, "iloc") else X[part]
+
+
+def _is_per_row(output: Any, n_rows: int) -> bool:
+    """Whether outputs are one a row and of a kind that can be joined; a list is one array for each of many outputs."""
+    if isinstance(output, list):
+        return len(output) > 0 and all(type(one) is np.ndarray and len(one) == n_rows for one in output)
+    known = type(output) is np.ndarray or sparse.issparse(output) or _home(output) in ("pandas", "polars")
+    return known and _count_rows(output) == n_rows
+
+
+def _home(output: Any) -> str:
+    return type(output).__module__.partition(".")[0]
+
+
+def _join(first: Any, rest: Iterator[Any], n_rows: int, indexed: bool) -> Any:
+    """One output from those of all chunks; arrays are filled in place. `indexed`: X has an index that frames keep."""
+    if isinstance(first, np.ndarray):
+        return _fill(first, rest, n_rows)
+    parts = [first, *rest]
+    if isinstance(first, list):
+        return [np.concatenate([part[i] for part in parts]) for i in range(len(first))]
+    _compare_rows(sum(_count_rows(part) for part in parts), n_rows)
+    if sparse.issparse(first):
+        return sparse.vstack(parts, format="csr")
+    if _home(first) == "pandas":
+        return sys.modules["pandas"].concat(parts, ignore_index=not indexed)
+    return sys.modules["polars"].concat(parts)
+
+
+def _fill(first: np.ndarray, rest: Iterator[np.ndarray], n_rows: int) -> np.ndarray:
+    joined = np.empty((n_rows, *first.shape[1:]), dtype=first.dtype)
+    end = 0
+    for part in chain([first], rest):
+        if end + len(part) > n_rows:
+            _compare_rows(end + len(part), n_rows)
+        if part.dtype != joined.dtype:  # text of another length
+            joined = joined.astype(np.result_type(joined, part))
+        joined[end : end + len(part)] = part
+        end += len(part)
+    _compare_rows(end, n_rows)
+    return joined
+
+
+def _compare_rows(found: int, n_rows: int) -> None:
+    if found != n_rows:
+        raise ValueError(
+            f"Pipeline: the steps returned {found} outputs for {n_rows} rows, after one a row in the first chunk. "
+            "Steps must treat rows one by one; use scikit-learn's Pipeline for these."
+        )

@@ -1,0 +1,256 @@
+"""TransferClassifier: a pretrained fault network as a scikit-learn classifier."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+
+from sktransfer.estimators.base import TransferEstimator
+from sktransfer.inference.out_of_range import count_far, warn_of_range
+from sktransfer.utils.callbacks import with_callbacks
+from sktransfer.utils.parameters import InvalidParameterError
+from sktransfer.validation import labels as _labels
+from sktransfer.validation import rows as _validation
+
+if TYPE_CHECKING:
+    from sktransfer.training.tasks import Classification
+
+
+class TransferClassifier(ClassifierMixin, TransferEstimator):
+    """Classify rows of a table, or windows of signals, with a pretrained backbone and a new head.
+
+    Parameters
+    ----------
+    backbone : Backbone, FromScratch, str, path or None, default=None
+        The pretrained network; a file name or shipped name is loaded by :func:`sktransfer.load_backbone`.
+        None or :class:`sktransfer.FromScratch`: an untrained network, the "no transfer" baseline and the way to
+        pretrain.
+    head : LinearHead, MLPHead or None, default=None
+        The new network on top; None: ``LinearHead()``.
+    strategy : Strategy or None, default=None
+        What may change: ``LinearProbing()``, ``FineTuning(n_frozen_blocks=2)``, ``ProbeThenTune()``, ... and
+        combinations with ``&``. None: ``ProbeThenTune()`` if there is a backbone, full training
+        if there is none.
+    max_epochs : int or "auto", default="auto"
+        Passes over the rows where something is trained by gradient; ``"auto"``: about a thousand steps, between 10
+        and 500 epochs, ended early when the mean loss of an epoch is below 0.001. A head that is solved exactly
+        needs none.
+    lr : float, default=0.001
+        Learning rate of the head at the first step; it decays to zero by a cosine. Blocks learn at this rate times
+        what the strategy answers.
+    batch_size : int or "auto", default="auto"
+        Rows a step, at least 2 being used because of BatchNorm; ``"auto"``: the largest power of two between 32 and
+        256 that gives at least 14 batches.
+    class_weight : dict, "balanced" or None, default=None
+        Factor on the weight of each class's rows; ``"balanced"`` makes all classes weigh the same.
+    callbacks : list of skorch callbacks or None, default=None
+        Called while something trains by epochs, as they are, so that you can read them afterwards. There is no
+        validation split: monitor ``"train_loss"``. The learning rate follows its cosine whatever a scheduler says.
+    device : str, default="auto"
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"``, or ``"auto"``: CUDA where there is one. Resolved at ``fit`` and at
+        ``predict``, never stored. A network of common layers predicts on the CPU without torch; ``"auto"`` does not
+        import torch only to look for CUDA, so that a process in which nothing has imported it predicts on the CPU.
+    n_jobs : int or None, default=None
+        Threads inside ``fit`` and ``predict``; None: 1, which is fastest for small networks on busy machines;
+        -1: as many as torch has.
+    verbose : int, default=0
+        1 prints one line an epoch.
+    random_state : int, RandomState, Generator or None, default=None
+        Drives initial weights, batch order and dropout, by generators of its own.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Classes in the order of the columns of ``predict_proba``.
+    backbone_ : Backbone
+        The backbone after this fit, with the head as its source head: what the next fit can begin with.
+    history_ : list of dict
+        One record an epoch with ``train_loss`` and ``frozen_blocks``; before them, if the head was solved, one with
+        ``pull`` (strength of the pull to the source head), ``temperature`` (by which its logits were divided; 1 where
+        something trains after it) and ``n_iter``.
+    n_iter_ : int
+        Epochs trained, or iterations of the solver if the head alone was solved.
+    n_features_in_ : int
+        Number of columns, or of channels.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names, if `X` was a frame.
+    sampling_rate_ : float or None
+        Samples a second of the windows, in Hz, if `X` was :class:`Windows` and told; None for rows.
+    n_outputs_ : int
+        Number of classes.
+    device_ : str
+        Where the network is now.
+
+    See Also
+    --------
+    TransferRegressor : The same for remaining life and soft sensors.
+    Windows : What `X` may be where the sampling rate matters.
+    FeatureExtractor : The frozen backbone as a transformer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktransfer import TransferClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> X_source, X_target = rng.normal(size=(400, 4)), rng.normal(size=(8, 4))
+    >>> label = lambda X: np.where(X[:, 0] * X[:, 1] > 0, "normal", "leak")
+    >>> source = TransferClassifier(random_state=0).fit(X_source, label(X_source))
+    >>> target = TransferClassifier(source.backbone_).fit(X_target, label(X_target))
+    >>> bool(target.score(X_source, label(X_source)) > 0.9)
+    True
+    """
+
+    _parameter_constraints = {**TransferEstimator._parameter_constraints, "class_weight": [dict, str, None]}
+
+    def __init__(
+        self,
+        backbone=None,
+        *,
+        head=None,
+        strategy=None,
+        max_epochs="auto",
+        lr=0.001,
+        batch_size="auto",
+        class_weight=None,
+        callbacks=None,
+        device="auto",
+        n_jobs=None,
+        verbose=0,
+        random_state=None,
+    ):
+        self.backbone = backbone
+        self.head = head
+        self.strategy = strategy
+        self.max_epochs = max_epochs
+        self.lr = lr
+        self.batch_size = batch_size
+        self.class_weight = class_weight
+        self.callbacks = callbacks
+        self.device = device
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.random_state = random_state
+
+    @with_callbacks
+    def fit(self, X, y, sample_weight=None):
+        """Fit the head, and what the strategy lets change, to labelled rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_windows, n_channels, window_length)
+            Rows, or windows, as the backbone takes them, scaled as those of its source were.
+        y : array-like of shape (n_samples,)
+            Class of each row: text, numbers or booleans.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weight of each row; a weight of two counts as two rows.
+
+        Returns
+        -------
+        self : TransferClassifier
+
+        Raises
+        ------
+        ValueError
+            If the rows, labels or parameters cannot be used, or training diverges.
+        """
+        return self._fit(X, y, sample_weight)
+
+    def predict_proba(self, X):
+        """Probability of each class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_windows, n_channels, window_length)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Rows sum to one. Rows far outside everything seen in training are mixed with equal shares, so that they
+            are never reported as certain; a warning tells how many.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            If columns, channels or the sampling rate differ from those of ``fit``, a value is missing or infinite,
+            or there is no row.
+        """
+        outputs, trust = self._outputs(X)
+        warn_of_range(type(self).__name__, count_far(trust), len(outputs))
+        return self._probabilities(outputs, trust)
+
+    @staticmethod
+    def _probabilities(outputs: np.ndarray, trust: np.ndarray | None) -> np.ndarray:
+        """Softmax of `outputs`, mixed with equal shares where `trust` is below one; computed in place."""
+        outputs -= np.maximum.reduce(outputs, axis=1, keepdims=True)
+        np.exp(outputs, out=outputs)
+        outputs /= np.add.reduce(outputs, axis=1, keepdims=True)
+        if trust is not None and (far := trust < 1).any():
+            weight = trust[far, None]
+            outputs[far] = weight * outputs[far] + (1 - weight) / outputs.shape[1]
+        return outputs
+
+    def _labels(self, probabilities: np.ndarray) -> np.ndarray:
+        """Most probable class of each row."""
+        return self.classes_[probabilities.argmax(axis=1)]
+
+    def predict_log_proba(self, X):
+        """Logarithm of :meth:`predict_proba`, of the same shape."""
+        return np.log(np.maximum(self.predict_proba(X), np.finfo(np.float64).tiny))
+
+    def predict(self, X):
+        """Most probable class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_windows, n_channels, window_length)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As :meth:`predict_proba`.
+        """
+        X, checked = self._rows(X)
+        labels, n_far = np.empty(len(X), dtype=self.classes_.dtype), 0
+
+        def decide(rows: slice, outputs: np.ndarray, trust: np.ndarray | None) -> None:
+            # a chunk at a time: the probabilities of all rows would take more memory than the labels
+            nonlocal n_far
+            labels[rows] = self._labels(self._probabilities(outputs, trust))
+            n_far += count_far(trust)
+
+        self._run(X, checked, decide)
+        warn_of_range(type(self).__name__, n_far, len(X))
+        return labels
+
+    def _check_y(self, y: Any, weight: np.ndarray, n_rows: int) -> tuple[np.ndarray, Classification]:
+        from sktransfer.training.tasks import Classification
+
+        who = type(self).__name__
+        y = _labels.check_labels(who, y, n_rows)
+        check_classification_targets(y)
+        classes = np.unique(y[weight > 0])
+        if len(classes) < 2:
+            raise ValueError(
+                f"{who} needs rows of at least two classes, so at least 2 rows. y holds {len(classes)} class"
+                f"{'' if len(classes) == 1 else 'es'}: {classes.tolist()}."
+            )
+        counts = np.array([(y == c).sum() for c in classes])
+        _validation.warn_of_single_rows(who, classes, counts)
+        if isinstance(self.class_weight, str) and self.class_weight != "balanced":
+            raise InvalidParameterError(
+                f"The 'class_weight' parameter of {who} must be a dict, 'balanced' or None. Got {self.class_weight!r} "
+                "instead."
+            )
+        self.classes_ = classes
+        # rows of weight zero may carry other labels; they are dropped before training
+        codes = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
+        return codes.astype(np.int64), Classification(classes, self.class_weight)

@@ -1,0 +1,171 @@
+"""TransferRegressor: a pretrained network for remaining life, wear and soft sensors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import RegressorMixin
+
+from sktransfer.estimators.base import TransferEstimator
+from sktransfer.inference.out_of_range import count_far, warn_of_range
+from sktransfer.utils.callbacks import with_callbacks
+from sktransfer.validation import labels as _labels
+
+if TYPE_CHECKING:
+    from sktransfer.training.tasks import Regression
+
+
+class TransferRegressor(RegressorMixin, TransferEstimator):
+    """Predict numbers with a pretrained backbone and a new head.
+
+    Parameters
+    ----------
+    backbone : Backbone, FromScratch, str, path or None, default=None
+        The pretrained network, of a classification or a regression; None: from scratch.
+    head : LinearHead, MLPHead or None, default=None
+        The new network on top; None: ``LinearHead()``.
+    strategy : Strategy or None, default=None
+        What may change; None: ``ProbeThenTune()`` if there is a backbone, full training if there is none.
+    max_epochs : int or "auto", default="auto"
+        Passes over the rows where something is trained by gradient; ``"auto"``: as in :class:`TransferClassifier`.
+    lr : float, default=0.001
+        Learning rate of the head at the first step; it decays to zero by a cosine.
+    batch_size : int or "auto", default="auto"
+        Rows a step; ``"auto"``: as in :class:`TransferClassifier`.
+    callbacks : list of skorch callbacks or None, default=None
+        Called while something trains by epochs.
+    device : str, default="auto"
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"auto"``, as in :class:`TransferClassifier`.
+    n_jobs : int or None, default=None
+        Threads inside ``fit`` and ``predict``; None: 1.
+    verbose : int, default=0
+        1 prints one line an epoch.
+    random_state : int, RandomState, Generator or None, default=None
+        Drives initial weights, batch order and dropout.
+
+    Attributes
+    ----------
+    backbone_ : Backbone
+        The backbone after this fit, with the head as its source head.
+    history_ : list of dict
+        As in :class:`TransferClassifier`.
+    n_iter_ : int
+        Epochs trained, or 1 if the head alone was solved.
+    n_features_in_ : int
+        Number of columns, or of channels.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names, if `X` was a frame.
+    sampling_rate_ : float or None
+        Samples a second of the windows, in Hz, if `X` was :class:`Windows` and told; None for rows.
+    n_outputs_ : int
+        Number of values a row.
+    device_ : str
+        Where the network is now.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktransfer import TransferRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(300, 3))
+    >>> wear = X[:, 0] - 2 * np.abs(X[:, 1])
+    >>> model = TransferRegressor(random_state=0).fit(X, wear)
+    >>> model.predict(X[:2]).shape
+    (2,)
+    """
+
+    def __init__(
+        self,
+        backbone=None,
+        *,
+        head=None,
+        strategy=None,
+        max_epochs="auto",
+        lr=0.001,
+        batch_size="auto",
+        callbacks=None,
+        device="auto",
+        n_jobs=None,
+        verbose=0,
+        random_state=None,
+    ):
+        self.backbone = backbone
+        self.head = head
+        self.strategy = strategy
+        self.max_epochs = max_epochs
+        self.lr = lr
+        self.batch_size = batch_size
+        self.callbacks = callbacks
+        self.device = device
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.random_state = random_state
+
+    @with_callbacks
+    def fit(self, X, y, sample_weight=None):
+        """Fit the head, and what the strategy lets change, to rows with known values.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_windows, n_channels, window_length)
+            Rows, or windows, as the backbone takes them, scaled as those of its source were.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Values in any unit.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weight of each row.
+
+        Returns
+        -------
+        self : TransferRegressor
+
+        Raises
+        ------
+        ValueError
+            If the rows, values or parameters cannot be used, or training diverges.
+        """
+        return self._fit(X, y, sample_weight)
+
+    def predict(self, X):
+        """Value of each row, in the unit of ``y``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_windows, n_channels, window_length)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            If columns, channels or the sampling rate differ from those of ``fit``, a value is missing or infinite,
+            or there is no row.
+        """
+        outputs, trust = self._outputs(X)
+        warn_of_range(type(self).__name__, count_far(trust), len(outputs))
+        return self._values(outputs)
+
+    def _values(self, outputs: np.ndarray) -> np.ndarray:
+        """Outputs in the unit and shape of ``y``."""
+        values = outputs * self.y_scale_ + self.y_center_
+        return values if self.y_was_2d_ else values[:, 0]
+
+    def _check_y(self, y: Any, weight: np.ndarray, n_rows: int) -> tuple[np.ndarray, Regression]:
+        from sktransfer.training.tasks import Regression
+
+        y = _labels.check_values(type(self).__name__, y, n_rows)
+        self.y_was_2d_ = y.ndim == 2
+        values = y.reshape(n_rows, -1)
+        self.y_center_ = np.average(values, axis=0, weights=weight)
+        scale = np.sqrt(np.average((values - self.y_center_) ** 2, axis=0, weights=weight))
+        self.y_scale_ = np.where(scale > 0, scale, 1.0)
+        return (values - self.y_center_) / self.y_scale_, Regression(self.y_center_, self.y_scale_)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

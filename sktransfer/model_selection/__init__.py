@@ -1,0 +1,1 @@
+"""Searches whose candidates train together; scikit-learn slices, scores and refits."""

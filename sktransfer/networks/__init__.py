@@ -1,0 +1,1 @@
+"""Torch networks and heads, and how a file names them."""

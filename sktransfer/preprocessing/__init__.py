@@ -1,0 +1,1 @@
+"""Transformers that come before a network: scalers, lagged columns, envelope spectra."""

@@ -1,0 +1,224 @@
+"""LaggedWindows: a wide table of lagged columns as windows.
+
+::
+
+    p_t-2  p_t-1  p_t  T_t-2  T_t-1  T_t            p: [p_t-2, p_t-1, p_t]
+      one row                              -->      T: [T_t-2, T_t-1, T_t]      one window, oldest sample first
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from sktransfer.exceptions import DataQualityWarning
+from sktransfer.utils.parameters import Interval, InvalidParameterError, StrOptions
+from sktransfer.validation.rows import check_rows
+from sktransfer.windows.windows import Windows
+
+# pressure_t-2, pressure(t-2), pressure_t; pressure_lag2, pressure_lag_2
+_PATTERNS = (r"(?P<channel>.+?)[_ (]t(?:-(?P<lag>\d+))?\)?", r"(?P<channel>.+?)[_ (]lag_?(?P<lag>\d+)\)?")
+
+
+class LaggedWindows(TransformerMixin, BaseEstimator):
+    """Turn rows whose columns are lags of sensors into windows, inside a plain Pipeline.
+
+    Parameters
+    ----------
+    length : int or None, default=None
+        Samples in a window. None: as many as there are lags in the names; all columns, of one channel, where names
+        tell no lags.
+    order : {"names", "channel-major", "time-major"}, default="names"
+        Where a column belongs: by its name; by its place, all samples of a channel side by side; or by its place, all
+        channels of a time side by side. Oldest first, unless `newest_first`. Names that tell no lags (and arrays)
+        fall back to ``"channel-major"``.
+    pattern : str or None, default=None
+        Regular expression with the groups ``channel`` and ``lag`` (whole number; empty for the newest sample), matched
+        with whole names. None: names such as ``pressure_t-2``, ``pressure(t-2)``, ``pressure_t`` and
+        ``pressure_lag2``; ``pressure`` alone is lag 0 beside such names.
+    newest_first : bool, default=False
+        Whether the samples of a channel come newest first, where columns go by their place.
+    sampling_rate : float or None, default=None
+        Samples a second of a channel, in Hz; remembered by the windows.
+
+    Attributes
+    ----------
+    channels_ : list
+        Names of the channels; numbers if columns go by their place.
+    length_ : int
+        Samples in a window.
+    columns_ : ndarray of shape (n_channels, length_)
+        Column of each sample, oldest first.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names, if `X` was a frame.
+
+    See Also
+    --------
+    SlidingWindows : Cuts recordings.
+
+    Notes
+    -----
+    Windows have three axes, and columns of such have no names: there is no ``get_feature_names_out``. NaN pass through.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sktransfer import LaggedWindows
+    >>> table = pd.DataFrame({"p_t": [2.0], "p_t-1": [1.0], "T_t": [4.0], "T_t-1": [3.0]})
+    >>> lagged = LaggedWindows().fit(table)
+    >>> lagged.channels_, lagged.transform(table).tolist()
+    (['p', 'T'], [[[1.0, 2.0], [3.0, 4.0]]])
+    """
+
+    _parameter_constraints: dict[str, Any] = {
+        "length": [Interval(Integral, 1, None, closed="left"), None],
+        "order": [StrOptions({"names", "channel-major", "time-major"})],
+        "pattern": [str, None],
+        "newest_first": ["boolean"],
+        "sampling_rate": [Interval(Real, 0, None, closed="neither"), None],
+    }
+
+    def __init__(self, length=None, *, order="names", pattern=None, newest_first=False, sampling_rate=None):
+        self.length = length
+        self.order = order
+        self.pattern = pattern
+        self.newest_first = newest_first
+        self.sampling_rate = sampling_rate
+
+    def fit(self, X, y=None):
+        """Learn which column is which sample of which channel.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels * length)
+            One window a row.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : LaggedWindows
+
+        Raises
+        ------
+        ValueError
+            If a lag is missing or a column cannot be placed.
+
+        Warns
+        -----
+        DataQualityWarning
+            If names tell no lags and no `length` is given: all columns are then taken as one channel.
+        """
+        self._validate_params()
+        n_columns = check_rows(self, X, reset=True, allow_nan=True).shape[1]
+        names = getattr(self, "feature_names_in_", None)
+        found = None
+        if self.order == "names" and names is not None:
+            found = _by_name([str(name) for name in names], self._patterns(), self.length)
+        if found is None:
+            if self.pattern is not None and self.order == "names":
+                raise ValueError(
+                    f"LaggedWindows(pattern={self.pattern!r}) matches no column name; "
+                    f"{'X has no names' if names is None else f'X has {list(names)[:8]}'}."
+                )
+            if names is not None and self.order == "names" and self.length is None and n_columns > 1:
+                warnings.warn(
+                    f"LaggedWindows: no column name tells a lag, as 'pressure_t-1' does; the first is {names[0]!r}. "
+                    f"All {n_columns} columns are taken as samples of one channel. Set length, order or pattern.",
+                    DataQualityWarning,
+                    stacklevel=2,
+                )
+            found = self._by_place(n_columns)
+        self.channels_, self.columns_ = found
+        self.length_ = self.columns_.shape[1]
+        return self
+
+    def transform(self, X):
+        """Windows of the rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels * length)
+
+        Returns
+        -------
+        Windows of shape (n_samples, n_channels, length)
+            float64, or float32 if `X` is float32.
+
+        Raises
+        ------
+        ValueError
+            If the columns are not those of ``fit``.
+        """
+        check_is_fitted(self)
+        X = check_rows(self, X, reset=False, allow_nan=True)
+        return Windows.of(X[:, self.columns_], sampling_rate=self.sampling_rate)
+
+    def _patterns(self) -> list[re.Pattern]:
+        try:
+            patterns = [re.compile(p) for p in (_PATTERNS if self.pattern is None else [self.pattern])]
+        except re.error as error:
+            raise InvalidParameterError(f"LaggedWindows got the pattern {self.pattern!r}: {error}.") from error
+        if not {"channel", "lag"} <= set(patterns[0].groupindex):
+            raise InvalidParameterError(
+                f"LaggedWindows needs the groups (?P<channel>...) and (?P<lag>...) in its pattern, got "
+                f"{self.pattern!r}."
+            )
+        return patterns
+
+    def _by_place(self, n_columns: int) -> tuple[list[Any], np.ndarray]:
+        length = n_columns if self.length is None else self.length
+        if n_columns % length:
+            raise ValueError(
+                f"LaggedWindows(length={length}) got {n_columns} columns, which is no multiple of it. Pass "
+                "n_channels * length columns."
+            )
+        places = np.arange(n_columns)
+        columns = places.reshape(length, -1).T if self.order == "time-major" else places.reshape(-1, length)
+        return list(range(len(columns))), columns[:, ::-1] if self.newest_first else columns
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _by_name(names: list[str], patterns: list[re.Pattern], length: int | None) -> tuple[list[Any], np.ndarray] | None:
+    """Channels in order of appearance, and the column of each sample; None if no name tells a lag."""
+    matches = [next((m for p in patterns if (m := p.fullmatch(name))), None) for name in names]
+    channels = {match["channel"] for match in matches if match}
+    if not channels:
+        return None
+    places: dict[str, dict[int, int]] = {}
+    for column, (name, match) in enumerate(zip(names, matches, strict=True)):
+        if match is None and name not in channels:
+            raise ValueError(
+                f"LaggedWindows: column {name!r} tells no lag, as 'pressure_t-1' does. Drop it, or set pattern or "
+                "order."
+            )
+        lags = places.setdefault(match["channel"] if match else name, {})
+        lag = int(match["lag"] or 0) if match else 0
+        if lag in lags:
+            raise ValueError(f"LaggedWindows: {names[lags[lag]]!r} and {name!r} are the same lag of the same channel.")
+        lags[lag] = column
+    first, wanted = next(iter(places)), sorted(next(iter(places.values())), reverse=True)
+    for channel, lags in places.items():
+        if sorted(lags, reverse=True) != wanted:
+            odd = sorted(set(lags) ^ set(wanted))
+            raise ValueError(
+                f"LaggedWindows: the channels {first!r} and {channel!r} do not have the same lags; only one has "
+                f"{odd[:8]}."
+            )
+    if len(set(np.diff(wanted))) > 1 or length not in (None, len(wanted)):
+        expected = "lags at equal distances" if length is None else f"{length} lags at equal distances"
+        raise ValueError(f"LaggedWindows: channel {first!r} has the lags {wanted[::-1]}; expected {expected}.")
+    return list(places), np.array([[lags[lag] for lag in wanted] for lags in places.values()])

@@ -1,0 +1,1 @@
+"""Convex problems of a linear head, in numpy and scipy alone."""

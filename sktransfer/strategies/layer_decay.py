@@ -1,0 +1,39 @@
+"""Layer decay, also called discriminative learning rates.
+
+::
+
+    X -> [block 1: lr d^2] -> [block 2: lr d] -> [head: lr] -> loss        d = decay
+"""
+
+from sktransfer.strategies.base import Strategy
+from sktransfer.utils.parameters import is_number
+
+
+class LayerDecay(Strategy):
+    """Each block learns `decay` times as fast as the one above it.
+
+    Parameters
+    ----------
+    decay : float, default=0.5
+        Factor from one block to the next below, relative to the head, in (0, 1].
+
+    References
+    ----------
+    Howard and Ruder (2018). Universal language model fine-tuning for text classification. Proceedings of ACL,
+    328-339. doi:10.18653/v1/P18-1031.
+
+    Examples
+    --------
+    >>> from sktransfer import LayerDecay
+    >>> [LayerDecay(0.5).rate(depth) for depth in range(3)]
+    [1.0, 0.5, 0.25]
+    """
+
+    def __init__(self, decay=0.5):
+        self.decay = decay
+
+    def rate(self, depth: int) -> float:
+        """``decay ** depth``."""
+        if not (is_number(self.decay) and 0 < self.decay <= 1):
+            raise ValueError(f"LayerDecay got decay={self.decay!r}; it must be a number above 0 and at most 1.")
+        return float(self.decay) ** depth

@@ -1,0 +1,71 @@
+"""Probe, then tune (LP-FT).
+
+::
+
+    1. X -> [blocks: frozen]                       -> features -> [head: solved]
+    2. X -> [blocks 1 .. n: frozen] -> [blocks n+1 ..: learn slowly] -> [head: learns slowly, from there] -> loss
+    3. weights = (1 - share) * weights after 1 + share * weights after 2
+"""
+
+from sktransfer.strategies.base import Probe, Strategy, count_frozen
+from sktransfer.strategies.linear_probing import check_pull
+from sktransfer.utils.parameters import is_number
+
+
+class ProbeThenTune(Strategy):
+    """First solve the head on the frozen backbone, then fine-tune all of it at a small rate.
+
+    A random head distorts the features in the first steps of fine-tuning; a solved head does not. The result is the
+    average of the network before and after tuning, which keeps more of what the source knew. It is what estimators do
+    by default when they have a backbone.
+
+    Parameters
+    ----------
+    tune_rate : float, default=0.3
+        Learning rate of the second step, relative to the estimator's ``lr``.
+    tune_share : float, default=0.5
+        How far the weights go from the probed to the tuned ones, in (0, 1]; 1 is plain LP-FT.
+    n_frozen_blocks : int or "all", default=0
+        Blocks that stay frozen in the second step too; see :class:`sktransfer.FineTuning`.
+    pull : "auto" or float, default="auto"
+        Pull of the first step; see :class:`sktransfer.LinearProbing`.
+
+    References
+    ----------
+    Kumar, Raghunathan, Jones, Ma and Liang (2022). Fine-tuning can distort pretrained features and underperform
+    out-of-distribution. International Conference on Learning Representations. arXiv:2202.10054.
+    Wortsman, Ilharco, Kim, Li, Kornblith, Roelofs, Gontijo Lopes, Hajishirzi, Farhadi, Namkoong and Schmidt (2022).
+    Robust fine-tuning of zero-shot models. Proceedings of CVPR, 7959-7971. arXiv:2109.01903.
+
+    Examples
+    --------
+    >>> from sktransfer import ProbeThenTune
+    >>> ProbeThenTune(tune_rate=0.1).rate(depth=2)
+    0.1
+    """
+
+    def __init__(self, tune_rate=0.3, tune_share=0.5, n_frozen_blocks=0, pull="auto"):
+        self.tune_rate = tune_rate
+        self.tune_share = tune_share
+        self.n_frozen_blocks = n_frozen_blocks
+        self.pull = pull
+
+    def n_frozen(self, epoch: int, n_blocks: int) -> int:
+        """The same number in every epoch of the second step."""
+        return count_frozen(self.n_frozen_blocks, n_blocks)
+
+    def rate(self, depth: int) -> float:
+        """`tune_rate` at every depth."""
+        if not (is_number(self.tune_rate) and self.tune_rate > 0):
+            raise ValueError(f"ProbeThenTune got tune_rate={self.tune_rate!r}; it must be a number above 0.")
+        return float(self.tune_rate)
+
+    def probe(self) -> Probe:
+        """The strength of the pull in the first step."""
+        return Probe(check_pull(type(self).__name__, self.pull))
+
+    def share(self) -> float:
+        """`tune_share`."""
+        if not (is_number(self.tune_share) and 0 < self.tune_share <= 1):
+            raise ValueError(f"ProbeThenTune got tune_share={self.tune_share!r}; it must be above 0 and at most 1.")
+        return float(self.tune_share)

@@ -1,0 +1,43 @@
+"""Weight decay.
+
+::
+
+    after each step:   w <- w - lr * weight_decay * w      (matrices that learn; biases and normalisation do not decay)
+"""
+
+from sktransfer.strategies.base import Strategy
+from sktransfer.utils.parameters import is_number
+
+
+class WeightDecay(Strategy):
+    """Matrices that learn shrink a little with each step, decoupled from the gradient as in AdamW.
+
+    A network that trains from scratch decays by 0.01 by default. A pretrained one would drift away from the source, so
+    it does not decay unless this strategy asks for it; :class:`sktransfer.L2SP` pulls it to the source instead of to
+    zero.
+
+    Parameters
+    ----------
+    weight_decay : float, default=0.01
+        Share of a weight that is taken away per step, relative to its learning rate; at least 0.
+
+    References
+    ----------
+    Loshchilov and Hutter (2019). Decoupled weight decay regularization. International Conference on Learning
+    Representations. arXiv:1711.05101.
+
+    Examples
+    --------
+    >>> from sktransfer import LinearProbing, WeightDecay
+    >>> (LinearProbing() & WeightDecay(0.1)).shrinkage()
+    0.1
+    """
+
+    def __init__(self, weight_decay=0.01):
+        self.weight_decay = weight_decay
+
+    def shrinkage(self) -> float:
+        """`weight_decay`."""
+        if not (is_number(self.weight_decay) and self.weight_decay >= 0):
+            raise ValueError(f"WeightDecay got weight_decay={self.weight_decay!r}; it must be a number of at least 0.")
+        return float(self.weight_decay)

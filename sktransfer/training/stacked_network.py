@@ -1,0 +1,258 @@
+"""Many networks of one shape as one: their weights stacked, their products batched.
+
+::
+
+    rows of a stream  --shared by its networks--> [first layer: ONE product, n_networks * width wide]
+                                                       --> [(n_streams, n_networks, width, n_rows)] --> ... --> outputs
+
+A *stream* is what several networks are fed alike: the rows of one fold in the order of one seed. Streams x networks of
+the same shape train side by side; nothing is shared between them but the arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F  # noqa: N812
+
+from sktransfer.networks.head_modules import HeadModule, Standardize
+from sktransfer.networks.transfer_module import TransferModule
+from sktransfer.training.dropout import DROPOUTS, dropout_threshold
+
+# Layers without weights that treat every number alone; they are used as they are.
+_ELEMENTWISE = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Softplus, nn.Identity)
+
+Levels = Callable[[int, int], torch.Tensor]
+
+
+def shapes_of(parts: Sequence[nn.Module]) -> tuple[Any, ...] | None:
+    """`shape_of` parts of one network; None if one of them cannot be stacked, or if they share weights."""
+    weights = [id(weight) for part in parts for _, weight in part.named_parameters(remove_duplicate=False)]
+    if len(set(weights)) < len(weights) or any(_is_altered(layer) for part in parts for layer in part.modules()):
+        return None
+    return _shapes(parts)
+
+
+def _is_altered(layer: nn.Module) -> bool:
+    """Whether calling the layer does more than its class says."""
+    hooks = layer._forward_hooks, layer._forward_pre_hooks, layer._backward_hooks, layer._backward_pre_hooks
+    return "forward" in vars(layer) or any(hooks)
+
+
+def shape_of(module: nn.Module) -> tuple[Any, ...] | None:
+    """What networks must have in common to be stacked; None if `module` cannot be.
+
+    Dropout rates may differ; everything else must not.
+    """
+    if isinstance(module, HeadModule):
+        return _shapes([module.standardize, module.hidden, module.output])
+    if type(module) is nn.Sequential:
+        return _shapes(list(module))
+    if type(module) is Standardize:
+        return "standardize", tuple(module.mean.shape)
+    if type(module) is nn.Linear:
+        return "linear", tuple(module.weight.shape), module.bias is not None
+    if type(module) is nn.BatchNorm1d and module.affine and module.track_running_stats and module.momentum is not None:
+        return "batchnorm", module.num_features, module.eps, module.momentum
+    if type(module) is nn.Dropout:
+        return ("dropout",)
+    if type(module) in _ELEMENTWISE:
+        return "elementwise", repr(module)
+    return None
+
+
+def _shapes(modules: Sequence[nn.Module]) -> tuple[Any, ...] | None:
+    shapes = tuple(shape_of(module) for module in modules)
+    return None if None in shapes else shapes
+
+
+class StackedNetwork:
+    """Blocks from `start` on and heads of networks ``modules[stream][network]``, all of one shape.
+
+    **Shape**
+
+    - Input: ``(n_streams, n_rows, ...)``, the same for all networks of a stream
+    - Output: ``(n_streams, n_networks, n_rows, n_outputs)``
+
+    Parameters
+    ----------
+    modules : sequence of sequences of TransferModule
+        Their blocks below `start` are not used. None of them is changed.
+    start : int
+        The first block that any of them trains.
+    """
+
+    def __init__(self, modules: Sequence[Sequence[TransferModule]], start: int):
+        first = modules[0][0]
+        self.size = len(modules), len(modules[0])
+        self.keep_statistics = first.keep_statistics
+        self.weights: dict[str, torch.Tensor] = {}  # learn; (n_streams, n_networks, *shape)
+        self.buffers: dict[str, torch.Tensor] = {}  # running statistics
+        self.depths: dict[str, int] = {}
+        self.training = False
+        self.levels: Levels = _no_levels
+        self._modules = [module for stream in modules for module in stream]
+        self._places = {id(m): i for i, m in enumerate(m for m in first.modules() if isinstance(m, DROPOUTS))}
+        n_blocks = len(first.blocks)
+        self._steps: list[list[Callable[[torch.Tensor], torch.Tensor]]] = []
+        for number in range(start, n_blocks):
+            self._depth = n_blocks - number
+            self._steps.append(list(self._steps_of(f"blocks.{number}", first.names[number])))
+        self._depth = 0
+        self._steps.append(list(self._steps_of("head", "head")))
+        self._start = start
+
+    def __call__(self, x: torch.Tensor, start: int) -> torch.Tensor:
+        """Outputs for what block `start` takes."""
+        for steps in self._steps[start - self._start :]:
+            for step in steps:
+                x = step(x)
+        return self._spread(x).transpose(2, 3)
+
+    def _steps_of(self, path: str, name: str) -> Iterator[Callable[[torch.Tensor], torch.Tensor]]:
+        """The steps of the networks' part at `path`, or of its parts; its weights are called by `name`."""
+        layer = self._modules[0].get_submodule(path)
+        if isinstance(layer, HeadModule | nn.Sequential):
+            for part in layer._modules:  # named_children() leaves out a layer's second place
+                yield from self._steps_of(f"{path}.{part}", f"{name}.{part}")
+        else:
+            yield self._step(layer, [module.get_submodule(path) for module in self._modules], name)
+
+    def _step(self, layer: nn.Module, layers: list[Any], name: str) -> Callable[[torch.Tensor], torch.Tensor]:
+        if isinstance(layer, nn.Linear):
+            weight = self._learn(f"{name}.weight", [one.weight for one in layers])
+            bias = None if layer.bias is None else self._learn(f"{name}.bias", [one.bias for one in layers])
+            return lambda x: _linear(x, weight, bias)
+        if isinstance(layer, Standardize):
+            mean, scale = (self._constant([getattr(one, key) for one in layers]) for key in ("mean", "scale"))
+            shared = mean.shape[1] == scale.shape[1] == 1
+            return lambda x: _standardize(x, mean, scale, shared)
+        if isinstance(layer, nn.BatchNorm1d):
+            return self._batch_norm(layer, layers, name)
+        if isinstance(layer, nn.Dropout):
+            return self._dropout(self._places[id(layer)], [one.p for one in layers])
+        return layer
+
+    def _learn(self, name: str, tensors: list[torch.Tensor]) -> torch.Tensor:
+        self.weights[name] = self._stack(tensors).requires_grad_(True)
+        self.depths[name] = self._depth
+        return self.weights[name]
+
+    def _stack(self, tensors: list[torch.Tensor]) -> torch.Tensor:
+        return torch.stack([tensor.detach() for tensor in tensors]).view(*self.size, *tensors[0].shape)
+
+    def _constant(self, tensors: list[torch.Tensor]) -> torch.Tensor:
+        """Stacked constants, once a stream where its networks agree."""
+        stacked = self._stack(tensors)
+        first = stacked[:, :1]
+        return first if torch.equal(stacked, first.expand_as(stacked)) else stacked
+
+    def _batch_norm(self, layer: nn.BatchNorm1d, layers: list[Any], name: str) -> Any:
+        weight = self._learn(f"{name}.weight", [one.weight for one in layers])
+        bias = self._learn(f"{name}.bias", [one.bias for one in layers])
+        for key in ("running_mean", "running_var", "num_batches_tracked"):
+            self.buffers[f"{name}.{key}"] = self._stack([getattr(one, key) for one in layers])
+        mean, var = self.buffers[f"{name}.running_mean"], self.buffers[f"{name}.running_var"]
+        count = self.buffers[f"{name}.num_batches_tracked"]
+
+        def step(x: torch.Tensor) -> torch.Tensor:
+            by_statistics = not self.training or self.keep_statistics
+            if not by_statistics:
+                count.add_(1)
+            # every network's channels beside each other: one call normalises all of them
+            flat = self._spread(x).reshape(1, -1, x.shape[-1] if x.ndim == 4 else x.shape[1])
+            flat = F.batch_norm(
+                flat, mean.view(-1), var.view(-1), weight.reshape(-1), bias.reshape(-1), not by_statistics,
+                layer.momentum or 0.0, layer.eps,
+            )  # fmt: skip
+            return flat.view(*self.size, layer.num_features, -1)
+
+        return step
+
+    def _dropout(self, place: int, rates: list[float]) -> Callable[[torch.Tensor], torch.Tensor]:
+        levels = [dropout_threshold(rate) if rate else (32_768, 1.0) for rate in rates]
+        device = next(iter(self._modules[0].parameters())).device
+        # "at most" instead of "below", so that the limit of a rate of zero is a level, too
+        limits = torch.tensor([max(limit - 1, -32_768) for limit, _ in levels], dtype=torch.int16, device=device)
+        factors = torch.tensor([factor for _, factor in levels], dtype=torch.float64, device=device)
+        limits, factors = limits.view(*self.size, 1, 1), factors.view(*self.size, 1, 1)
+
+        def step(x: torch.Tensor) -> torch.Tensor:
+            if not self.training or not any(rates):
+                return x
+            x = self._spread(x)
+            drawn = self.levels(place, x.shape[2]).transpose(1, 2).contiguous().unsqueeze(1)
+            return x * (drawn <= limits).to(x.dtype).mul_(factors.to(x.dtype))
+
+        return step
+
+    def _spread(self, x: torch.Tensor) -> torch.Tensor:
+        """Of each network, rows as columns: (n_streams, n_networks, width, n_rows)."""
+        return x if x.ndim == 4 else x.transpose(1, 2).unsqueeze(1).expand(-1, self.size[1], -1, -1)
+
+    def state_of(self, stream: int, network: int) -> dict[str, torch.Tensor]:
+        """Weights and running statistics of one network, by name, in tensors of their own."""
+        return {
+            name: tensor.detach()[stream, network].clone() for name, tensor in (self.weights | self.buffers).items()
+        }
+
+
+def _no_levels(place: int, width: int) -> torch.Tensor:
+    raise RuntimeError("A stacked network in training mode needs levels for its dropout.")
+
+
+class _WideLinear(torch.autograd.Function):
+    """``weight @ x.T + bias`` of all networks of a stream in one product, rows as columns.
+
+    Every product has the memory layout that the next one takes, and the gradient that of the weights: nothing is
+    copied.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        n_streams, n_networks, n_out, n_in = weight.shape
+        ctx.save_for_backward(x, weight)
+        wide = torch.bmm(weight.view(n_streams, n_networks * n_out, n_in), x.transpose(1, 2))
+        if bias is not None:
+            wide += bias.view(n_streams, -1, 1)
+        return wide.view(n_streams, n_networks, n_out, -1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        wide = gradient.reshape(x.shape[0], -1, x.shape[1])
+        to_x = None
+        if ctx.needs_input_grad[0]:
+            to_x = torch.bmm(wide.transpose(1, 2), weight.view(x.shape[0], -1, x.shape[2]))
+        to_bias = gradient.sum(dim=3) if ctx.needs_input_grad[2] else None
+        return to_x, torch.bmm(wide, x).view(weight.shape), to_bias
+
+
+def _linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    if x.ndim == 3:
+        return _WideLinear.apply(x, weight, bias)
+    networks, columns = weight.flatten(0, 1), x.flatten(0, 1)
+    if bias is None:
+        out = torch.bmm(networks, columns)
+    else:
+        out = torch.baddbmm(bias.flatten(0, 1).unsqueeze(2), networks, columns)
+    return out.view(*x.shape[:2], *out.shape[1:])
+
+
+def _standardize(x: torch.Tensor, mean: torch.Tensor, scale: torch.Tensor, shared: bool) -> torch.Tensor:
+    if shared and x.ndim == 3:
+        return (x - mean) / scale  # (n_streams, 1, width): one row for the rows of each stream
+    x = x if x.ndim == 4 else x.transpose(1, 2).unsqueeze(1)
+    return (x - mean.unsqueeze(3)) / scale.unsqueeze(3)
+
+
+def pad(tensors: list[torch.Tensor]) -> torch.Tensor:
+    """Stacked, with rows of zeros where one has fewer."""
+    longest = max(len(one) for one in tensors)
+    out = tensors[0].new_zeros((len(tensors), longest, *tensors[0].shape[1:]))
+    for s, one in enumerate(tensors):
+        out[s, : len(one)] = one
+    return out

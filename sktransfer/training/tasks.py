@@ -1,0 +1,198 @@
+"""How labels become outputs and back: the only place where classification and regression differ in training."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils.class_weight import compute_class_weight
+
+from sktransfer.backbones.backbone import Source
+from sktransfer.networks.heads import imprinted_rows
+from sktransfer.solvers.logistic import Solution, solve_softmax
+from sktransfer.solvers.ridge import solve_ridge, solve_ridge_classes
+from sktransfer.strategies.base import Probe
+from sktransfer.training.rows import TrainingRows
+from sktransfer.utils.parameters import is_number
+
+
+class Classification:
+    """Outputs are logits, one a class; the loss is cross-entropy.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,)
+    class_weight : dict, "balanced" or None
+    """
+
+    def __init__(self, classes: np.ndarray, class_weight: Any):
+        self.classes, self.class_weight = classes, class_weight
+        self.n_outputs = len(classes)
+        self.chance_loss = float(np.log(len(classes)))  # of equal probabilities
+
+    def weigh(self, rows: TrainingRows) -> TrainingRows:
+        """Row weights times class weights; "balanced" counts weighted rows."""
+        if self.class_weight is None:
+            return rows
+        if isinstance(self.class_weight, str):
+            counts = np.bincount(rows.y, weights=rows.weight, minlength=self.n_outputs)
+            factors = counts.sum() / (self.n_outputs * counts)
+        else:
+            wrong = {str(c): f for c, f in self.class_weight.items() if not (is_number(f) and 0 <= f < np.inf)}
+            if wrong:
+                raise ValueError(f"class_weight holds {wrong}; factors are numbers of at least 0.")
+            factors = compute_class_weight(self.class_weight, classes=self.classes, y=self.classes[rows.y])
+            if not factors.any():
+                raise ValueError("class_weight is zero for every class in y; no row is left to learn from.")
+        return rows._replace(weight=rows.weight * factors[rows.y])
+
+    @staticmethod
+    def loss(outputs: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+        """Cross-entropy of each row, shape (n_samples,)."""
+        return torch.nn.functional.cross_entropy(outputs, codes, reduction="none")
+
+    def prior(self, rows: TrainingRows) -> np.ndarray:
+        """Bias of a head that knows nothing but how common the classes are, shape (n_classes,)."""
+        share = np.bincount(rows.y, weights=rows.weight, minlength=self.n_outputs) / rows.weight.sum()
+        return np.log(np.maximum(share, 1e-9))
+
+    def begin(
+        self, init: str, source: Source | None, features: np.ndarray, rows: TrainingRows
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the head that the source or the class means give, on standardised features.
+
+        Rows of classes that the source knew are its rows, by class name. A new class is imprinted: its row points
+        along its class mean, as long as the source's rows on average, with their average bias.
+        """
+        W, b, known = self.source_rows(init, source, features.shape[1])
+        if init == "source" and not known.all():
+            raise ValueError(
+                f"LinearHead(init='source'): the source does not know the classes {self.classes[~known].tolist()}; "
+                "use init='auto' to imprint them."
+            )
+        if not known.all():
+            length = np.linalg.norm(W[known], axis=1).mean() if known.any() else 1.0
+            imprinted = imprinted_rows(features, rows.y, rows.weight, self.n_outputs)
+            W[~known] = length * imprinted[~known]
+            b[~known] = b[known].mean() if known.any() else 0.0
+        return W, b
+
+    def solve(
+        self, init: str, source: Source | None, features: np.ndarray, rows: TrainingRows, probe: Probe
+    ) -> Solution:
+        """The head that minimises weighted cross-entropy, or squared distance from class codes, plus pull.
+
+        Rows of new classes are pulled to the mean of the known rows, which says nothing of the class: what is said
+        comes from the labels. An imprinted row as the centre scored lower (see Decisions in CONTRIBUTING); it is the
+        centre where ``init="imprint"`` asks for it, and where an infinite pull leaves nothing else to be said.
+        """
+        W, b, known = self.source_rows(init, source, features.shape[1])
+        if init == "imprint" or (probe.pull == np.inf and init != "random"):
+            W, b = self.begin(init, source, features, rows)
+        elif known.any():
+            W[~known], b[~known] = W[known].mean(axis=0), b[known].mean()
+        used = ~self.ignored(init, source, features.shape[1])
+        some = (features, W) if used.all() else (features[:, used], W[:, used])
+        if probe.solver == "ridge":
+            solution = solve_ridge_classes(some[0], rows.y, rows.weight, some[1], b, probe.pull)
+        else:
+            solution = solve_softmax(some[0], rows.y, rows.weight, some[1], b, probe.pull, probe.calibrated)
+        W[:, ~used], W[:, used] = 0.0, solution.weight
+        return dataclasses.replace(solution, weight=W)
+
+    def ignored(self, init: str, source: Source | None, width: int) -> np.ndarray:
+        """Features of no weight in the source head, (width,) of bool, where it knew all classes; else none.
+
+        The source found that they say nothing of these classes across its machines; on few machines of the target
+        they would name the machine.
+        """
+        known = self.source_rows(init, source, width)[2]
+        if source is None or source.weight is None or not known.all() or not source.weight.any():
+            return np.zeros(width, dtype=bool)
+        return np.all(source.weight == 0, axis=0)
+
+    def source_rows(self, init: str, source: Source | None, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Source rows by class name, zero elsewhere, and which rows those are."""
+        W, b, known = np.zeros((self.n_outputs, width)), np.zeros(self.n_outputs), np.zeros(self.n_outputs, dtype=bool)
+        if init in ("auto", "source") and source is not None and source.weight is not None and source.bias is not None:
+            where = {_plain(name): row for row, name in enumerate(source.classes if source.classes is not None else ())}
+            for code, name in enumerate(self.classes):
+                row = where.get(_plain(name))
+                if row is not None:
+                    W[code], b[code], known[code] = source.weight[row], source.bias[row], True
+        return W, b, known
+
+    def source_head(self, W: np.ndarray, b: np.ndarray) -> dict[str, Any]:
+        """What the next fit needs to know of this head."""
+        return {"weight": W, "bias": b, "classes": self.classes}
+
+
+class Regression:
+    """Outputs are standardised values; the loss is squared error.
+
+    Parameters
+    ----------
+    center, scale : ndarray of shape (n_outputs,)
+        Weighted mean and standard deviation of the labels.
+    """
+
+    def __init__(self, center: np.ndarray, scale: np.ndarray):
+        self.center, self.scale = center, scale
+        self.n_outputs = len(center)
+        self.chance_loss = 1.0  # of the mean, in standardised units
+
+    def weigh(self, rows: TrainingRows) -> TrainingRows:
+        """Rows as they are."""
+        return rows
+
+    @staticmethod
+    def loss(outputs: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        """Squared error of each row, mean over outputs, shape (n_samples,)."""
+        return (outputs - values).square().mean(dim=1)
+
+    def prior(self, rows: TrainingRows) -> np.ndarray:
+        """The mean of the standardised labels: zero."""
+        return np.zeros(self.n_outputs)
+
+    def begin(
+        self, init: str, source: Source | None, features: np.ndarray, rows: TrainingRows
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The source's rows in this fit's units if it has as many outputs, else zero: the mean of the labels."""
+        W, b, known = self.source_rows(init, source, features.shape[1])
+        if init == "source" and not known.all():
+            raise ValueError(
+                f"LinearHead(init='source'): the backbone has no regression head with {self.n_outputs} outputs; "
+                "use init='auto'."
+            )
+        return W, b
+
+    def solve(
+        self, init: str, source: Source | None, features: np.ndarray, rows: TrainingRows, probe: Probe
+    ) -> Solution:
+        """The head that minimises weighted squared error plus pull."""
+        W, b = self.begin(init, source, features, rows)
+        return solve_ridge(features, rows.y, rows.weight, W, b, probe.pull)
+
+    def ignored(self, init: str, source: Source | None, width: int) -> np.ndarray:
+        """No feature: values have no names by which one could tell that the source knew them."""
+        return np.zeros(width, dtype=bool)
+
+    def source_rows(self, init: str, source: Source | None, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The source's rows in this fit's units, zero where it has none, and which rows those are."""
+        W, b, known = np.zeros((self.n_outputs, width)), np.zeros(self.n_outputs), np.zeros(self.n_outputs, dtype=bool)
+        weight = None if source is None or source.classes is not None else source.weight
+        if init in ("auto", "source") and source is not None and weight is not None and len(weight) == self.n_outputs:
+            W, b = weight / self.scale[:, None], (np.asarray(source.bias) - self.center) / self.scale
+            known[:] = True
+        return W, b, known
+
+    def source_head(self, W: np.ndarray, b: np.ndarray) -> dict[str, Any]:
+        """The head in the units of the labels."""
+        return {"weight": W * self.scale[:, None], "bias": b * self.scale + self.center, "classes": None}
+
+
+def _plain(name: Any) -> Any:
+    """``np.int64(3)`` and ``3`` are one class, ``"3"`` is another."""
+    return name.item() if isinstance(name, np.generic) else name

@@ -1,0 +1,1 @@
+"""Parameters, random numbers, threads, devices, chunks: what every room may use."""

@@ -1,0 +1,208 @@
+"""What is documented is what happens: examples run, defaults and names are those of the signature."""
+
+import ast
+import doctest
+import importlib
+import importlib.util
+import inspect
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sktransfer
+
+ROOT = Path(__file__).parents[2]
+MODULES = [
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in sorted((ROOT / "sktransfer").rglob("*.py"))
+    if path.name != "__init__.py"
+]
+PUBLIC = [getattr(sktransfer, name) for name in sktransfer.__all__ if name != "__version__"]
+# what a caller does not pass, although it is a parameter of the wrapped function
+DOCUMENTED = [obj for obj in PUBLIC if not (inspect.isclass(obj) and issubclass(obj, Warning | Exception))]
+METHODS = [
+    getattr(obj, name)
+    for obj in DOCUMENTED
+    if inspect.isclass(obj)
+    for name, member in vars(obj).items()
+    if not name.startswith("_") and inspect.isfunction(member)
+]
+
+
+def section(doc, title):
+    """Lines of a numpydoc section, without its heading."""
+    match = re.search(rf"^{title}\n-+\n(.*?)(?=^\S[^\n]*\n-{{3,}}\n|\Z)", inspect.cleandoc(doc or ""), re.M | re.S)
+    return None if match is None else match[1]
+
+
+def documented(obj):
+    """Pairs of name and type of the section Parameters, in order; None if there is no such section."""
+    text = section(obj.__doc__, "Parameters")
+    if text is None:
+        return None
+    heads = re.findall(r"^(\*{0,2}\w[\w, *]*?)(?: : (.*))?$", text, re.M)
+    return [(name.strip(" *"), kind) for names, kind in heads for name in names.split(",")]
+
+
+def parameters(obj):
+    return {
+        name: p.default
+        for name, p in inspect.signature(obj).parameters.items()
+        if name not in ("self", "cls") and p.kind is not p.VAR_KEYWORD
+    }
+
+
+def name_of(obj):
+    return obj.__qualname__
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_examples_in_docstrings_run(module):
+    flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+    found = doctest.testmod(importlib.import_module(module), optionflags=flags, verbose=False)
+    assert found.failed == 0
+
+
+def test_most_public_names_show_an_example():
+    without = [name_of(obj) for obj in DOCUMENTED if section(obj.__doc__, "Examples") is None]
+    assert set(without) <= {"Inputs", "Source", "load_backbone", "FineTuning", "LinearHead"}
+
+
+@pytest.mark.parametrize("obj", DOCUMENTED, ids=name_of)
+def test_public_objects_document_every_parameter_in_order(obj):
+    names = list(parameters(obj)) if not inspect.isclass(obj) or obj.__init__ is not object.__init__ else []
+    assert [name for name, _ in documented(obj) or []] == names
+
+
+@pytest.mark.parametrize("method", METHODS, ids=name_of)
+def test_methods_document_their_parameters_in_order_where_they_document_any(method):
+    found = documented(method)
+    if found is not None:
+        assert [name for name, _ in found] == list(parameters(method))
+    assert method.__doc__
+
+
+@pytest.mark.parametrize("obj", DOCUMENTED, ids=name_of)
+def test_documented_defaults_are_those_of_the_signature(obj):
+    defaults = parameters(obj)
+    for name, kind in documented(obj) or []:
+        default = defaults[name]
+        stated = re.search(r"default=(.+)$", kind)
+        if stated:
+            value = float("nan") if stated[1] == "nan" else ast.literal_eval(stated[1])
+            assert repr(value) == repr(default), f"{name} says default={stated[1]}, the default is {default!r}"
+        elif "optional" in kind:
+            assert default is None, f"{name} is optional, but its default is {default!r}"
+        elif default is not inspect.Parameter.empty:
+            assert default is None, f"{name} does not state its default {default!r}"
+            assert "None" in kind, f"{name} may be None, but its type {kind!r} does not say so"
+        assert stated is None or default is not inspect.Parameter.empty
+
+
+ESTIMATORS = {
+    "TransferClassifier": lambda: sktransfer.TransferClassifier(max_epochs=1),
+    "TransferRegressor": lambda: sktransfer.TransferRegressor(max_epochs=1),
+    "FeatureExtractor": lambda: sktransfer.FeatureExtractor(),
+    "BaselineScaler": lambda: sktransfer.BaselineScaler(),
+    "WindowScaler": lambda: sktransfer.WindowScaler(),
+    "LaggedWindows": lambda: sktransfer.LaggedWindows(),
+}
+
+
+@pytest.mark.parametrize("kind", ["rows", "windows"])
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_attributes_of_estimators_are_there_after_a_fit(name, kind):
+    if (name, kind) == ("LaggedWindows", "windows"):
+        pytest.skip("LaggedWindows takes rows and makes windows")
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, 3)) if kind == "rows" else rng.normal(size=(30, 2, 16)).astype(np.float32)
+    X = X if kind == "rows" else sktransfer.Windows.of(X, sampling_rate=100)
+    y = np.resize(["a", "b"], 30) if name == "TransferClassifier" else rng.normal(size=30)
+    estimator = ESTIMATORS[name]().fit(X, y)
+    text = section(type(estimator).__doc__, "Attributes")
+    names = {n.strip() for names in re.findall(r"^(\w[\w, ]*?) : ", text, re.M) for n in names.split(",")}
+    assert names - {"feature_names_in_"} <= set(dir(estimator))
+    # and nothing public is left undocumented, except what serves predict alone
+    public = {n for n in vars(estimator) if n.endswith("_") and not n.startswith("_")}
+    assert public - names <= {"module_", "y_center_", "y_scale_", "y_was_2d_"}
+
+
+def readme_blocks():
+    """Pairs of comment and code of the README's python blocks; a block with ``<!-- not run -->`` above it is left out.
+
+    ``<!-- needs ... -->`` above a block names an entry of `NEEDS`.
+    """
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = re.findall(r"(<!--[^\n]*-->\s*)?^```python\n(.*?)^```", text, re.M | re.S)
+    return [(comment, code) for comment, code in found if "not run" not in comment]
+
+
+def need_of(comment):
+    return comment.strip().removeprefix("<!-- needs ").removesuffix(" -->") if "needs" in comment else None
+
+
+def is_shipped(name):
+    return (ROOT / "sktransfer" / "pretrained" / f"{name}.safetensors").is_file()
+
+
+def has_keras():
+    return all(importlib.util.find_spec(name) for name in ("keras", "h5py"))
+
+
+NEEDS = {'the shipped backbone "process"': lambda: is_shipped("process"), "keras": has_keras}
+
+
+def write_keras_file(path):
+    """A small network of windows of one channel, as the README takes it for granted."""
+    from sktransfer.convert.from_keras import _import_keras
+
+    keras = _import_keras()
+    layers = [
+        keras.layers.Input((None, 1)),
+        keras.layers.Conv1D(8, 64, strides=16, activation="relu"),
+        keras.layers.Conv1D(16, 9, strides=4, activation="relu"),
+        keras.layers.GlobalAveragePooling1D(),
+        keras.layers.Dense(32, activation="relu"),
+        keras.layers.Dense(1, activation="sigmoid"),
+    ]
+    keras.Sequential(layers).save(path)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # keras's own
+def test_the_readme_runs_from_top_to_bottom(tmp_path, monkeypatch):
+    blocks = readme_blocks()
+    assert blocks
+    monkeypatch.chdir(tmp_path)
+    for name in ("datasets", "examples"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    if has_keras():
+        write_keras_file(tmp_path / "pretrained_fault_detection_model.h5")
+    namespace = {"__name__": "__main__"}
+    for number, (comment, block) in enumerate(blocks, start=1):
+        need = need_of(comment)
+        if need is None or NEEDS[need]():
+            exec(compile(block, f"README.md, block {number}", "exec"), namespace)
+    assert namespace["scores"].mean() > 0.5  # four kinds of windows, of machines that the fit did not see
+
+
+@pytest.mark.parametrize("need", NEEDS)
+def test_what_blocks_of_the_readme_need_is_there(need):
+    assert need in [need_of(comment) for comment, _ in readme_blocks()], f"no block needs {need} any more"
+    if not NEEDS[need]():
+        pytest.skip(f"blocks of the README that need {need} were not run")
+
+
+def test_every_shipped_backbone_has_a_card_that_names_its_classes_and_command():
+    folder = ROOT / "sktransfer" / "pretrained"
+    names = sorted(file.stem for file in folder.glob("*.safetensors"))
+    assert names
+    for name in names:
+        card = (folder / f"{name}.md").read_text(encoding="utf-8")
+        backbone = sktransfer.load_backbone(name)
+        provenance = backbone.provenance or {}
+        assert str(provenance.get("command", "")).removeprefix("python ").split(" ")[0] in card
+        assert "BSD-3-Clause" in card
+        if name != "tep-process":
+            assert [c for c in backbone.source.classes.tolist() if f"`{c}`" not in card] == []

@@ -1,0 +1,102 @@
+"""Public names exist, and importing, loading and predicting bring nothing into an interpreter that they do not need."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import joblib
+import pytest
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import sktransfer
+from sktransfer import (
+    L2SP,
+    Augmentation,
+    FineTuning,
+    FromScratch,
+    LayerDecay,
+    LinearProbing,
+    MLPHead,
+    TransferClassifier,
+    TransferRegressor,
+    load_backbone,
+    save_backbone,
+)
+from tests.helpers import moons, width_free_backbone
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(code, *arguments):
+    """Run in a fresh interpreter, which has imported nothing."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize("name", sktransfer.__all__)
+def test_every_public_name_exists_and_lives_where_the_table_says(name):
+    found = getattr(sktransfer, name)
+    if name != "__version__":
+        assert found.__module__ == f"sktransfer.{sktransfer._HOMES[name]}"
+        assert found.__doc__
+    assert name in dir(sktransfer)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="TransferClasifier"):
+        sktransfer.TransferClasifier  # noqa: B018
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    heavy = "('torch', 'skorch', 'sklearn')"
+    code = f"import sys, sktransfer; dir(sktransfer); print(*[m for m in {heavy} if m in sys.modules])"
+    assert run(code) == []
+
+
+def test_a_backbone_file_loads_where_nothing_else_was_imported(tmp_path):
+    path = save_backbone(FromScratch(arguments={"hidden_layer_sizes": (4,)}).build(2), tmp_path / "b.safetensors")
+    code = "import sys; from sktransfer import load_backbone; print(load_backbone(sys.argv[1]).n_features_out)"
+    assert run(code, path) == ["4"]
+    pickled = tmp_path / "b.joblib"
+    joblib.dump(load_backbone(path), pickled)
+    assert run("import sys, joblib; print(joblib.load(sys.argv[1]).n_features_out)", pickled) == ["4"]
+
+
+MODULES_AFTER_PREDICT = (
+    "import sys, joblib; model, X = joblib.load(sys.argv[1]); model.predict(X); "
+    "print(*[m for m in ('torch', 'skorch') if m in sys.modules])"
+)
+
+
+@pytest.mark.parametrize("head", [None, MLPHead((8,))])
+@pytest.mark.parametrize("strategy", [None, L2SP(), LayerDecay() & FineTuning(), Augmentation(jitter=0.1)])
+def test_predicting_with_a_stored_model_needs_neither_torch_nor_skorch(tmp_path, head, strategy):
+    X, y = moons(40)
+    model = TransferClassifier(head=head, strategy=strategy, max_epochs=1, random_state=0).fit(X, y)
+    joblib.dump((make_pipeline(StandardScaler().fit(X), model), X), tmp_path / "model.joblib")
+    assert run(MODULES_AFTER_PREDICT, tmp_path / "model.joblib") == []
+
+
+def test_other_estimators_and_backbone_files_need_no_torch_either(tmp_path):
+    X, _ = moons(40)
+    regressor = TransferRegressor(max_epochs=1, random_state=0).fit(X, X[:, 0])
+    joblib.dump((regressor, X), tmp_path / "model.joblib")
+    assert run(MODULES_AFTER_PREDICT, tmp_path / "model.joblib") == []
+    code = (
+        "import sys, numpy; from sktransfer import FeatureExtractor, load_backbone; "
+        "from sktransfer import TransferClassifier, TransferRegressor, BaselineScaler, LinearProbing; "
+        "FeatureExtractor(load_backbone(sys.argv[1])).fit(numpy.ones((2, 4))).transform(numpy.ones((2, 4))); "
+        "print(*[m for m in ('torch', 'skorch') if m in sys.modules])"
+    )
+    assert run(code, save_backbone(regressor.backbone_, tmp_path / "b.safetensors")) == []
+
+
+def test_predicting_with_a_network_of_somebody_else_needs_torch_but_not_skorch(tmp_path):
+    X, y = moons(40)
+    model = TransferClassifier(width_free_backbone(), strategy=LinearProbing(), random_state=0).fit(X, y)
+    joblib.dump((model, X), tmp_path / "model.joblib")
+    assert run("import tests.helpers; " + MODULES_AFTER_PREDICT, tmp_path / "model.joblib") == ["torch"]

@@ -1,0 +1,281 @@
+"""Fits that train together end with the weights that each has alone."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from torch import nn
+
+from sktransfer import (
+    L2SP,
+    Backbone,
+    FineTuning,
+    FromScratch,
+    GradualUnfreezing,
+    LayerDecay,
+    LinearHead,
+    LinearProbing,
+    MLPHead,
+    ProbeThenTune,
+    TransferClassifier,
+    TransferRegressor,
+    WeightDecay,
+)
+from sktransfer.model_selection.folds import Fold
+from sktransfer.model_selection.lanes import Lanes
+from sktransfer.training import stacked_fits as _together
+from sktransfer.training.stacked_fits import make_stacks, stack_key, train_stack
+from sktransfer.utils.precision import computing_in
+from tests.helpers import moons
+from tests.searches import FROZEN, HEAD, SMALL, VALUES, X, Y, backbone
+
+
+@pytest.fixture
+def stacked(monkeypatch):
+    """The networks that were stacked, in order."""
+    made = []
+
+    class Kept(_together.StackedNetwork):
+        def __init__(self, *args):
+            super().__init__(*args)
+            made.append(self)
+
+    monkeypatch.setattr(_together, "StackedNetwork", Kept)
+    return made
+
+
+def fold(rows=slice(None), labels=Y, **params):
+    return Fold(X[rows], labels[rows], params, seen=[(X[:11], X[:11])])
+
+
+def train(estimators, folds):
+    """Lanes of all estimators on all folds, trained, by key; how many keys."""
+    lanes, groups = [], {}
+    with Lanes() as maker:
+        for estimator in estimators:
+            for one in folds:
+                lanes.append((estimator, one, maker.make(estimator, one)))
+                groups.setdefault(stack_key(lanes[-1][2]), []).append(lanes[-1][2])
+        assert None not in groups
+        stacks = [stack for group in groups.values() for stack in make_stacks(group)]
+        for stack in stacks:
+            train_stack(stack, lambda n_lanes, share: None)
+    return lanes, stacks
+
+
+def state_after(networks, stacks, lane):
+    for network, stack in zip(networks, stacks, strict=True):
+        for s, stream in enumerate(stack):
+            for k, one in enumerate(stream):
+                if one is lane:
+                    return network.state_of(s, k)
+    raise LookupError
+
+
+def weights_of(fitted):
+    named = {name: value for _, group in fitted.module_.groups() for name, value in group.items()}
+    for name, block in zip(fitted.module_.names, fitted.module_.blocks, strict=True):
+        named |= {f"{name}.{key}": value for key, value in block.named_buffers()}
+    return named
+
+
+class Lasso(L2SP):
+    """A pull that only its own method knows."""
+
+    def penalty(self, weights, source):
+        return self.alpha * sum((w - source.get(name, torch.zeros(()))).abs().nansum() for name, w in weights.items())
+
+
+CLASSIFIERS = {
+    "heads": {"strategy": FROZEN, "head": HEAD},
+    "full fine-tuning": {"strategy": FineTuning(), "head": HEAD},
+    "part of the network": {"strategy": FineTuning(2)},
+    "gradual unfreezing": {"strategy": GradualUnfreezing(1), "max_epochs": 5},
+    "probed, averaged": {"strategy": ProbeThenTune(0.5, 0.4)},
+    "probed in epochs, averaged": {"strategy": ProbeThenTune(0.5, 0.4), "head": HEAD},
+    "layer decay": {"strategy": LayerDecay(0.5)},
+    "L2-SP": {"strategy": L2SP(0.5, 0.1)},
+    "L2-SP on new classes": {"strategy": L2SP(0.5, 0.1), "head": LinearHead(init="imprint")},
+    "L2-SP twice": {"strategy": L2SP(0.5, 0.1) & FineTuning(1) & L2SP(0.0, 0.7), "head": HEAD},
+    "a pull of one's own": {"strategy": FineTuning(2) & Lasso(0.05)},
+    "weight decay": {"strategy": FineTuning() & WeightDecay(3.0)},
+    "from scratch": {"backbone": SMALL, "head": HEAD},
+    "class weights": {"strategy": FROZEN, "class_weight": {"leak": 0.0, "normal": 2.0, "wear": 1.0}},
+}
+
+
+def assert_same_as_alone(stacked, lanes, stacks):
+    """Weights, statistics, losses and outputs of each lane, beside a fit of its own."""
+    for estimator, one, lane in lanes:
+        alone = clone(estimator).fit(one.X, one.y, **one.params)
+        losses = [record["train_loss"] for record in alone.history_ if "train_loss" in record]
+        np.testing.assert_allclose(lane.losses, losses, rtol=1e-9)
+        state, expected = state_after(stacked, stacks, lane), weights_of(alone)
+        assert {"head.output.weight", "head.output.bias"} <= set(state) <= set(expected)
+        for name, value in state.items():
+            torch.testing.assert_close(value, expected[name].detach(), rtol=1e-8, atol=1e-10, check_dtype=False)
+        np.testing.assert_allclose(lane.outputs[0], alone._outputs(one.seen[0][0])[0], rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("case", CLASSIFIERS)
+def test_weights_and_losses_are_those_of_fits_alone(stacked, case):
+    options = {"backbone": backbone(), "max_epochs": 3, "batch_size": 16, **CLASSIFIERS[case]}
+    estimators = [
+        TransferClassifier(**{**options, "lr": lr, "random_state": seed}) for seed in (0, 1) for lr in (0.003, 0.03)
+    ]
+    weight = np.random.default_rng(0).uniform(0.1, 2, len(X))
+    folds = [fold(slice(0, 60), sample_weight=weight[:60]), fold(slice(30, 90)), fold(slice(0, 90))]
+    with computing_in(np.float64):
+        lanes, stacks = train(estimators, folds)
+        assert sorted(sum(map(len, stack)) for stack in stacks) == [4, 8]  # four batches an epoch, and six
+        assert_same_as_alone(stacked, lanes, stacks)
+
+
+def test_each_stops_when_nothing_is_left_to_learn(stacked):
+    labels = np.where(X[:, 0] > 0, "normal", "leak")
+    rows = X + 8 * (labels == "leak")[:, None]
+    one = Fold(rows, labels, {}, seen=[(rows, rows)])
+    base = TransferClassifier(backbone(), head=HEAD, strategy=FROZEN, random_state=0)
+    with computing_in(np.float64):
+        lanes, stacks = train([clone(base).set_params(lr=lr) for lr in (0.03, 0.3, 0.1)], [one])
+        assert len(stacks) == 1
+        assert_same_as_alone(stacked, lanes, stacks)
+    assert len({len(lane.losses) for _, _, lane in lanes}) == 3  # each in an epoch of its own
+
+
+@pytest.mark.parametrize("labels", [VALUES[:, 0], VALUES])
+def test_regressors(stacked, labels):
+    base = TransferRegressor(backbone(), strategy=FineTuning(1), max_epochs=3, batch_size=16, random_state=0)
+    estimators = [clone(base).set_params(lr=lr) for lr in (0.003, 0.03)]
+    with computing_in(np.float64):
+        lanes, stacks = train(estimators, [fold(slice(0, 60), labels), fold(slice(0, 90), labels)])
+        assert_same_as_alone(stacked, lanes, stacks)
+
+
+def test_folds_of_unequal_size_train_in_one_stack(stacked):
+    estimator = TransferClassifier(backbone(), head=HEAD, strategy=FROZEN, max_epochs=2, batch_size=30, random_state=0)
+    with computing_in(np.float64):
+        lanes, stacks = train([estimator], [fold(slice(0, 89)), fold(slice(0, 90)), fold(slice(0, 61))])
+        assert [[len(stream) for stream in stack] for stack in stacks] == [[1, 1, 1]]
+        assert_same_as_alone(stacked, lanes, stacks)
+
+
+@pytest.mark.parametrize("lr", [1e30, 1e9])
+@pytest.mark.filterwarnings("ignore:.*too large for these rows")
+def test_one_that_diverges_leaves_the_others_alone_to_the_bit(lr):
+    good = TransferClassifier(backbone(), strategy=FineTuning(), max_epochs=6, lr=0.01, random_state=0)
+    outputs, errors = [], []
+    for last in (lr, 0.02):
+        lanes, stacks = train([clone(good).set_params(lr=rate) for rate in (0.003, 0.01, last)], [fold()])
+        assert len(stacks) == 1
+        outputs.append([lane.outputs[0] for _, _, lane in lanes])
+        errors.append([lane.error is not None for _, _, lane in lanes])
+    np.testing.assert_array_equal(outputs[0][:2], outputs[1][:2])
+    assert errors == [[False, False, True], [False, False, False]]
+
+
+def test_the_error_is_that_of_the_fit_alone():
+    bad = TransferClassifier(backbone(), strategy=FineTuning(), max_epochs=6, lr=1e30, random_state=0)
+    with pytest.raises(ValueError, match="diverged") as alone:
+        clone(bad).fit(X, Y)
+    (_, _, lane), _ = train([bad, clone(bad).set_params(lr=0.01)], [fold()])[0]
+    assert str(lane.error) == str(alone.value)
+
+
+def test_lanes_of_one_stack_agree_in_all_that_is_shared():
+    def key(estimator, one=None):
+        with Lanes() as maker:
+            return stack_key(maker.make(estimator, one or fold()))
+
+    base = TransferClassifier(backbone(), head=HEAD, strategy=FROZEN, max_epochs=3, batch_size=30, random_state=0)
+    same = [
+        {"lr": 0.5},
+        {"head__dropout": 0.9},
+        {"class_weight": "balanced"},
+        {"random_state": 1},
+        {"strategy": FROZEN & WeightDecay(0.5)},
+        {"strategy": LinearProbing() & L2SP(0.5)},
+    ]
+    other = [
+        {"head": MLPHead((9,))},
+        {"max_epochs": 4},
+        {"batch_size": 20},
+        {"strategy": FineTuning(1)},
+        {"strategy": GradualUnfreezing(1)},
+    ]
+    assert [key(clone(base).set_params(**change)) == key(base) for change in same] == [True] * len(same)
+    assert [key(clone(base).set_params(**change)) == key(base) for change in other] == [False] * len(other)
+    assert key(base, fold(slice(0, 70))) == key(base)  # three batches, too
+    scratch = clone(base).set_params(backbone=SMALL, strategy=None)
+    assert key(scratch, fold(slice(0, 70))) != key(scratch)  # BatchNorm would measure the padding
+
+
+def test_backbones_of_one_shape_with_other_names_or_dropout_below_do_not_mix(stacked):
+    def built(names, rate):
+        torch.manual_seed(0)
+        lower = [nn.Linear(4, 6), *([nn.Dropout(rate)] if rate else [])]
+        parts = {names[0]: nn.Sequential(*lower), names[1]: nn.Sequential(nn.Linear(6, 5), nn.Dropout(0.5))}
+        network = nn.Sequential()
+        for name, part in parts.items():
+            network.add_module(name, part)
+        return Backbone(network)
+
+    networks = [built("ab", 0.0), built("ac", 0.0), built("ab", 0.3)]
+    estimators = [
+        TransferClassifier(b, strategy=FineTuning(1) & L2SP(0.9), max_epochs=2, lr=0.01, random_state=0)
+        for b in networks
+    ]
+    with computing_in(np.float64):
+        lanes, stacks = train(estimators, [fold()])
+        assert len(stacks) == 3
+        assert_same_as_alone(stacked, lanes, stacks)
+
+
+def test_stacks_are_cut_to_what_a_cache_holds(monkeypatch):
+    estimators = [
+        TransferClassifier(backbone(), head=HEAD, strategy=FROZEN, max_epochs=1, lr=lr, random_state=0)
+        for lr in np.linspace(0.001, 0.1, 10)
+    ]
+    whole = train(estimators, [fold(slice(0, 60)), fold(slice(30, 90))])
+    n_bytes = 4 * sum(p.nbytes for p in whole[0][0][2].assembly.module.head.parameters())
+    monkeypatch.setattr(_together, "_STACK_BYTES", 4 * n_bytes)
+    cut = train(estimators, [fold(slice(0, 60)), fold(slice(30, 90))])
+    assert [[len(s) for s in stack] for stack in whole[1]] == [[10, 10]]
+    assert [[len(s) for s in stack] for stack in cut[1]] == [[4], [4], [2]] * 2
+    for (_, _, a), (_, _, b) in zip(whole[0], cut[0], strict=True):
+        np.testing.assert_allclose(a.outputs[0], b.outputs[0], rtol=1e-4, atol=1e-5)
+
+
+def test_untrained_networks_of_one_seed_share_rows_and_others_do_not():
+    recipe = FromScratch(arguments={"hidden_layer_sizes": (5,)})
+    networks = [(recipe, 0), (clone(recipe), 0), (recipe, 1), (None, 0), (recipe, None), (recipe, None)]
+    one = fold()
+    with Lanes() as maker:
+        lanes = [
+            maker.make(TransferClassifier(network, strategy=FROZEN, max_epochs=1, random_state=seed), one)
+            for network, seed in networks
+        ]
+    assert len({lane.stream for lane in lanes}) == 5
+    assert lanes[0].stream == lanes[1].stream
+
+
+def test_class_weights_share_rows_and_features():
+    one = fold()
+    with Lanes() as maker:
+        lanes = [
+            maker.make(TransferClassifier(backbone(), head=HEAD, strategy=FROZEN, class_weight=w, random_state=0), one)
+            for w in (None, "balanced", {"leak": 2.0, "normal": 1.0, "wear": 1.0})
+        ]
+    assert len({lane.stream for lane in lanes}) == 1
+    assert len({lane.rows.weight.tobytes() for lane in lanes}) == 3
+
+
+def test_rows_keep_their_labels():
+    rows, labels = moons(50, 3)
+    one = Fold(rows, labels, {}, seen=[(rows, rows)])
+    with Lanes() as maker:
+        lane = maker.make(TransferClassifier(SMALL, max_epochs=1, random_state=0), one)
+        found = {
+            tuple(row): label for row, label in zip(lane.rows.X, lane.estimator.classes_[lane.rows.y], strict=True)
+        }
+    assert found == {tuple(row): label for row, label in zip(rows.astype(np.float32), labels, strict=True)}
