@@ -87,7 +87,7 @@ def tuned(amounts: dict[str, float], max_epochs: int | None = None) -> Method:
     """The shipped network: the head is solved, then everything is tuned, all the way."""
 
     def make(random_state: int) -> TransferClassifier:
-        strategy = ProbeThenTune(tune_share=1.0) & Augmentation(**amounts)
+        strategy = ProbeThenTune(tune_interpolation=1.0) & Augmentation(**amounts)
         return TransferClassifier(
             _vibration(), strategy=strategy, max_epochs=max_epochs or 6, lr=0.003, random_state=random_state
         )

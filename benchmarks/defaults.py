@@ -32,13 +32,13 @@ TASKS = (
 )
 STRATEGIES = {
     "probing, pull auto": LinearProbing(),
-    "probing, pull 1": LinearProbing(pull=1.0),
-    "probing, pull 0.1": LinearProbing(pull=0.1),
-    "probing, no pull": LinearProbing(pull=0.0),
+    "probing, pull 1": LinearProbing(alpha=1.0),
+    "probing, pull 0.1": LinearProbing(alpha=0.1),
+    "probing, no pull": LinearProbing(alpha=0.0),
     "probe then tune (default)": ProbeThenTune(),
     "probe then tune, rate 0.1": ProbeThenTune(tune_rate=0.1),
     "probe then tune, rate 1": ProbeThenTune(tune_rate=1.0),
-    "probe then tune, share 1 (plain LP-FT)": ProbeThenTune(tune_share=1.0),
+    "probe then tune, share 1 (plain LP-FT)": ProbeThenTune(tune_interpolation=1.0),
     "fine-tuning": FineTuning(),
     "fine-tuning, layer decay 0.5": LayerDecay(0.5),
     "gradual unfreezing": GradualUnfreezing(),

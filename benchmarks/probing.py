@@ -80,7 +80,7 @@ def measure_time() -> None:
         ratio = statistics.median(ours) / statistics.median(theirs)
         print(
             f"{len(y):5d} rows: {1e3 * statistics.median(ours):6.1f} ms, LogisticRegression "
-            f"{1e3 * statistics.median(theirs):6.1f} ms, ratio {ratio:.2f}; pull {model.history_[0]['pull']:.3g}, "
+            f"{1e3 * statistics.median(theirs):6.1f} ms, ratio {ratio:.2f}; pull {model.history_[0]['alpha']:.3g}, "
             f"{model.history_[0]['n_iter']} iterations"
         )
 

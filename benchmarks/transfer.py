@@ -34,7 +34,7 @@ from sktransfer import FineTuning, LinearProbing, ProbeThenTune
 STRATEGIES = {
     "transfer, default": None,
     "transfer, linear probing": LinearProbing(),
-    "transfer, plain LP-FT": ProbeThenTune(tune_share=1.0),
+    "transfer, plain LP-FT": ProbeThenTune(tune_interpolation=1.0),
     "transfer, fine-tuning": FineTuning(),
 }
 

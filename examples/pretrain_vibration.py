@@ -216,7 +216,7 @@ def backbone_of(body, heads, groups, n_samples):
     source = source_of(plain, heads.fault.merged(), [g["x"].float().numpy() for g in groups], CLASSES)
     scale = source.feature_scale.copy()
     scale[N_LEARNED:] = by_operation(plain, groups)[N_LEARNED:]
-    source = source.restated(source.feature_mean, scale)
+    source = source.rescaled(source.feature_mean, scale)
     task = "fault, severity, channel, and healthy or not against a healthy window of the same machine"
     about = provenance("datasets/vibration", n_samples, SEED, task, "python examples/pretrain_vibration.py")
     return plain.describe(source=source, provenance=about)

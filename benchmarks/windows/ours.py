@@ -95,7 +95,7 @@ def probing_by_bearing(random_state: int) -> GridSearchCV:
 
 def pull_by_bearing(classifier: TransferClassifier) -> GridSearchCV:
     """A search for the pull that leaves one group out, the size of the fault."""
-    strategies = {"strategy": [LinearProbing(pull=pull) for pull in PULLS]}
+    strategies = {"strategy": [LinearProbing(alpha=alpha) for alpha in PULLS]}
     return GridSearchCV(classifier, strategies, cv=LeaveOneGroupOut(), scoring="balanced_accuracy")
 
 
@@ -164,7 +164,7 @@ def on_windows() -> dict[str, Any]:
         return OneLabel(probing_by_bearing(random_state))
 
     def source(random_state: int) -> OneLabel:
-        return OneLabel(probing(random_state).set_params(strategy=LinearProbing(pull=np.inf)))
+        return OneLabel(probing(random_state).set_params(strategy=LinearProbing(alpha=np.inf)))
 
     return {
         "vibration, probing, pull by bearing": ByBearing(by_bearing, features_of, groups=True),
@@ -176,8 +176,8 @@ def on_windows() -> dict[str, Any]:
 def on_features() -> dict[str, Callable]:
     """For `bearings.on_features`: random_state -> multi-label classifier of the 20 features."""
 
-    def probing(random_state: int, pull: float | str = "auto") -> TransferClassifier:
-        return TransferClassifier(pretrained(), strategy=LinearProbing(pull=pull), random_state=random_state)
+    def probing(random_state: int, alpha: float | str = "auto") -> TransferClassifier:
+        return TransferClassifier(pretrained(), strategy=LinearProbing(alpha=alpha), random_state=random_state)
 
     def by_bearing(random_state: int) -> OneLabel:
         return OneLabel(pull_by_bearing(probing(random_state)))

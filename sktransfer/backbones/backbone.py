@@ -17,7 +17,7 @@ import numpy as np
 
 from sktransfer.backbones.inputs import Inputs, Source
 from sktransfer.exceptions import ModelFileError
-from sktransfer.inference.numpy_network import Program
+from sktransfer.inference.numpy_network import NumpyNetwork
 from sktransfer.networks.layers import Blocks, fits, layers_of, width_after
 
 if TYPE_CHECKING:  # loading a backbone of known layers and predicting with it needs no torch
@@ -100,7 +100,7 @@ class Backbone:
         self._weights = weights
         known = layers is not None and inputs.shape is None and all(map(fits, layers, weights))
         self._layers: Blocks | None = layers if known else None
-        self._programs: dict[int, Program | None] = {}
+        self._programs: dict[int, NumpyNetwork | None] = {}
         self._lock = RLock()
         self.name = name
         self.inputs = inputs
@@ -139,13 +139,13 @@ class Backbone:
                 self._built = build_blocks(self._description, self._block_names, self._weights)
             return self._built
 
-    def program(self, n_blocks: int) -> Program | None:
+    def program(self, n_blocks: int) -> NumpyNetwork | None:
         """The first `n_blocks` blocks for numpy; None if only torch can compute them."""
         with self._lock:
             if n_blocks not in self._programs:
                 known = self._layers is not None
                 parts = list(zip(self._layers or (), self._weights, strict=known))[:n_blocks]
-                self._programs[n_blocks] = Program(parts) if known else None
+                self._programs[n_blocks] = NumpyNetwork(parts) if known else None
             return self._programs[n_blocks]
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -209,7 +209,7 @@ class Backbone:
         pairs = zip(self._weights, modules, strict=True)
         return [not _equal(weights, module.state_dict()) for weights, module in pairs]
 
-    def retrained(self, modules: Iterable[nn.Module], moved: Sequence[bool], **fields: Any) -> Backbone:
+    def with_blocks(self, modules: Iterable[nn.Module], moved: Sequence[bool], **fields: Any) -> Backbone:
         """The backbone with the blocks that `moved` from `modules`; the others are shared with it."""
         import torch
 

@@ -115,7 +115,7 @@ class Source:
         if found != expected:
             raise ValueError(f"The source of a backbone has the shapes {found}; its features ask for {expected}.")
 
-    def restated(self, mean: np.ndarray, scale: np.ndarray) -> Source:
+    def rescaled(self, mean: np.ndarray, scale: np.ndarray) -> Source:
         """The same head, giving the same outputs, on features standardised by `mean` and `scale`."""
         if self.weight is None or self.bias is None:
             return Source(mean, scale)

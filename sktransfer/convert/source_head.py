@@ -105,7 +105,7 @@ def remember(backbone: Backbone, linear: nn.Linear | None, *, classes: Any, valu
         source = Source(np.zeros(width), np.ones(width), W, b, names)
     if X is not None:
         features = _features(backbone, X)
-        source = source.restated(*feature_statistics(features, np.ones(len(features))))
+        source = source.rescaled(*feature_statistics(features, np.ones(len(features))))
     return backbone.describe(source=source)
 
 

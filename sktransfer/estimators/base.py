@@ -36,7 +36,7 @@ from sktransfer.inference.numpy_network import FEW_ROWS
 from sktransfer.inference.out_of_range import confidence_weights
 from sktransfer.networks.heads import LinearHead, MLPHead
 from sktransfer.strategies.base import Strategy
-from sktransfer.training.rows import TrainingRows, canonical, count_batches
+from sktransfer.training.rows import TrainingRows, count_batches, merge_copies
 from sktransfer.utils.callbacks import CallbackSupport
 from sktransfer.utils.chunks import chunk_of, in_chunks
 from sktransfer.utils.device import is_cpu, resolve_device
@@ -98,7 +98,7 @@ class TransferEstimator(ArrayState, CallbackSupport, BaseEstimator):
         y, task = self._check_y(y, weight, len(X))
         warn_of_quality(who, X, names)
         raw = raw_windows(X, backbone, self.strategy)
-        rows = task.weigh(canonical(prepared(who, X, backbone, names), y, weight, raw))
+        rows = task.weigh(merge_copies(prepared(who, X, backbone, names), y, weight, raw))
         if len(rows.X) < 2:
             raise ValueError(f"{who} needs at least 2 different rows with a weight above zero; got 1 sample.")
         return rows, task

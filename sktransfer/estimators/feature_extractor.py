@@ -21,7 +21,7 @@ from sktransfer.backbones.backbone import Backbone
 from sktransfer.backbones.check_input import check_input, given_backbone, prepared, tag_dimensions
 from sktransfer.backbones.columns import compare_columns
 from sktransfer.backbones.from_scratch import FromScratch, resolve_backbone
-from sktransfer.inference.numpy_network import FEW_ROWS, Program
+from sktransfer.inference.numpy_network import FEW_ROWS, NumpyNetwork
 from sktransfer.utils.callbacks import CallbackSupport, FitTask, with_callbacks
 from sktransfer.utils.chunks import chunk_of, in_chunks
 from sktransfer.utils.device import is_cpu, resolve_device
@@ -185,7 +185,7 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
             features = (features - source.feature_mean) / source.feature_scale
         return np.asarray(features.reshape(len(X), -1), dtype=np.float32)
 
-    def _in_numpy(self, program: Program, X: np.ndarray) -> np.ndarray:
+    def _in_numpy(self, program: NumpyNetwork, X: np.ndarray) -> np.ndarray:
         capped = blas_threads(self.n_jobs) if len(X) > FEW_ROWS else nullcontext()
         with capped, np.errstate(all="ignore"):  # what is not finite is an error of ours
             parts = [program.run(X[part]) for part in in_chunks(len(X))]

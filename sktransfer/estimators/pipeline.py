@@ -20,7 +20,7 @@ from scipy import sparse
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
-from sktransfer.utils.counted_warnings import said_once
+from sktransfer.utils.counted_warnings import collect_warnings
 
 
 def _offers(method: str) -> Callable[[Any], bool]:
@@ -131,7 +131,7 @@ class Pipeline(sklearn.pipeline.Pipeline):
         if n_rows <= chunk or any(_count_rows(value) != n_rows for value in params.values()):
             return method(X, **params)
         slices = [slice(i, min(i + chunk, n_rows)) for i in range(0, n_rows, chunk)]
-        with said_once(stacklevel=3) as forget:
+        with collect_warnings(stacklevel=3) as forget:
             first = method(_take(X, slices[0]), **{k: _take(v, slices[0]) for k, v in params.items()})
             if not _is_per_row(first, chunk):
                 forget()  # all rows are counted again

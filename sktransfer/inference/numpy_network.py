@@ -30,7 +30,7 @@ FEW_ROWS = 64  # up to which rows are computed in float64
 _Step = tuple[str, Any, Any]  # ("linear", weight, bias), ("scale", factor, offset) or ("call", function, arguments)
 
 
-class Program:
+class NumpyNetwork:
     """The layers of a network as products and activations.
 
     Parameters
@@ -41,7 +41,9 @@ class Program:
         What comes before them: blocks that several networks share, whose products are then held once.
     """
 
-    def __init__(self, parts: Sequence[tuple[Sequence[Layer], Mapping[str, np.ndarray]]], below: Program | None = None):
+    def __init__(
+        self, parts: Sequence[tuple[Sequence[Layer], Mapping[str, np.ndarray]]], below: NumpyNetwork | None = None
+    ):
         self._below = below
         steps = [step for layers, arrays in parts for layer in layers for step in _step(layer, arrays)]
         self._steps = [_in_format(step, np.float64) for step in _fold(steps)]

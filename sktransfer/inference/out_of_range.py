@@ -6,7 +6,7 @@ import numpy as np
 
 from sktransfer.backbones.inputs import Inputs
 from sktransfer.exceptions import OutOfRangeWarning
-from sktransfer.utils.counted_warnings import Tally, warn_of
+from sktransfer.utils.counted_warnings import CountedWarning, warn_of
 
 # A row may lie this many half-ranges from the middle of a column's seen range before its confidence is lowered: half
 # a range beyond either edge. Where columns are logarithms of healthy deviations, that is a large factor already.
@@ -68,4 +68,4 @@ def warn_of_range(who: str, n_far: int, n_rows: int) -> None:
         f"{who}: {{count}} of {{total}} rows lie far outside the range of all rows seen in training; what is said of "
         "them is a guess. Check units, sensors and scaling."
     )
-    warn_of(Tally(text, OutOfRangeWarning, n_far, n_rows), stacklevel=3)
+    warn_of(CountedWarning(text, OutOfRangeWarning, n_far, n_rows), stacklevel=3)

@@ -17,7 +17,7 @@ import numpy as np
 from sktransfer.backbones.backbone import Backbone
 from sktransfer.backbones.weights import Weights
 from sktransfer.exceptions import ModelFileError
-from sktransfer.inference.numpy_network import Program
+from sktransfer.inference.numpy_network import NumpyNetwork
 from sktransfer.inference.out_of_range import along_channels, ordinary_range
 from sktransfer.networks.layers import fits
 from sktransfer.validation.rows import LARGEST_INPUT
@@ -53,7 +53,7 @@ class Predictor:
         self._low, self._high = ordinary_range(backbone.inputs, LARGEST_INPUT)
         self._lock = RLock()
         self._module = module
-        self._program: Program | None = None
+        self._program: NumpyNetwork | None = None
         self._layers = None
         if backbone._layers is not None:
             layers = head.layers(backbone.n_features_out, n_outputs)
@@ -69,12 +69,12 @@ class Predictor:
         return bool(((rows >= low) & (rows <= high)).all())  # NaN compares false
 
     @property
-    def program(self) -> Program | None:
+    def program(self) -> NumpyNetwork | None:
         """The network in numpy; None if only torch can compute it."""
         if self._program is None and self._layers is not None:
             with self._lock:
                 body = self.backbone.program(len(self.backbone.blocks))
-                self._program = Program([(self._layers, self.arrays)], below=body)
+                self._program = NumpyNetwork([(self._layers, self.arrays)], below=body)
         return self._program
 
     def module_on(self, device: str) -> TransferModule:

@@ -94,10 +94,10 @@ class Lanes:
         for plan in lane.plans:
             plan.strategy.penalty({}, plan.source)  # a strategy with a wrong parameter raises here
         depth = len(assembly.module.blocks)
-        if todo.probe is not None:
+        if todo.head_solver is not None:
             if not todo.strategies and not all(rows.fits(assembly.module, depth) for rows in lane.all_rows):
                 return False
-            solve_head(assembly, lane.rows, lane.task, todo.probe)
+            solve_head(assembly, lane.rows, lane.task, todo.head_solver)
             if not todo.strategies:
                 lane.outputs = [assembly.outputs(rows) for rows in lane.tests]
         return True

@@ -25,7 +25,7 @@ from sktransfer.exceptions import DataQualityWarning
 from sktransfer.preprocessing import fault_orders as _fault_lines
 from sktransfer.preprocessing import spectra as _spectra
 from sktransfer.preprocessing.fault_orders import N_AXIS, N_LINES
-from sktransfer.utils.counted_warnings import Tally, warn_of
+from sktransfer.utils.counted_warnings import CountedWarning, warn_of
 from sktransfer.validation.windows import check_windows, count_dimensions, warn_of_window_quality
 
 _WHO = "EnvelopeSpectra"
@@ -270,7 +270,7 @@ def _known(what: str, values: Any, shape: tuple[int, ...]) -> np.ndarray:
     wrong = (values <= 0) | np.isinf(values)
     count = int(wrong.reshape(len(values), -1).any(axis=1).sum())
     text = f"{_WHO}: {what} is not positive and finite in {{count}} of {{total}} windows; it counts as unknown there."
-    warn_of(Tally(text, DataQualityWarning, count, len(values)), 5)
+    warn_of(CountedWarning(text, DataQualityWarning, count, len(values)), 5)
     return np.where(wrong, np.nan, values)
 
 

@@ -51,7 +51,7 @@ def solve_softmax(
     weight: np.ndarray,
     W0: np.ndarray,
     b0: np.ndarray,
-    pull: float | str,
+    alpha: float | str,
     calibrated: bool = False,
 ) -> Solution:
     """Multinomial logistic head pulled to ``(W0, b0)``.
@@ -66,7 +66,7 @@ def solve_softmax(
         Row weights; a weight of two counts as two rows.
     W0, b0 : ndarray of shape (n_classes, d) and (n_classes,)
         Where the head begins.
-    pull : float or "auto"
+    alpha : float or "auto"
         Strength ``a``; infinity is the head ``(W0, b0)`` as it is. ``"auto"`` chooses from `STRENGTHS` by scores of the
         labels themselves, so that none is held out: for few rows the log evidence (their probability with the head
         integrated out, by Laplace's approximation; defined for one label a class) plus the leave-one-out
@@ -88,11 +88,11 @@ def solve_softmax(
     """
     reduced = _Reduced(features)
     problem = _Softmax(reduced.rows, features @ W0.T + b0, np.eye(len(b0))[codes], weight)
-    if pull == np.inf:
+    if alpha == np.inf:
         return Solution(W0, b0, np.inf, 1)
-    scored = Scored(0.0, 1e-6 if pull == "auto" else max(float(pull), 1e-6), 0, [], None)
+    scored = Scored(0.0, 1e-6 if alpha == "auto" else max(float(alpha), 1e-6), 0, [], None)
     try:
-        if pull == "auto":
+        if alpha == "auto":
             scored = problem.choose_strength()
         elif calibrated and (problem.small or len(codes) <= _FOLD_ROWS):
             scored = problem.score(scored.strength)
@@ -105,7 +105,7 @@ def solve_softmax(
     # the loss is a sum over rows, and so is what may be left of its slope
     begin, tolerance = scored.begin[0] if scored.begin else None, 1e-5 * max(1.0, len(codes) / 100)
     change, steps = problem.solve(scored.strength, begin, tolerance=tolerance)
-    strength = scored.strength if pull == "auto" else float(pull)
+    strength = scored.strength if alpha == "auto" else float(alpha)
     solution = solution_of(reduced, change, scored.n_iter + steps, W0, b0, strength)
     if not calibrated or scored.held_out is None:
         return solution

@@ -44,7 +44,7 @@ class _LeastSquares:
 
 
 def solve_ridge(
-    features: np.ndarray, values: np.ndarray, weight: np.ndarray, W0: np.ndarray, b0: np.ndarray, pull: float | str
+    features: np.ndarray, values: np.ndarray, weight: np.ndarray, W0: np.ndarray, b0: np.ndarray, alpha: float | str
 ) -> Solution:
     """Least-squares head pulled to ``(W0, b0)``, in closed form.
 
@@ -56,7 +56,7 @@ def solve_ridge(
         What is predicted, standardised.
     weight, W0, b0
         As in :func:`sktransfer.solvers.logistic.solve_softmax`.
-    pull : float or "auto"
+    alpha : float or "auto"
         Strength; ``"auto"`` has the smallest weighted leave-one-out error, which ridge gives in closed form. The
         source head as it is is among the candidates.
 
@@ -66,7 +66,7 @@ def solve_ridge(
     """
     reduced = _Reduced(features)
     problem = _LeastSquares(reduced.rows, values - (features @ W0.T + b0), weight)
-    strengths = _RIDGE_STRENGTHS if pull == "auto" else np.array([max(float(pull), 1e-9)])
+    strengths = _RIDGE_STRENGTHS if alpha == "auto" else np.array([max(float(alpha), 1e-9)])
     # a row of weight w is w copies; leaving one copy out removes 1/w of its leverage
     errors = [float(np.mean(problem.left_out(strength, copies=weight) ** 2)) for strength in strengths]
     strength = float(strengths[int(np.argmin(errors))])
@@ -74,7 +74,7 @@ def solve_ridge(
 
 
 def solve_ridge_classes(
-    features: np.ndarray, codes: np.ndarray, weight: np.ndarray, W0: np.ndarray, b0: np.ndarray, pull: float | str
+    features: np.ndarray, codes: np.ndarray, weight: np.ndarray, W0: np.ndarray, b0: np.ndarray, alpha: float | str
 ) -> Solution:
     """One-vs-rest least squares on class codes, pulled to ``(W0, b0)``, as logits.
 
@@ -85,7 +85,7 @@ def solve_ridge_classes(
     ----------
     features, codes, weight, W0, b0
         As in :func:`sktransfer.solvers.logistic.solve_softmax`.
-    pull : float or "auto"
+    alpha : float or "auto"
         Strength; ``"auto"`` and its temperature make the leave-one-out scores most likely, which least squares give in
         closed form. Infinity is the head ``(W0, b0)`` as it is.
 
@@ -98,7 +98,7 @@ def solve_ridge_classes(
     Rifkin and Klautau (2004). In defense of one-vs-all classification. Journal of Machine Learning Research 5,
     101-141.
     """
-    if pull == np.inf:
+    if alpha == np.inf:
         return Solution(W0, b0, np.inf, 1)
     reduced, onehot = _Reduced(features), np.eye(len(b0))[codes]
     start = features @ W0.T + b0
@@ -109,7 +109,7 @@ def solve_ridge_classes(
     values = centered / (np.clip(slope, *_CODES_PER_LOGIT) if length > 0 else _CODE_PER_LOGIT)
     problem = _LeastSquares(reduced.rows, values - start, weight)
     found = []
-    for strength in _CLASS_STRENGTHS if pull == "auto" else [max(float(pull), 1e-9)]:
+    for strength in _CLASS_STRENGTHS if alpha == "auto" else [max(float(alpha), 1e-9)]:
         held_out = values - problem.left_out(strength) / problem.root
         temperature, score = choose_temperature(held_out, onehot, weight)
         found.append((score, float(strength), temperature))

@@ -26,7 +26,7 @@ class Solution:
 
     weight: np.ndarray
     bias: np.ndarray
-    pull: float
+    alpha: float
     n_iter: int
     temperature: float = 1.0
 
@@ -61,8 +61,8 @@ class _Reduced:
 
 
 def solution_of(
-    reduced: _Reduced, change: np.ndarray, n_iter: int, W0: np.ndarray, b0: np.ndarray, pull: float
+    reduced: _Reduced, change: np.ndarray, n_iter: int, W0: np.ndarray, b0: np.ndarray, alpha: float
 ) -> Solution:
     """The head ``(W0, b0)`` plus a change in reduced directions."""
     weight, bias = reduced.change(change)
-    return Solution(W0 + weight, b0 + bias, pull, max(1, n_iter))
+    return Solution(W0 + weight, b0 + bias, alpha, max(1, n_iter))

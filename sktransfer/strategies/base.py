@@ -1,16 +1,16 @@
 """What may change during ``fit``: the questions that every strategy answers.
 
-A strategy knows nothing of training loops. It answers questions, each with a neutral answer, and `_net.py`
-acts on them::
+A strategy knows nothing of training loops. It answers questions, each with a neutral answer, and the fit
+asks them::
 
-    question                                                neutral   combined by
-    n_frozen(epoch, n_blocks)    blocks that stay frozen       0      maximum
-    rate(depth)                  speed relative to the head    1      product
-    penalty(weights, source)     pulled back to the source     0      sum
-    probe()                      head solved before epoch 0   None    first that is not None
-    share()                      share of the change kept      1      product
-    shrinkage()                  shrinking of matrices         0      sum
-    augment(n_frozen, n_blocks)  how batches are changed       None   one after the other
+    question                     what it answers                  neutral   combined by
+    n_frozen(epoch, n_blocks)    blocks that stay frozen             0      maximum
+    lr_factor(depth)             rate relative to the head           1      product
+    penalty(weights, source)     penalty towards the source          0      sum
+    head_solver()                head solved before epoch 0         None    first that is not None
+    interpolation()              how much of the change is kept      1      product
+    weight_decay_rate()          decay of matrices                   0      sum
+    augment(n_frozen, n_blocks)  how batches are changed            None    one after the other
 
 Because the neutral answers are the identities of these combinations, strategies combine with ``&`` without
 special cases, and the neutral strategy itself is full fine-tuning.
@@ -56,12 +56,12 @@ class Batch(NamedTuple):
 Augment = Callable[[Batch, "Draws"], Batch]
 
 
-class Probe(NamedTuple):
-    """How the head alone is solved before the first epoch: what :meth:`Strategy.probe` answers.
+class HeadSolver(NamedTuple):
+    """How the head alone is solved before the first epoch: what :meth:`Strategy.head_solver` answers.
 
     Parameters
     ----------
-    pull : float or "auto"
+    alpha : float or "auto"
         Strength of the pull to the source head; ``"auto"`` chooses it from the labelled rows.
     solver : {"lbfgs", "ridge"}
         See :class:`sktransfer.LinearProbing`.
@@ -70,7 +70,7 @@ class Probe(NamedTuple):
         after the probe finds its own.
     """
 
-    pull: float | str
+    alpha: float | str
     solver: str = "lbfgs"
     calibrated: bool = False
 
@@ -84,7 +84,7 @@ class Strategy(BaseEstimator):
     --------
     >>> from sktransfer import LayerDecay, L2SP
     >>> both = LayerDecay(0.5) & L2SP(0.01)
-    >>> both.rate(2)
+    >>> both.lr_factor(2)
     0.25
     """
 
@@ -92,7 +92,7 @@ class Strategy(BaseEstimator):
         """How many blocks, counted from the input, stay frozen in `epoch` (0 is the first)."""
         return 0
 
-    def rate(self, depth: int) -> float:
+    def lr_factor(self, depth: int) -> float:
         """Learning rate relative to the estimator's ``lr`` at `depth` (0 is the head, 1 the block below it)."""
         return 1.0
 
@@ -108,15 +108,15 @@ class Strategy(BaseEstimator):
         """
         return 0.0
 
-    def probe(self) -> Probe | None:
+    def head_solver(self) -> HeadSolver | None:
         """How the head alone is solved first; None: it is not."""
         return None
 
-    def share(self) -> float:
+    def interpolation(self) -> float:
         """How far the weights go from where training by epochs began to where it ended; 1: all the way."""
         return 1.0
 
-    def shrinkage(self) -> float:
+    def weight_decay_rate(self) -> float:
         """Share by which matrices that learn shrink in each step, relative to their learning rate."""
         return 0.0
 
@@ -144,8 +144,8 @@ class Combined(Strategy):
     Parameters
     ----------
     first, second : Strategy
-        Their answers combine by maximum (frozen blocks), product (rates, share), sum (penalty, shrinkage), the first
-        that is not None (probe) and one after the other (augment).
+        Their answers combine by maximum (frozen blocks), product (rates, interpolation), sum (penalty, weight
+        decay), the first that is not None (head solver) and one after the other (augment).
     """
 
     def __init__(self, first: Strategy, second: Strategy):
@@ -156,26 +156,26 @@ class Combined(Strategy):
         """Maximum of both answers."""
         return max(self.first.n_frozen(epoch, n_blocks), self.second.n_frozen(epoch, n_blocks))
 
-    def rate(self, depth: int) -> float:
+    def lr_factor(self, depth: int) -> float:
         """Product of both answers."""
-        return self.first.rate(depth) * self.second.rate(depth)
+        return self.first.lr_factor(depth) * self.second.lr_factor(depth)
 
     def penalty(self, weights: Mapping[str, torch.Tensor], source: Mapping[str, torch.Tensor]) -> Any:
         """Sum of both answers."""
         return self.first.penalty(weights, source) + self.second.penalty(weights, source)
 
-    def probe(self) -> Probe | None:
+    def head_solver(self) -> HeadSolver | None:
         """The first of both answers that is not None."""
-        first = self.first.probe()
-        return self.second.probe() if first is None else first
+        first = self.first.head_solver()
+        return self.second.head_solver() if first is None else first
 
-    def share(self) -> float:
+    def interpolation(self) -> float:
         """Product of both answers."""
-        return self.first.share() * self.second.share()
+        return self.first.interpolation() * self.second.interpolation()
 
-    def shrinkage(self) -> float:
+    def weight_decay_rate(self) -> float:
         """Sum of both answers."""
-        return self.first.shrinkage() + self.second.shrinkage()
+        return self.first.weight_decay_rate() + self.second.weight_decay_rate()
 
     def augment(self, n_frozen: int, n_blocks: int) -> Augment | None:
         """The first answer, and then the second."""
@@ -209,8 +209,8 @@ def count_frozen(n_frozen_blocks: int | str, n_blocks: int) -> int:
     return count
 
 
-def pulls_back(strategy: Strategy) -> bool:
+def adds_penalty(strategy: Strategy) -> bool:
     """Whether `strategy` may add a penalty to the loss."""
     if isinstance(strategy, Combined):
-        return pulls_back(strategy.first) or pulls_back(strategy.second)
+        return adds_penalty(strategy.first) or adds_penalty(strategy.second)
     return type(strategy).penalty is not Strategy.penalty

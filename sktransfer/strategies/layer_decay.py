@@ -25,14 +25,14 @@ class LayerDecay(Strategy):
     Examples
     --------
     >>> from sktransfer import LayerDecay
-    >>> [LayerDecay(0.5).rate(depth) for depth in range(3)]
+    >>> [LayerDecay(0.5).lr_factor(depth) for depth in range(3)]
     [1.0, 0.5, 0.25]
     """
 
     def __init__(self, decay=0.5):
         self.decay = decay
 
-    def rate(self, depth: int) -> float:
+    def lr_factor(self, depth: int) -> float:
         """``decay ** depth``."""
         if not (is_number(self.decay) and 0 < self.decay <= 1):
             raise ValueError(f"LayerDecay got decay={self.decay!r}; it must be a number above 0 and at most 1.")

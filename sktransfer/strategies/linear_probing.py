@@ -7,7 +7,7 @@
                                             pulled to the source head where there is one
 """
 
-from sktransfer.strategies.base import Probe, Strategy
+from sktransfer.strategies.base import HeadSolver, Strategy
 from sktransfer.utils.parameters import InvalidParameterError, is_number
 
 SOLVERS = "lbfgs", "ridge", "sgd"
@@ -22,7 +22,7 @@ class LinearProbing(Strategy):
 
     Parameters
     ----------
-    pull : "auto" or float, default="auto"
+    alpha : "auto" or float, default="auto"
         Strength of the pull to the source's rows (of new classes: to their mean); 0: none.
         ``"auto"`` chooses one from the labelled rows alone: with ``"lbfgs"`` between 0.001 and 1 by their evidence and
         leave-one-out likelihood, with ``"ridge"`` between 0.001 and 100 by leave-one-out likelihood. Infinity keeps the
@@ -63,36 +63,36 @@ class LinearProbing(Strategy):
     3
     """
 
-    def __init__(self, pull="auto", solver="lbfgs"):
-        self.pull = pull
+    def __init__(self, alpha="auto", solver="lbfgs"):
+        self.alpha = alpha
         self.solver = solver
 
     def n_frozen(self, epoch: int, n_blocks: int) -> int:
         """All blocks, always."""
         return n_blocks
 
-    def probe(self) -> Probe | None:
+    def head_solver(self) -> HeadSolver | None:
         """Pull and solver; None with ``"sgd"``, which trains by epochs."""
-        pull = check_pull(type(self).__name__, self.pull)
+        alpha = check_alpha(type(self).__name__, self.alpha)
         if self.solver not in SOLVERS:
             raise InvalidParameterError(
                 f"The 'solver' parameter of {type(self).__name__} must be one of {', '.join(map(repr, SOLVERS))}. "
                 f"Got {self.solver!r} instead."
             )
         if self.solver != "sgd":
-            return Probe(pull, self.solver, calibrated=True)
-        if pull != "auto":
+            return HeadSolver(alpha, self.solver, calibrated=True)
+        if alpha != "auto":
             raise ValueError(
-                f"{type(self).__name__} got pull={self.pull!r} with solver='sgd', which trains by epochs and knows no "
-                "pull. Leave pull='auto', or take solver='lbfgs'."
+                f"{type(self).__name__} got alpha={self.alpha!r} with solver='sgd', which trains by epochs and knows "
+                "no penalty. Leave alpha='auto', or take solver='lbfgs'."
             )
         return None
 
 
-def check_pull(who: str, pull: object) -> float | str:
-    """`pull` if it is ``"auto"`` or a number of at least 0."""
-    if pull == "auto":
+def check_alpha(who: str, alpha: object) -> float | str:
+    """`alpha` if it is ``"auto"`` or a number of at least 0."""
+    if alpha == "auto":
         return "auto"
-    if is_number(pull) and pull >= 0:  # type: ignore[operator]
-        return float(pull)  # type: ignore[arg-type]
-    raise ValueError(f"{who} got pull={pull!r}; it must be 'auto' or a number of at least 0.")
+    if is_number(alpha) and alpha >= 0:  # type: ignore[operator]
+        return float(alpha)  # type: ignore[arg-type]
+    raise ValueError(f"{who} got alpha={alpha!r}; it must be 'auto' or a number of at least 0.")

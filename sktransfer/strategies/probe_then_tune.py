@@ -7,8 +7,8 @@
     3. weights = (1 - share) * weights after 1 + share * weights after 2
 """
 
-from sktransfer.strategies.base import Probe, Strategy, count_frozen
-from sktransfer.strategies.linear_probing import check_pull
+from sktransfer.strategies.base import HeadSolver, Strategy, count_frozen
+from sktransfer.strategies.linear_probing import check_alpha
 from sktransfer.utils.parameters import is_number
 
 
@@ -23,11 +23,11 @@ class ProbeThenTune(Strategy):
     ----------
     tune_rate : float, default=0.3
         Learning rate of the second step, relative to the estimator's ``lr``.
-    tune_share : float, default=0.5
+    tune_interpolation : float, default=0.5
         How far the weights go from the probed to the tuned ones, in (0, 1]; 1 is plain LP-FT.
     n_frozen_blocks : int or "all", default=0
         Blocks that stay frozen in the second step too; see :class:`sktransfer.FineTuning`.
-    pull : "auto" or float, default="auto"
+    alpha : "auto" or float, default="auto"
         Pull of the first step; see :class:`sktransfer.LinearProbing`.
 
     References
@@ -40,32 +40,34 @@ class ProbeThenTune(Strategy):
     Examples
     --------
     >>> from sktransfer import ProbeThenTune
-    >>> ProbeThenTune(tune_rate=0.1).rate(depth=2)
+    >>> ProbeThenTune(tune_rate=0.1).lr_factor(depth=2)
     0.1
     """
 
-    def __init__(self, tune_rate=0.3, tune_share=0.5, n_frozen_blocks=0, pull="auto"):
+    def __init__(self, tune_rate=0.3, tune_interpolation=0.5, n_frozen_blocks=0, alpha="auto"):
         self.tune_rate = tune_rate
-        self.tune_share = tune_share
+        self.tune_interpolation = tune_interpolation
         self.n_frozen_blocks = n_frozen_blocks
-        self.pull = pull
+        self.alpha = alpha
 
     def n_frozen(self, epoch: int, n_blocks: int) -> int:
         """The same number in every epoch of the second step."""
         return count_frozen(self.n_frozen_blocks, n_blocks)
 
-    def rate(self, depth: int) -> float:
+    def lr_factor(self, depth: int) -> float:
         """`tune_rate` at every depth."""
         if not (is_number(self.tune_rate) and self.tune_rate > 0):
             raise ValueError(f"ProbeThenTune got tune_rate={self.tune_rate!r}; it must be a number above 0.")
         return float(self.tune_rate)
 
-    def probe(self) -> Probe:
+    def head_solver(self) -> HeadSolver:
         """The strength of the pull in the first step."""
-        return Probe(check_pull(type(self).__name__, self.pull))
+        return HeadSolver(check_alpha(type(self).__name__, self.alpha))
 
-    def share(self) -> float:
-        """`tune_share`."""
-        if not (is_number(self.tune_share) and 0 < self.tune_share <= 1):
-            raise ValueError(f"ProbeThenTune got tune_share={self.tune_share!r}; it must be above 0 and at most 1.")
-        return float(self.tune_share)
+    def interpolation(self) -> float:
+        """`tune_interpolation`."""
+        if not (is_number(self.tune_interpolation) and 0 < self.tune_interpolation <= 1):
+            raise ValueError(
+                f"ProbeThenTune got tune_interpolation={self.tune_interpolation!r}; it must be above 0 and at most 1."
+            )
+        return float(self.tune_interpolation)

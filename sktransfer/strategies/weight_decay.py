@@ -29,14 +29,14 @@ class WeightDecay(Strategy):
     Examples
     --------
     >>> from sktransfer import LinearProbing, WeightDecay
-    >>> (LinearProbing() & WeightDecay(0.1)).shrinkage()
+    >>> (LinearProbing() & WeightDecay(0.1)).weight_decay_rate()
     0.1
     """
 
     def __init__(self, weight_decay=0.01):
         self.weight_decay = weight_decay
 
-    def shrinkage(self) -> float:
+    def weight_decay_rate(self) -> float:
         """`weight_decay`."""
         if not (is_number(self.weight_decay) and self.weight_decay >= 0):
             raise ValueError(f"WeightDecay got weight_decay={self.weight_decay!r}; it must be a number of at least 0.")

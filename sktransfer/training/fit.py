@@ -34,7 +34,7 @@ from sktransfer.backbones.inputs import Inputs
 from sktransfer.networks.heads import LinearHead
 from sktransfer.networks.transfer_module import TransferModule, as_tensor, share_blocks
 from sktransfer.strategies.augmentation_ops import try_augment
-from sktransfer.strategies.base import Augment, Probe, Strategy, pulls_back
+from sktransfer.strategies.base import Augment, HeadSolver, Strategy, adds_penalty
 from sktransfer.strategies.linear_probing import LinearProbing
 from sktransfer.strategies.probe_then_tune import ProbeThenTune
 from sktransfer.strategies.weight_decay import WeightDecay
@@ -131,7 +131,7 @@ class Schedule:
 
     Parameters
     ----------
-    probe : Probe or None
+    probe : HeadSolver or None
         How the head is solved first; None: it is not.
     strategies : list of Strategy
         What trains by epochs after it, each from the beginning of the rate's cosine.
@@ -139,7 +139,7 @@ class Schedule:
         How much of the change by the last of them is kept.
     """
 
-    probe: Probe | None
+    head_solver: HeadSolver | None
     strategies: list[Strategy]
     share: float
 
@@ -160,9 +160,9 @@ def schedule(assembly: Assembly, n_epochs: int) -> Schedule:
     """What the strategy asks for, given the head and whether there is a source."""
     strategy, n_blocks = assembly.strategy, len(assembly.module.blocks)
     only_head = _only_head(strategy, n_epochs, n_blocks)
-    probe = strategy.probe()
+    head_solver = strategy.head_solver()
     # from scratch there is nothing worth keeping of where the weights began
-    share = 1.0 if assembly.scratch else strategy.share()
+    share = 1.0 if assembly.scratch else strategy.interpolation()
     if assembly.solvable:
         if only_head and strategy.augment(n_blocks, n_blocks) is not None:
             raise ValueError(
@@ -170,8 +170,8 @@ def schedule(assembly: Assembly, n_epochs: int) -> Schedule:
                 "as they are, without batches. Take head=MLPHead(...) or LinearProbing(solver='sgd'), or leave "
                 "when_frozen=False."
             )
-        return Schedule(probe, [] if only_head else [strategy], share)
-    if probe is not None and not only_head:
+        return Schedule(head_solver, [] if only_head else [strategy], share)
+    if head_solver is not None and not only_head:
         # a head that cannot be solved first trains on frozen blocks
         return Schedule(None, [HeadFirst(strategy), strategy], share)
     return Schedule(None, [strategy], share)
@@ -183,7 +183,7 @@ def train(
     """Train ``assembly.module`` in place; the records of its history."""
     n_epochs = estimator._n_epochs(len(rows.X))
     todo = schedule(assembly, n_epochs)
-    history = [] if todo.probe is None else [solve_head(assembly, rows, task, todo.probe)]
+    history = [] if todo.head_solver is None else [solve_head(assembly, rows, task, todo.head_solver)]
     with FitTask(estimator, rows.X, rows.y, n_epochs * len(todo.strategies)) as progress:
         for strategy in todo.strategies:
             last = strategy is todo.strategies[-1]
@@ -226,7 +226,7 @@ def make_plan(
         seed=assembly.seed,
         loss=task.loss,
         n_classes=n_classes_of(task),
-        source=source_weights(assembly, task) if pulls_back(strategy) and not assembly.scratch else {},
+        source=source_weights(assembly, task) if adds_penalty(strategy) and not assembly.scratch else {},
         callbacks=None if estimator.callbacks is None else list(estimator.callbacks),
         verbose=int(estimator.verbose),
     )
@@ -260,7 +260,7 @@ def remember(estimator: Any, assembly: Assembly, history: list[dict[str, Any]], 
     estimator.device_ = str(module.device)
     estimator.n_outputs_ = task.n_outputs
     estimator._head_in_use = clone(assembly.head)  # parameters may be set after the fit
-    estimator.backbone_ = assembly.backbone.retrained(
+    estimator.backbone_ = assembly.backbone.with_blocks(
         module.blocks,
         moved,
         name="fitted",

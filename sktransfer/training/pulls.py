@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from sktransfer.strategies.base import Combined, Strategy, pulls_back
+from sktransfer.strategies.base import Combined, Strategy, adds_penalty
 from sktransfer.strategies.l2sp import L2SP
 from sktransfer.training.plan import Plan
 from sktransfer.training.stacked_network import StackedNetwork
@@ -33,7 +33,7 @@ class Pulls:
 
     def __init__(self, network: StackedNetwork, plans: Sequence[Plan], n_blocks: int):
         self.network, self.plans, self.n_blocks = network, plans, n_blocks
-        self.any = any(pulls_back(plan.strategy) for plan in plans)
+        self.any = any(adds_penalty(plan.strategy) for plan in plans)
         strengths = [_strengths(plan.strategy) for plan in plans]
         known = [pair for pair in strengths if pair is not None]
         self._terms = self._terms_of(known) if self.any and len(known) == len(plans) else None
@@ -57,7 +57,7 @@ class Pulls:
             plan.strategy.penalty({name: part[i] for name, part in parts.items()}, plan.source)
             for i, plan in enumerate(self.plans)
         ]
-        pulls = [torch.as_tensor(pull, dtype=like.dtype, device=like.device) for pull in pulls]
+        pulls = [torch.as_tensor(alpha, dtype=like.dtype, device=like.device) for alpha in pulls]
         return torch.stack(pulls).view(self.network.size)
 
     def _terms_of(self, strengths: list[tuple[float, float]]) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
@@ -83,4 +83,4 @@ def _strengths(strategy: Strategy) -> tuple[float, float] | None:
         return None if first is None or second is None else (first[0] + second[0], first[1] + second[1])
     if type(strategy).penalty is L2SP.penalty:
         return float(strategy.alpha), float(strategy.beta)
-    return None if pulls_back(strategy) else (0.0, 0.0)
+    return None if adds_penalty(strategy) else (0.0, 0.0)

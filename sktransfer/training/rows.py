@@ -24,7 +24,7 @@ class TrainingRows(NamedTuple):
     raw: np.ndarray | None = None
 
 
-def canonical(X: np.ndarray, y: np.ndarray, weight: np.ndarray, raw: np.ndarray | None = None) -> TrainingRows:
+def merge_copies(X: np.ndarray, y: np.ndarray, weight: np.ndarray, raw: np.ndarray | None = None) -> TrainingRows:
     """Merge exact copies, drop weightless rows, sort.
 
     Parameters

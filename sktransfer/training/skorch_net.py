@@ -22,7 +22,7 @@ from skorch import NeuralNet
 from torch import nn
 
 from sktransfer.networks.transfer_module import TransferModule
-from sktransfer.strategies.base import Batch, pulls_back
+from sktransfer.strategies.base import Batch, adds_penalty
 from sktransfer.training.adamw import FusedAdamW
 from sktransfer.training.dropout import private_dropout
 from sktransfer.training.frozen_features import FrozenFeatures
@@ -90,7 +90,7 @@ class TransferNet(NeuralNet):
         groups: dict[tuple[float, float], list[nn.Parameter]] = {}
         strategy = self.plan.strategy
         for depth, parameters in self.module_.groups():
-            lr, decay = self.plan.lr * strategy.rate(depth), strategy.shrinkage()
+            lr, decay = self.plan.lr * strategy.lr_factor(depth), strategy.weight_decay_rate()
             for parameter in parameters.values():
                 # decay shrinks matrices; biases and normalisation have nothing to gain from it
                 groups.setdefault((lr, decay if parameter.ndim > 1 else 0.0), []).append(parameter)
@@ -217,7 +217,7 @@ def train(module: TransferModule, frozen: FrozenFeatures, rows: Rows, plan: Plan
         net.initialize()
         net.order_ = BatchOrder(len(rows.X), plan.batch_size, plan.seed)
         net.draws_ = Draws(plan.seed, rows.X.device)
-        net.pulls_ = pulls_back(plan.strategy)
+        net.pulls_ = adds_penalty(plan.strategy)
         net.epoch_ = 0
         net.stop_ = False
         try:

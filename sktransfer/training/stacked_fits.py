@@ -116,7 +116,7 @@ def rank(lane: Lane) -> tuple[Any, ...]:
     """What the optimizer treats alike: rates by depth and decay of each training."""
     depths = range(len(lane.assembly.module.blocks) + 1)
     plans = lane.plans
-    return tuple((p.lr, *(p.strategy.rate(d) for d in depths), p.strategy.shrinkage()) for p in plans)
+    return tuple((p.lr, *(p.strategy.lr_factor(d) for d in depths), p.strategy.weight_decay_rate()) for p in plans)
 
 
 def make_stacks(lanes: Sequence[Lane], n_workers: int = 1) -> list[list[list[Lane]]]:

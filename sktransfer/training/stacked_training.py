@@ -99,8 +99,8 @@ class Lockstep:
 
     def _options(self, plan: Plan, name: str, weight: torch.Tensor) -> tuple[float, float]:
         # matrices decay; stacked, they have two dimensions more
-        decay = plan.strategy.shrinkage() if weight.ndim > 3 else 0.0
-        return plan.lr * plan.strategy.rate(self.network.depths[name]), decay
+        decay = plan.strategy.weight_decay_rate() if weight.ndim > 3 else 0.0
+        return plan.lr * plan.strategy.lr_factor(self.network.depths[name]), decay
 
     def train(self, on_epoch: Callable[[], None]) -> None:
         """All phases; lanes that are done keep the weights that they had then."""

@@ -19,7 +19,7 @@ from sktransfer.backbones.inputs import Source, feature_statistics
 from sktransfer.networks.head_modules import HeadModule
 from sktransfer.networks.heads import LinearHead
 from sktransfer.networks.transfer_module import TransferModule
-from sktransfer.strategies.base import Probe, Strategy
+from sktransfer.strategies.base import HeadSolver, Strategy
 from sktransfer.training.frozen_features import FrozenFeatures
 from sktransfer.training.rows import TrainingRows
 from sktransfer.training.tasks import Classification, Regression
@@ -64,7 +64,7 @@ class Assembly:
 
 def is_solvable(strategy: Strategy, head: Any) -> bool:
     """Whether `strategy` asks for a solved head and `head` can be solved."""
-    return strategy.probe() is not None and isinstance(head, LinearHead)
+    return strategy.head_solver() is not None and isinstance(head, LinearHead)
 
 
 def begin_head(assembly: Assembly, rows: TrainingRows, task: Classification | Regression) -> None:
@@ -138,14 +138,14 @@ def _check_word(head: Any, name: str, value: Any, allowed: tuple[str, ...]) -> N
 
 
 def solve_head(
-    assembly: Assembly, rows: TrainingRows, task: Classification | Regression, probe: Probe
+    assembly: Assembly, rows: TrainingRows, task: Classification | Regression, head_solver: HeadSolver
 ) -> dict[str, Any]:
     """Solve a linear head on the frozen features; the record that goes into the history."""
     output, init = assembly.module.head.output, check_head(assembly)[0]
-    solution = task.solve(init, _source_on(assembly), assembly.features, rows, probe)
+    solution = task.solve(init, _source_on(assembly), assembly.features, rows, head_solver)
     _assign(output.weight, solution.weight)
     _assign(output.bias, solution.bias)
-    return {"pull": solution.pull, "temperature": solution.temperature, "n_iter": solution.n_iter}
+    return {"alpha": solution.alpha, "temperature": solution.temperature, "n_iter": solution.n_iter}
 
 
 def average(module: TransferModule, before: dict[str, torch.Tensor], share: float) -> None:
@@ -186,13 +186,13 @@ def source_of(assembly: Assembly, rows: TrainingRows, task: Classification | Reg
     if check_head(assembly)[1] != "none" and not enough:
         return source
     features = assembly.module.run_features(rows.X).astype(np.float64, copy=False)
-    return source.restated(*feature_statistics(features, rows.weight))
+    return source.rescaled(*feature_statistics(features, rows.weight))
 
 
 def _source_on(assembly: Assembly) -> Source | None:
     """The source head on features standardised as this fit's head standardises them."""
     source = assembly.backbone.source
-    return None if source is None else source.restated(*_constants(assembly.module.head))
+    return None if source is None else source.rescaled(*_constants(assembly.module.head))
 
 
 def _constants(head: HeadModule) -> tuple[np.ndarray, np.ndarray]:

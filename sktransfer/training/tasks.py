@@ -13,7 +13,7 @@ from sktransfer.backbones.backbone import Source
 from sktransfer.networks.heads import imprinted_rows
 from sktransfer.solvers.logistic import Solution, solve_softmax
 from sktransfer.solvers.ridge import solve_ridge, solve_ridge_classes
-from sktransfer.strategies.base import Probe
+from sktransfer.strategies.base import HeadSolver
 from sktransfer.training.rows import TrainingRows
 from sktransfer.utils.parameters import is_number
 
@@ -80,7 +80,7 @@ class Classification:
         return W, b
 
     def solve(
-        self, init: str, source: Source | None, features: np.ndarray, rows: TrainingRows, probe: Probe
+        self, init: str, source: Source | None, features: np.ndarray, rows: TrainingRows, head_solver: HeadSolver
     ) -> Solution:
         """The head that minimises weighted cross-entropy, or squared distance from class codes, plus pull.
 
@@ -89,16 +89,18 @@ class Classification:
         centre where ``init="imprint"`` asks for it, and where an infinite pull leaves nothing else to be said.
         """
         W, b, known = self.source_rows(init, source, features.shape[1])
-        if init == "imprint" or (probe.pull == np.inf and init != "random"):
+        if init == "imprint" or (head_solver.alpha == np.inf and init != "random"):
             W, b = self.begin(init, source, features, rows)
         elif known.any():
             W[~known], b[~known] = W[known].mean(axis=0), b[known].mean()
         used = ~self.ignored(init, source, features.shape[1])
         some = (features, W) if used.all() else (features[:, used], W[:, used])
-        if probe.solver == "ridge":
-            solution = solve_ridge_classes(some[0], rows.y, rows.weight, some[1], b, probe.pull)
+        if head_solver.solver == "ridge":
+            solution = solve_ridge_classes(some[0], rows.y, rows.weight, some[1], b, head_solver.alpha)
         else:
-            solution = solve_softmax(some[0], rows.y, rows.weight, some[1], b, probe.pull, probe.calibrated)
+            solution = solve_softmax(
+                some[0], rows.y, rows.weight, some[1], b, head_solver.alpha, head_solver.calibrated
+            )
         W[:, ~used], W[:, used] = 0.0, solution.weight
         return dataclasses.replace(solution, weight=W)
 
@@ -169,11 +171,11 @@ class Regression:
         return W, b
 
     def solve(
-        self, init: str, source: Source | None, features: np.ndarray, rows: TrainingRows, probe: Probe
+        self, init: str, source: Source | None, features: np.ndarray, rows: TrainingRows, head_solver: HeadSolver
     ) -> Solution:
         """The head that minimises weighted squared error plus pull."""
         W, b = self.begin(init, source, features, rows)
-        return solve_ridge(features, rows.y, rows.weight, W, b, probe.pull)
+        return solve_ridge(features, rows.y, rows.weight, W, b, head_solver.alpha)
 
     def ignored(self, init: str, source: Source | None, width: int) -> np.ndarray:
         """No feature: values have no names by which one could tell that the source knew them."""

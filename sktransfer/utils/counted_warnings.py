@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Tally:
+class CountedWarning:
     """What one warning has counted so far.
 
     Parameters
@@ -44,22 +44,22 @@ class Tally:
             warnings.warn(text, self.category, stacklevel + 1)
 
 
-_open: ContextVar[dict[str, Tally] | None] = ContextVar("tallies of the call in chunks", default=None)
+_open: ContextVar[dict[str, CountedWarning] | None] = ContextVar("tallies of the call in chunks", default=None)
 
 
-def warn_of(found: Tally, stacklevel: int, merge: Callable[[int, int], int] = int.__add__) -> None:
+def warn_of(found: CountedWarning, stacklevel: int, merge: Callable[[int, int], int] = int.__add__) -> None:
     """Say what was `found`; inside :func:`said_once` keep it, counts joined by `merge`."""
     tallies = _open.get()
     if tallies is None:
         found.say(stacklevel + 1)
         return
-    kept = tallies.setdefault(found.text, Tally(found.text, found.category))
+    kept = tallies.setdefault(found.text, CountedWarning(found.text, found.category))
     kept.count, kept.total = merge(kept.count, found.count), kept.total + found.total
     kept.names += [name for name in found.names if name not in kept.names]
 
 
 @contextmanager
-def said_once(stacklevel: int) -> Iterator[Callable[[], None]]:
+def collect_warnings(stacklevel: int) -> Iterator[Callable[[], None]]:
     """Collect what the block counts, in this thread, and say it at its end; nested blocks leave it to the outer one.
 
     The block gets a function that forgets what it has counted so far.
@@ -74,7 +74,7 @@ def said_once(stacklevel: int) -> Iterator[Callable[[], None]]:
 
         yield forget
         return
-    tallies: dict[str, Tally] = {}
+    tallies: dict[str, CountedWarning] = {}
     token = _open.set(tallies)
     try:
         yield tallies.clear

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 
 from sktransfer.exceptions import DataQualityWarning
-from sktransfer.utils.counted_warnings import Tally, warn_of
+from sktransfer.utils.counted_warnings import CountedWarning, warn_of
 
 # Numbers that historians, loggers and integer registers write where there is no measurement.
 _SENTINELS = [-999.0, -999.25, -9999.0, 9999.0, -99999.0, 99999.0, -32768.0, 32767.0, 65535.0]
@@ -123,7 +123,9 @@ def warn_of_stuck_columns(who: str, X: np.ndarray, typical: np.ndarray, names: l
             f"{who}: the columns {{names}} do not change over {{count}} rows although they varied while healthy. The "
             "sensors may be stuck or saturated."
         )
-        warn_of(Tally(text, DataQualityWarning, max(stuck.values()), names=list(stuck)), stacklevel=4, merge=max)
+        warn_of(
+            CountedWarning(text, DataQualityWarning, max(stuck.values()), names=list(stuck)), stacklevel=4, merge=max
+        )
 
 
 def warn_of_far_rows(who: str, z: np.ndarray, limit: float, names: list[str]) -> None:
@@ -134,7 +136,7 @@ def warn_of_far_rows(who: str, z: np.ndarray, limit: float, names: list[str]) ->
         "columns {names}. Check units and sensors."
     )
     columns = [names[j] for j in np.flatnonzero(beyond.any(axis=0))]
-    warn_of(Tally(text, DataQualityWarning, int(beyond.any(axis=1).sum()), len(z), columns), stacklevel=4)
+    warn_of(CountedWarning(text, DataQualityWarning, int(beyond.any(axis=1).sum()), len(z), columns), stacklevel=4)
 
 
 def warn_of_lost_digits(who: str, center: np.ndarray, scale: np.ndarray, names: list[str], stacklevel: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sktransfer.exceptions import DataQualityWarning
-from sktransfer.utils.counted_warnings import Tally, warn_of
+from sktransfer.utils.counted_warnings import CountedWarning, warn_of
 from sktransfer.validation.quality import STUCK_ROWS, warn_of_sentinels
 
 _CHUNK = 2**22  # numbers that are looked at together
@@ -107,4 +107,4 @@ def warn_of_far_windows(who: str, beyond: np.ndarray, names: list[Any]) -> None:
 
 def _say(text: str, found: np.ndarray, names: list[Any], stacklevel: int = 6) -> None:
     channels = [names[j] for j in np.flatnonzero(found.any(axis=0))]
-    warn_of(Tally(text, DataQualityWarning, int(found.any(axis=1).sum()), len(found), channels), stacklevel)
+    warn_of(CountedWarning(text, DataQualityWarning, int(found.any(axis=1).sum()), len(found), channels), stacklevel)

@@ -105,7 +105,7 @@ def test_the_old_head_is_remembered_by_class_names(saved, with_rows):
     np.testing.assert_allclose(logits - logits.mean(1)[:, None], expected - expected.mean(1)[:, None], atol=1e-4)
     assert source.classes.tolist() == CLASSES
     # an infinite pull to the source is the source
-    clf = TransferClassifier(backbone, strategy=LinearProbing(pull=np.inf), random_state=0).fit(
+    clf = TransferClassifier(backbone, strategy=LinearProbing(alpha=np.inf), random_state=0).fit(
         x, np.resize(CLASSES, 50)
     )
     assert (clf.predict(x) == np.array(CLASSES)[expected.argmax(1)]).all()
@@ -128,7 +128,7 @@ def test_a_regressor_begins_from_the_old_head():
     x, X = rows(model, n=40)
     values = model.predict(x, verbose=0)[:, 0]
     backbone = from_keras(model, head="values")
-    regressor = TransferRegressor(backbone, strategy=LinearProbing(pull=1e9), random_state=0).fit(X, values)
+    regressor = TransferRegressor(backbone, strategy=LinearProbing(alpha=1e9), random_state=0).fit(X, values)
     np.testing.assert_allclose(regressor.predict(X), values, atol=1e-3)
     assert from_keras(model).source is None
 

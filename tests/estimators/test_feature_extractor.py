@@ -89,7 +89,7 @@ def test_outputs_of_windows_are_flattened_row_by_row():
 
 def test_linear_probing_learns_on_exactly_these_features(backbone):
     X, y = moons(60, seed=1, offset=0.3)
-    model = TransferClassifier(backbone, strategy=LinearProbing(pull=1.0)).fit(X, y)
+    model = TransferClassifier(backbone, strategy=LinearProbing(alpha=1.0)).fit(X, y)
     seen = {}
     hook = model.module_.head.hidden.register_forward_hook(lambda module, args, output: seen.update(z=args[0]))
     model.module_.run(X.astype(np.float32))

@@ -83,7 +83,7 @@ def test_a_grid_search_reaches_inside_a_strategy_and_a_recipe(backbone, rows):
     assert frozen == {0: 0, -1: 2, "all": 3}[search.best_params_["strategy__n_frozen_blocks"]]
     combined = clone(model).set_params(strategy=LayerDecay(0.5) & L2SP(0.01))
     search = GridSearchCV(combined, {"strategy__first__decay": [0.9], "strategy__second__alpha": [0.1]}, cv=3).fit(X, y)
-    assert search.best_estimator_.strategy.rate(1) == 0.9
+    assert search.best_estimator_.strategy.lr_factor(1) == 0.9
     assert model.strategy.n_frozen_blocks == 0
     sizes = {"backbone__arguments": [{"hidden_layer_sizes": (4,)}, {"hidden_layer_sizes": (6, 5)}]}
     search = GridSearchCV(TransferClassifier(SMALL, max_epochs=2, random_state=0), sizes, cv=3).fit(X, y)
@@ -125,7 +125,7 @@ def test_a_tuned_threshold(backbone, rows):
     X, y = rows
     faulty = np.where(y == "normal", "normal", "fault")
     recall = make_scorer(lambda true, said: (said[true == "fault"] == "fault").mean())
-    plain = TransferClassifier(backbone, strategy=LinearProbing(pull=30.0)).fit(X, faulty)
+    plain = TransferClassifier(backbone, strategy=LinearProbing(alpha=30.0)).fit(X, faulty)
     tuned = TunedThresholdClassifierCV(clone(plain), scoring=recall, cv=3).fit(X, faulty)
     assert tuned.best_threshold_ > 0.5  # of "normal"
     assert recall(plain, X, faulty) <= recall(tuned, X, faulty) >= 0.97

@@ -39,7 +39,7 @@ def backbone():
 def test_probe_then_tune_averages_with_the_probed_head_not_with_the_untrained_one(backbone):
     losses = []
     for share in (1.0, 0.01):
-        strategy = ProbeThenTune(tune_share=share, tune_rate=1e-6)
+        strategy = ProbeThenTune(tune_interpolation=share, tune_rate=1e-6)
         head = MLPHead((16,), dropout=0.0)
         model = TransferClassifier(backbone, head=head, strategy=strategy, max_epochs=100, lr=0.01, random_state=0)
         losses.append(log_loss(y, model.fit(X, y).predict_proba(X)))
@@ -49,7 +49,9 @@ def test_probe_then_tune_averages_with_the_probed_head_not_with_the_untrained_on
 def test_from_scratch_nothing_is_averaged_with_random_weights():
     small = FromScratch(arguments={"hidden_layer_sizes": (16,)})
     models = [
-        TransferClassifier(small, strategy=ProbeThenTune(tune_rate=1.0, tune_share=share), max_epochs=3, random_state=0)
+        TransferClassifier(
+            small, strategy=ProbeThenTune(tune_rate=1.0, tune_interpolation=share), max_epochs=3, random_state=0
+        )
         for share in (0.5, 1.0)
     ]
     first, second = (model.fit(X, y).predict_proba(X) for model in models)
@@ -88,7 +90,7 @@ def test_labels_too_large_to_square_are_an_error_and_never_nan(backbone):
 
 def test_an_imprinted_head_is_the_centre_where_it_is_asked_for(backbone):
     solved = {
-        init: TransferClassifier(backbone, head=LinearHead(init=init), strategy=LinearProbing(pull=1e6)).fit(X, y)
+        init: TransferClassifier(backbone, head=LinearHead(init=init), strategy=LinearProbing(alpha=1e6)).fit(X, y)
         for init in ("imprint", "random")
     }
     assert solved["imprint"].score(X, y) > 0.5

@@ -133,7 +133,7 @@ def test_a_pipeline_of_somebody_elses_is_searched_as_usual(backbone):
     X, y = moons(120)
     y = np.where(y == "normal", "normal", "fault")
     pipe = Certain([("scale", StandardScaler()), ("last", TransferClassifier(backbone, strategy=LinearProbing()))])
-    grid = {"last__strategy__pull": [0.1, 1.0]}
+    grid = {"last__strategy__alpha": [0.1, 1.0]}
     ours, theirs = (kind(pipe, grid, cv=3).fit(X, y) for kind in (BatchedGridSearchCV, GridSearchCV))
     np.testing.assert_allclose(ours.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"])
     assert set(ours.cv_results_["how"]) == {"alone"}
@@ -144,19 +144,19 @@ def test_a_pipeline_of_somebody_elses_is_searched_as_usual(backbone):
 def test_a_search_says_as_often_as_scikit_learns_that_rows_are_far(backbone, scoring):
     X, y = moons(120)
     X[0] = 1e4
-    model = TransferClassifier(backbone, strategy=LinearProbing(pull=1.0))
+    model = TransferClassifier(backbone, strategy=LinearProbing(alpha=1.0))
     counts = []
     for kind in (BatchedGridSearchCV, GridSearchCV):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            kind(model, {"strategy__pull": [0.1, 1.0]}, cv=3, scoring=scoring, refit=False).fit(X, y)
+            kind(model, {"strategy__alpha": [0.1, 1.0]}, cv=3, scoring=scoring, refit=False).fit(X, y)
         counts.append(sum(issubclass(w.category, OutOfRangeWarning) for w in caught))
     assert counts[0] == counts[1] > 0
 
 
-@pytest.mark.parametrize("pull", [np.int64(1), np.float32(1), 1])
-def test_a_pull_may_be_any_number(pull):
-    assert LinearProbing(pull=pull).probe().pull == 1.0
+@pytest.mark.parametrize("alpha", [np.int64(1), np.float32(1), 1])
+def test_a_pull_may_be_any_number(alpha):
+    assert LinearProbing(alpha=alpha).head_solver().alpha == 1.0
 
 
 def test_rows_too_large_to_choose_a_pull_are_an_error_that_says_so(backbone):

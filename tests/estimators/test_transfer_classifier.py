@@ -87,7 +87,7 @@ def test_a_class_weight_is_the_sample_weight_of_its_rows(backbone, strategy):
 def test_balanced_makes_all_classes_weigh_the_same(backbone):
     X, y = moons(60, seed=1)
     names, counts = np.unique(y, return_counts=True)
-    model = TransferClassifier(backbone, strategy=LinearProbing(pull=1.0))
+    model = TransferClassifier(backbone, strategy=LinearProbing(alpha=1.0))
     factors = dict(zip(names, len(y) / (3 * counts), strict=True))
     balanced = clone(model).set_params(class_weight="balanced").fit(X, y).predict_proba(X)
     by_hand = clone(model).set_params(class_weight=factors).fit(X, y).predict_proba(X)
@@ -97,7 +97,7 @@ def test_balanced_makes_all_classes_weigh_the_same(backbone):
 def test_an_infinite_pull_is_the_source_head_on_the_classes_it_knows_by_name(backbone):
     X, _ = moons(50, seed=2)
     y = np.resize(["wear", "leak"], 50)  # two of the source's three classes, met in another order
-    model = TransferClassifier(backbone, strategy=LinearProbing(pull=np.inf)).fit(X, y)
+    model = TransferClassifier(backbone, strategy=LinearProbing(alpha=np.inf)).fit(X, y)
     source = backbone.source
     rows = [source.classes.tolist().index(name) for name in model.classes_]
     features = FeatureExtractor(backbone).fit_transform(X).astype(float)
@@ -137,7 +137,7 @@ def test_init_source_refuses_a_class_that_the_source_does_not_know(backbone):
 def test_the_loop_closes(backbone):
     X, y = few()
     first = TransferClassifier(backbone, strategy=LinearProbing(), random_state=0).fit(X, y)
-    again = TransferClassifier(first.backbone_, strategy=LinearProbing(pull=np.inf)).fit(X, y)
+    again = TransferClassifier(first.backbone_, strategy=LinearProbing(alpha=np.inf)).fit(X, y)
     assert first.backbone_.source.classes.tolist() == first.classes_.tolist()
     np.testing.assert_allclose(again.predict_proba(X), first.predict_proba(X), atol=1e-5)
 
@@ -146,7 +146,7 @@ def test_the_loop_closes(backbone):
 def test_the_loop_closes_after_training_the_blocks(backbone, strategy):
     X, y = few(20, offset=0.3)
     first = TransferClassifier(backbone, strategy=strategy, max_epochs=5, lr=0.01, random_state=0).fit(X, y)
-    again = TransferClassifier(first.backbone_, strategy=LinearProbing(pull=np.inf)).fit(X, y)
+    again = TransferClassifier(first.backbone_, strategy=LinearProbing(alpha=np.inf)).fit(X, y)
     np.testing.assert_allclose(again.predict_proba(X), first.predict_proba(X), atol=1e-4)
 
 
@@ -154,7 +154,7 @@ def test_a_restated_head_answers_the_same_whatever_its_features_are_standardised
     X, y = few(offset=0.4)
     answers = [
         TransferClassifier(
-            backbone, strategy=LinearProbing(pull=np.inf), head=LinearHead(normalize=by)
+            backbone, strategy=LinearProbing(alpha=np.inf), head=LinearHead(normalize=by)
         ).fit(X, y).predict_proba(X)
         for by in ("source", "target", "none")
     ]  # fmt: skip
@@ -171,7 +171,7 @@ def test_transfer_helps_where_labels_are_few_and_does_no_harm(backbone):
         models = (
             TransferClassifier(SMALL, max_epochs=100, random_state=0),
             TransferClassifier(backbone, strategy=LinearProbing()),
-            TransferClassifier(backbone, strategy=LinearProbing(pull=np.inf)),
+            TransferClassifier(backbone, strategy=LinearProbing(alpha=np.inf)),
         )
         scores.append([model.fit(X, y).score(X_test, y_test) for model in models])
     scratch, transfer, source = np.mean(scores, axis=0)
@@ -207,8 +207,8 @@ def test_without_a_strategy_a_backbone_is_probed_then_tuned_and_a_recipe_is_trai
 
 def test_history_says_what_was_solved_and_what_was_trained(backbone):
     X, y = few()
-    model = TransferClassifier(backbone, strategy=ProbeThenTune(pull=2.0), max_epochs=4, random_state=0).fit(X, y)
-    assert model.history_[0]["pull"] == 2.0
+    model = TransferClassifier(backbone, strategy=ProbeThenTune(alpha=2.0), max_epochs=4, random_state=0).fit(X, y)
+    assert model.history_[0]["alpha"] == 2.0
     assert [record["frozen_blocks"] for record in model.history_[1:]] == [0] * 4
     assert model.n_iter_ == 4
     probed = TransferClassifier(backbone, strategy=LinearProbing()).fit(X, y)

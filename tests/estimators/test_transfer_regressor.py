@@ -93,7 +93,7 @@ def test_the_source_head_is_used_again_in_new_units(source):
     """With an infinite pull the head is the source's, whatever unit and offset the new labels came in."""
     X, _ = wear(30, seed=1)
     for labels in (X[:, 3], 1e4 + 1e3 * X[:, 3]):
-        model = TransferRegressor(source.backbone_, strategy=LinearProbing(pull=np.inf)).fit(X, labels)
+        model = TransferRegressor(source.backbone_, strategy=LinearProbing(alpha=np.inf)).fit(X, labels)
         np.testing.assert_allclose(model.predict(X), source.predict(X), rtol=1e-3, atol=1e-3)
 
 
@@ -101,7 +101,7 @@ def test_the_loop_closes(source):
     X, y = wear(50, seed=2)
     for strategy in (None, FineTuning(2)):
         first = TransferRegressor(source.backbone_, strategy=strategy, max_epochs=3, random_state=0).fit(X, y + 30)
-        again = TransferRegressor(first.backbone_, strategy=LinearProbing(pull=np.inf)).fit(X[:20], y[:20])
+        again = TransferRegressor(first.backbone_, strategy=LinearProbing(alpha=np.inf)).fit(X[:20], y[:20])
         np.testing.assert_allclose(again.predict(X), first.predict(X), rtol=1e-3, atol=0.02)
 
 

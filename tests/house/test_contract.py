@@ -23,7 +23,7 @@ from sktransfer import (
 from tests.helpers import width_free_backbone
 
 SMALL = FromScratch(arguments={"hidden_layer_sizes": (16,)})
-PULLS = {"strategy__pull": [0.01, "auto"]}
+PULLS = {"strategy__alpha": [0.01, "auto"]}
 ESTIMATORS = [
     BaselineScaler(),
     BaselineScaler(method="robust", missing="impute"),

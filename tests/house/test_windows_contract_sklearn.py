@@ -38,7 +38,7 @@ def test_cross_validation_with_groups(backbone):
 @pytest.mark.parametrize("scoring", ["accuracy", "roc_auc_ovr"])
 def test_a_search_scores_as_scikit_learns_and_shares_frozen_features(backbone, scoring):
     grid = [
-        {"strategy": [LinearProbing(pull=0.1), LinearProbing(pull=10.0)]},
+        {"strategy": [LinearProbing(alpha=0.1), LinearProbing(alpha=10.0)]},
         {"strategy": [FineTuning(n_frozen_blocks="all"), FineTuning(n_frozen_blocks=1)], "lr": [0.001, 0.002]},
     ]
     model, options = TransferClassifier(backbone, max_epochs=2, random_state=0), {"cv": 3, "scoring": scoring}
@@ -56,7 +56,7 @@ def test_frozen_blocks_run_once_for_all_candidates(backbone, monkeypatch):
 
     calls, run = [], _features.run_blocks
     monkeypatch.setattr(_features, "run_blocks", lambda module, X, *at: calls.append(len(X)) or run(module, X, *at))
-    grid = {"strategy": [LinearProbing(pull=pull) for pull in (0.1, 1.0, 10.0)]}
+    grid = {"strategy": [LinearProbing(alpha=alpha) for alpha in (0.1, 1.0, 10.0)]}
     BatchedGridSearchCV(TransferClassifier(backbone), grid, cv=3, refit=False).fit(X, y)
     assert sorted(calls) == [20] * 3 + [40] * 3
 
@@ -161,7 +161,10 @@ def test_a_front_end_gets_windows_with_all_they_know(turned, monkeypatch):
 
 def test_searches_prepare_the_windows_of_each_fold(turned):
     backbone, _ = turned
-    windows, grid = Windows.of(X, rpm=np.linspace(1, 2, 60)), {"strategy": [LinearProbing(pull=p) for p in (0.1, 10.0)]}
+    windows, grid = (
+        Windows.of(X, rpm=np.linspace(1, 2, 60)),
+        {"strategy": [LinearProbing(alpha=p) for p in (0.1, 10.0)]},
+    )
     ours = BatchedGridSearchCV(TransferClassifier(backbone), grid, cv=3).fit(windows, y)
     theirs = GridSearchCV(TransferClassifier(backbone), grid, cv=3).fit(windows, y)
     assert_near(ours.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"])

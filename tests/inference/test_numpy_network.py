@@ -25,7 +25,7 @@ from sktransfer import (
     TransferClassifier,
     TransferRegressor,
 )
-from sktransfer.inference.numpy_network import FEW_ROWS, Program
+from sktransfer.inference.numpy_network import FEW_ROWS, NumpyNetwork
 from sktransfer.networks.layers import read_layers
 from sktransfer.networks.registry import describe_layer
 from sktransfer.utils.chunks import CHUNK, in_chunks
@@ -37,7 +37,7 @@ ACTIVATIONS = [nn.ReLU(), nn.LeakyReLU(0.3), nn.ELU(0.7), nn.GELU(), nn.GELU("ta
 
 def program_of(network):
     layers = read_layers("", *describe_layer("", network)[1:])
-    return Program([(layers, {key: value.numpy() for key, value in network.state_dict().items()})])
+    return NumpyNetwork([(layers, {key: value.numpy() for key, value in network.state_dict().items()})])
 
 
 def by_torch(network, X):

@@ -96,7 +96,7 @@ def test_stacked_candidates_score_as_they_do_alone(case):
 @pytest.mark.parametrize("labels", [Y, VALUES[:, 0], VALUES], ids=["classes", "value", "values"])
 def test_solved_heads_score_as_they_do_alone(labels):
     estimator = pipeline(head=None, strategy=LinearProbing()) if labels is Y else regression(strategy=LinearProbing())
-    candidates = {f"{estimator.steps[-1][0]}__strategy__pull": [0.01, 1.0, "auto"]}
+    candidates = {f"{estimator.steps[-1][0]}__strategy__alpha": [0.01, 1.0, "auto"]}
     search = both(estimator, candidates, X, labels, scoring="neg_log_loss" if labels is Y else "r2")
     assert how(search) == {"solved"}
 

@@ -104,7 +104,7 @@ BAD = {
         repr(strategy): (grid(strategy=[FROZEN, strategy]), 1, type(strategy).__name__.replace("FineTuning", "blocks"))
         for strategy in (
             WeightDecay(-1), L2SP(-1), LayerDecay(2), FineTuning(99), GradualUnfreezing(0), ProbeThenTune(-1),
-            ProbeThenTune(tune_share=7), ProbeThenTune(pull=-1), FROZEN & L2SP("a"),
+            ProbeThenTune(tune_interpolation=7), ProbeThenTune(alpha=-1), FROZEN & L2SP("a"),
         )
     },
 }  # fmt: skip

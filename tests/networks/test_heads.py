@@ -117,7 +117,7 @@ def test_initial_rows_that_need_nothing_from_the_source_do_not_use_it(backbone):
     other = backbone.describe(source=None)
     head = LinearHead(init="random", normalize="target")
     answers = [
-        TransferClassifier(b, head=head, strategy=LinearProbing(pull=1.0)).fit(X, y).predict_proba(X)
+        TransferClassifier(b, head=head, strategy=LinearProbing(alpha=1.0)).fit(X, y).predict_proba(X)
         for b in (backbone, other)
     ]
     np.testing.assert_allclose(*answers, atol=1e-9)

@@ -153,7 +153,7 @@ def test_frozen_features_from_the_cache_train_the_same_head_as_running_every_blo
     class Held(Strategy):
         """No block is frozen, but only the head has a rate."""
 
-        def rate(self, depth):
+        def lr_factor(self, depth):
             return 1.0 if depth == 0 else 0.0
 
     torch.manual_seed(0)

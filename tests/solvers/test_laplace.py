@@ -81,7 +81,7 @@ def test_auto_chooses_and_solves_as_a_slow_search_over_all_weights(n_rows, n_cla
     args = problem(n_rows, n_classes, n_features, seed, spread=1.0 + seed)
     strength, change = Slow(*args).choose()
     solved = solve_softmax(*args, "auto")
-    assert solved.pull == strength
+    assert solved.alpha == strength
     np.testing.assert_allclose(solved.weight - args[3], change.T[:, :-1] / np.sqrt(n_features), atol=1e-4)
     np.testing.assert_allclose(solved.bias - args[4], change.T[:, -1], atol=1e-4)
 

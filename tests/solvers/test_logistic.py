@@ -20,7 +20,7 @@ def problem(n_rows, n_features, n_classes=3, seed=0, zero_start=True):
     )  # fmt: skip
 
 
-def reference_softmax(features, codes, weight, W0, b0, pull):
+def reference_softmax(features, codes, weight, W0, b0, alpha):
     """BFGS on ``sum_i w_i CE_i + a/2 (d |W - W0|^2 + |b - b0|^2)``, the documented objective in W and b."""
     n_classes, d = W0.shape
 
@@ -31,25 +31,25 @@ def reference_softmax(features, codes, weight, W0, b0, pull):
         W, b = split(flat)
         log_p = log_softmax(features @ W.T + b, axis=1)
         value = -weight @ log_p[np.arange(len(codes)), codes]
-        value += pull / 2 * (d * ((W - W0) ** 2).sum() + ((b - b0) ** 2).sum())
+        value += alpha / 2 * (d * ((W - W0) ** 2).sum() + ((b - b0) ** 2).sum())
         slope = weight[:, None] * (np.exp(log_p) - np.eye(n_classes)[codes])
-        gradient_W, gradient_b = slope.T @ features + pull * d * (W - W0), slope.sum(axis=0) + pull * (b - b0)
+        gradient_W, gradient_b = slope.T @ features + alpha * d * (W - W0), slope.sum(axis=0) + alpha * (b - b0)
         return value, np.r_[gradient_W.ravel(), gradient_b]
 
     start = np.r_[W0.ravel(), b0]
     return split(minimize(objective, start, jac=True, method="BFGS", options={"gtol": 1e-9, "maxiter": 5000}).x)
 
 
-@pytest.mark.parametrize("pull", [0.03, 1.0, 30.0])
+@pytest.mark.parametrize("alpha", [0.03, 1.0, 30.0])
 @pytest.mark.parametrize("zero_start", [True, False])
 @pytest.mark.parametrize(("n_rows", "n_features"), [(60, 4), (6, 12), (9, 8)])
-def test_softmax_head_minimises_the_documented_objective(n_rows, n_features, zero_start, pull):
+def test_softmax_head_minimises_the_documented_objective(n_rows, n_features, zero_start, alpha):
     args = problem(n_rows, n_features, zero_start=zero_start)
-    W, b = reference_softmax(*args, pull)
-    solved = solve_softmax(*args, pull)
+    W, b = reference_softmax(*args, alpha)
+    solved = solve_softmax(*args, alpha)
     np.testing.assert_allclose(solved.weight, W, atol=1e-4)
     np.testing.assert_allclose(solved.bias, b, atol=1e-4)
-    assert solved.pull == pull
+    assert solved.alpha == alpha
 
 
 @pytest.mark.parametrize("solve", [solve_softmax, solve_ridge])
@@ -61,15 +61,15 @@ def test_an_infinite_pull_keeps_the_head_bit_for_bit(solve):
     np.testing.assert_array_equal(solved.bias, b0)
 
 
-@pytest.mark.parametrize(("solve", "pull"), [(solve_softmax, 1.0), (solve_ridge, 1.0), (solve_ridge, "auto")])
-def test_a_weight_of_two_is_the_row_twice(solve, pull):
+@pytest.mark.parametrize(("solve", "alpha"), [(solve_softmax, 1.0), (solve_ridge, 1.0), (solve_ridge, "auto")])
+def test_a_weight_of_two_is_the_row_twice(solve, alpha):
     features, codes, _, W0, b0 = problem(12, 5, zero_start=False)
     labels = codes if solve is solve_softmax else np.random.default_rng(1).normal(size=(12, 3))
     counts = np.random.default_rng(2).integers(1, 4, size=12)
-    weighted = solve(features, labels, counts.astype(float), W0, b0, pull)
+    weighted = solve(features, labels, counts.astype(float), W0, b0, alpha)
     copies = np.repeat(np.arange(12), counts)
-    repeated = solve(features[copies], labels[copies], np.ones(len(copies)), W0, b0, pull)
-    assert weighted.pull == repeated.pull
+    repeated = solve(features[copies], labels[copies], np.ones(len(copies)), W0, b0, alpha)
+    assert weighted.alpha == repeated.alpha
     np.testing.assert_allclose(weighted.weight, repeated.weight, atol=2e-4)
     np.testing.assert_allclose(weighted.bias, repeated.bias, atol=2e-4)
 
@@ -162,29 +162,29 @@ def test_auto_stays_near_a_source_head_that_explains_the_labels_and_leaves_one_t
     features, W0, b0 = rng.normal(size=(60, 4)), rng.normal(size=(3, 4)) * 4, np.zeros(3)
     codes = (features @ W0.T).argmax(axis=1)
     kept = solve_softmax(features, codes, np.ones(60), W0, b0, "auto")
-    assert kept.pull == STRENGTHS.max()
+    assert kept.alpha == STRENGTHS.max()
     assert np.linalg.norm(kept.weight - W0) < 0.1 * np.linalg.norm(W0)
     left = solve_softmax(features, (codes + 1) % 3, np.ones(60), W0, b0, "auto")
-    assert left.pull < kept.pull
+    assert left.alpha < kept.alpha
     assert ((features @ left.weight.T + left.bias).argmax(axis=1) == (codes + 1) % 3).mean() > 0.9
 
 
-def reference_ridge(features, values, weight, W0, b0, pull):
+def reference_ridge(features, values, weight, W0, b0, alpha):
     """Normal equations of ``sum_i w_i |y_i - f_i W - b|^2 + a (d |W - W0|^2 + |b - b0|^2)``."""
     n_rows, d = features.shape
     rows, start = np.column_stack([features, np.ones(n_rows)]), np.column_stack([W0, b0]).T
-    penalty = pull * np.diag(np.r_[np.full(d, float(d)), 1.0])
+    penalty = alpha * np.diag(np.r_[np.full(d, float(d)), 1.0])
     gram = rows.T @ (weight[:, None] * rows) + penalty
     return np.linalg.solve(gram, rows.T @ (weight[:, None] * values) + penalty @ start)
 
 
-@pytest.mark.parametrize("pull", [0.01, 1.0, 100.0])
+@pytest.mark.parametrize("alpha", [0.01, 1.0, 100.0])
 @pytest.mark.parametrize(("n_rows", "n_features"), [(50, 4), (6, 12)])
-def test_ridge_head_solves_the_normal_equations(n_rows, n_features, pull):
+def test_ridge_head_solves_the_normal_equations(n_rows, n_features, alpha):
     features, _, weight, W0, b0 = problem(n_rows, n_features, n_classes=2, zero_start=False)
     values = np.random.default_rng(5).normal(size=(n_rows, 2))
-    expected = reference_ridge(features, values, weight, W0, b0, pull)
-    solved = solve_ridge(features, values, weight, W0, b0, pull)
+    expected = reference_ridge(features, values, weight, W0, b0, alpha)
+    solved = solve_ridge(features, values, weight, W0, b0, alpha)
     np.testing.assert_allclose(solved.weight.T, expected[:-1], atol=1e-8)
     np.testing.assert_allclose(solved.bias, expected[-1], atol=1e-8)
 
@@ -212,4 +212,4 @@ def test_ridge_auto_has_the_smallest_leave_one_out_error_of_refits(noise, n_feat
     values = features @ truth.T + noise * rng.normal(size=(14, 1))
     errors = [leave_one_out(features, values, W0, b0, strength) for strength in _RIDGE_STRENGTHS]
     solved = solve_ridge(features, values, np.ones(14), W0, b0, "auto")
-    assert solved.pull == _RIDGE_STRENGTHS[int(np.argmin(errors))]
+    assert solved.alpha == _RIDGE_STRENGTHS[int(np.argmin(errors))]

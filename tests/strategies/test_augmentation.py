@@ -198,10 +198,9 @@ def test_all_but_noise_is_the_same_on_every_device(device):
 
 def test_it_is_a_strategy_that_freezes_nothing_and_adds_nothing():
     alone = Augmentation(**EVERYTHING)
-    assert [alone.n_frozen(3, 4), alone.rate(2), alone.penalty({}, {}), alone.probe(), alone.share()] == [
-        0, 1.0, 0.0, None, 1.0,
-    ]  # fmt: skip
-    assert alone.shrinkage() == 0.0
+    assert (alone.n_frozen(3, 4), alone.lr_factor(2), alone.penalty({}, {})) == (0, 1.0, 0.0)
+    assert (alone.head_solver(), alone.interpolation()) == (None, 1.0)
+    assert alone.weight_decay_rate() == 0.0
     assert Strategy().augment(0, 3) is None
 
 

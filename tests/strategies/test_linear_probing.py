@@ -27,11 +27,11 @@ def problem(n_rows=24, n_classes=3, n_features=5, seed=0, spread=1.5, sharp=4.0)
     return features, codes, weight, W0, 0.1 * rng.normal(size=n_classes)
 
 
-def least_squares(features, values, weight, W0, b0, pull):
+def least_squares(features, values, weight, W0, b0, alpha):
     """Normal equations of ``sum_i w_i |y_i - f_i W - b|^2 + a (d |W - W0|^2 + |b - b0|^2)``; rows are weight, bias."""
     n_rows, d = features.shape
     rows, start = np.column_stack([features, np.ones(n_rows)]), np.column_stack([W0, b0]).T
-    penalty = pull * np.diag(np.r_[np.full(d, float(d)), 1.0])
+    penalty = alpha * np.diag(np.r_[np.full(d, float(d)), 1.0])
     return np.linalg.solve(
         rows.T @ (weight[:, None] * rows) + penalty, rows.T @ (weight[:, None] * values) + penalty @ start
     )
@@ -47,14 +47,14 @@ def codes_on_the_scale_of_logits(features, codes, weight, W0, b0):
     return centered / slope
 
 
-def held_out_scores(features, codes, weight, W0, b0, pull):
+def held_out_scores(features, codes, weight, W0, b0, alpha):
     values = codes_on_the_scale_of_logits(features, codes, weight, W0, b0)
     W0, b0 = W0 - W0.mean(axis=0), b0 - b0.mean()
     scores = []
     for row in range(len(codes)):
         kept = np.arange(len(codes)) != row
         scores.append(
-            np.r_[features[row], 1.0] @ least_squares(features[kept], values[kept], weight[kept], W0, b0, pull)
+            np.r_[features[row], 1.0] @ least_squares(features[kept], values[kept], weight[kept], W0, b0, alpha)
         )
     return np.array(scores)
 
@@ -82,14 +82,14 @@ def test_logits_that_are_not_finite_leave_the_temperature_at_one():
     assert choose_temperature(np.array([[np.nan, 1.0]]), np.eye(2)[[0]], np.ones(1)) == (1.0, -np.inf)
 
 
-@pytest.mark.parametrize("pull", [0.01, 0.3, 10.0])
+@pytest.mark.parametrize("alpha", [0.01, 0.3, 10.0])
 @pytest.mark.parametrize(("n_rows", "n_features"), [(24, 5), (9, 14)])
-def test_ridge_classes_solve_the_normal_equations_at_the_temperature_of_refits(n_rows, n_features, pull):
+def test_ridge_classes_solve_the_normal_equations_at_the_temperature_of_refits(n_rows, n_features, alpha):
     features, codes, weight, W0, b0 = args = problem(n_rows, n_features=n_features)
     values = codes_on_the_scale_of_logits(*args)
-    expected = least_squares(features, values, weight, W0 - W0.mean(axis=0), b0 - b0.mean(), pull)
-    temperature, _ = likeliest_temperature(held_out_scores(*args, pull), codes, weight)
-    solved = solve_ridge_classes(*args, pull)
+    expected = least_squares(features, values, weight, W0 - W0.mean(axis=0), b0 - b0.mean(), alpha)
+    temperature, _ = likeliest_temperature(held_out_scores(*args, alpha), codes, weight)
+    solved = solve_ridge_classes(*args, alpha)
     assert np.log(solved.temperature) == pytest.approx(np.clip(np.log(temperature), -1.5, 1.5), abs=0.051)
     found = np.column_stack([solved.weight, solved.bias]).T * solved.temperature
     np.testing.assert_allclose(found - found.mean(axis=1, keepdims=True), expected, atol=1e-8)
@@ -99,7 +99,7 @@ def test_ridge_classes_solve_the_normal_equations_at_the_temperature_of_refits(n
 def test_ridge_classes_choose_the_strength_that_makes_refits_likeliest(spread):
     args = problem(spread=spread, seed=3)
     scores = [likeliest_temperature(held_out_scores(*args, a), args[1], args[2])[1] for a in _CLASS_STRENGTHS]
-    chosen = solve_ridge_classes(*args, "auto").pull
+    chosen = solve_ridge_classes(*args, "auto").alpha
     assert scores[list(_CLASS_STRENGTHS).index(chosen)] == pytest.approx(max(scores), abs=0.02)
 
 
@@ -118,15 +118,15 @@ def test_an_infinite_pull_keeps_the_source_head_and_its_temperature(solve):
     assert solved.temperature == 1.0
 
 
-@pytest.mark.parametrize("pull", [0.03, 1.0])
+@pytest.mark.parametrize("alpha", [0.03, 1.0])
 @pytest.mark.parametrize("sharp", [1.0, 10.0])
-def test_a_softmax_head_is_divided_by_the_temperature_of_refits(sharp, pull):
+def test_a_softmax_head_is_divided_by_the_temperature_of_refits(sharp, alpha):
     features, codes, weight, W0, b0 = args = problem(30, sharp=sharp)
-    plain, calibrated = solve_softmax(*args, pull), solve_softmax(*args, pull, calibrated=True)
+    plain, calibrated = solve_softmax(*args, alpha), solve_softmax(*args, alpha, calibrated=True)
     logits = []
     for row in range(30):
         kept = np.arange(30) != row
-        without = solve_softmax(features[kept], codes[kept], weight[kept], W0, b0, pull)
+        without = solve_softmax(features[kept], codes[kept], weight[kept], W0, b0, alpha)
         logits.append(features[row] @ without.weight.T + without.bias)
     expected, _ = likeliest_temperature(np.array(logits), codes, weight)
     assert plain.temperature == 1.0
@@ -140,7 +140,7 @@ def test_more_unknowns_take_the_temperature_of_five_folds_and_very_many_rows_non
     )
     assert calibrated.temperature > 1.1  # the source head was far too sharp
     args = problem(2100, n_classes=9, n_features=90, spread=3.0, sharp=60.0)
-    assert [solve_softmax(*args, pull, calibrated=True).temperature for pull in (1.0, "auto")] == [1.0, 1.0]
+    assert [solve_softmax(*args, alpha, calibrated=True).temperature for alpha in (1.0, "auto")] == [1.0, 1.0]
 
 
 @pytest.mark.parametrize("solver", ["lbfgs", "ridge", "sgd"])
@@ -162,7 +162,7 @@ def test_only_a_head_that_nothing_trains_after_is_calibrated(backbone):
     X, y = moons(40, seed=1, offset=0.5)
     probed = TransferClassifier(backbone, strategy=LinearProbing()).fit(X, y).history_[0]
     tuned = TransferClassifier(backbone, strategy=ProbeThenTune(), max_epochs=1).fit(X, y).history_[0]
-    assert probed["pull"] == tuned["pull"]
+    assert probed["alpha"] == tuned["alpha"]
     assert probed["temperature"] != tuned["temperature"] == 1.0
 
 
@@ -176,7 +176,7 @@ def test_a_regressor_has_one_solution_for_both_solvers(backbone):
     ("strategy", "match"),
     [
         (LinearProbing(solver="newton"), "'solver' parameter of LinearProbing must be one of 'lbfgs', 'ridge', 'sgd'"),
-        (LinearProbing(pull=1.0, solver="sgd"), "pull=1.0 with solver='sgd'"),
+        (LinearProbing(alpha=1.0, solver="sgd"), "alpha=1.0 with solver='sgd'"),
     ],
 )
 def test_solvers_that_are_none_are_refused(backbone, strategy, match):

@@ -18,7 +18,7 @@ from sktransfer import (
     Strategy,
     TransferClassifier,
 )
-from sktransfer.strategies.base import Batch, Probe, count_frozen
+from sktransfer.strategies.base import Batch, HeadSolver, count_frozen
 from sktransfer.utils.random import Draws
 from tests.helpers import moons, small_backbone
 
@@ -33,10 +33,10 @@ def answers(strategy, n_blocks=3):
     source = {"block1.w": torch.tensor([1.0, 0.0])}
     return (
         [strategy.n_frozen(epoch, n_blocks) for epoch in range(8)],
-        [strategy.rate(depth) for depth in range(n_blocks + 1)],
+        [strategy.lr_factor(depth) for depth in range(n_blocks + 1)],
         float(strategy.penalty(weights, source)),
-        strategy.probe(),
-        strategy.share(),
+        strategy.head_solver(),
+        strategy.interpolation(),
         [augmented(strategy.augment(n_frozen, n_blocks)) for n_frozen in range(n_blocks + 1)],
     )
 
@@ -59,12 +59,12 @@ def test_the_neutral_strategy_is_the_identity_of_and(strategy):
 @pytest.mark.parametrize("first", ALL, ids=repr)
 @pytest.mark.parametrize("second", ALL, ids=repr)
 def test_answers_combine_by_maximum_product_sum_and_first(first, second):
-    frozen, rates, penalty, probe, share, _ = answers(first & second)
+    frozen, rates, penalty, head_solver, share, _ = answers(first & second)
     a, b = answers(first), answers(second)
     assert frozen == [max(pair) for pair in zip(a[0], b[0], strict=True)]
     np.testing.assert_allclose(rates, np.multiply(a[1], b[1]))
     assert penalty == pytest.approx(a[2] + b[2])
-    assert probe == (b[3] if a[3] is None else a[3])
+    assert head_solver == (b[3] if a[3] is None else a[3])
     assert share == pytest.approx(a[4] * b[4])
 
 
@@ -123,10 +123,10 @@ def test_gradual_unfreezing_is_what_happens_epoch_by_epoch():
 
 
 def test_layer_decay_is_a_power_of_the_depth():
-    np.testing.assert_allclose([LayerDecay(0.3).rate(depth) for depth in range(4)], 0.3 ** np.arange(4))
+    np.testing.assert_allclose([LayerDecay(0.3).lr_factor(depth) for depth in range(4)], 0.3 ** np.arange(4))
     for decay in (0, -0.5, 1.5):
         with pytest.raises(ValueError, match="decay"):
-            LayerDecay(decay).rate(1)
+            LayerDecay(decay).lr_factor(1)
 
 
 def test_rates_slow_the_blocks_down_and_not_the_head():
@@ -183,32 +183,32 @@ def test_l2sp_keeps_the_weights_nearer_to_the_source():
 
 
 def test_probes_answer_their_pull():
-    probing, tuning = Probe("auto", "lbfgs", calibrated=True), Probe("auto", "lbfgs", calibrated=False)
-    assert [s.probe() for s in ALL] == [None, None, probing, None, None, None, tuning, None, None]
-    assert LinearProbing(pull=2).probe().pull == ProbeThenTune(pull=2).probe().pull == 2.0
-    assert LinearProbing(pull=np.inf, solver="ridge").probe() == Probe(np.inf, "ridge", calibrated=True)
-    assert LinearProbing(solver="sgd").probe() is None
+    probing, tuning = HeadSolver("auto", "lbfgs", calibrated=True), HeadSolver("auto", "lbfgs", calibrated=False)
+    assert [s.head_solver() for s in ALL] == [None, None, probing, None, None, None, tuning, None, None]
+    assert LinearProbing(alpha=2).head_solver().alpha == ProbeThenTune(alpha=2).head_solver().alpha == 2.0
+    assert LinearProbing(alpha=np.inf, solver="ridge").head_solver() == HeadSolver(np.inf, "ridge", calibrated=True)
+    assert LinearProbing(solver="sgd").head_solver() is None
 
 
-@pytest.mark.parametrize("pull", [-1, "some", None, True, float("nan")])
+@pytest.mark.parametrize("alpha", [-1, "some", None, True, float("nan")])
 @pytest.mark.parametrize("strategy", [LinearProbing, ProbeThenTune])
-def test_a_pull_that_is_none_is_refused(strategy, pull):
-    with pytest.raises(ValueError, match=f"{strategy.__name__} got pull"):
-        strategy(pull=pull).probe()
+def test_a_pull_that_is_none_is_refused(strategy, alpha):
+    with pytest.raises(ValueError, match=f"{strategy.__name__} got alpha"):
+        strategy(alpha=alpha).head_solver()
 
 
 class Uncalibrated(LinearProbing):
     """The probe that tuning begins from."""
 
-    def probe(self):
-        return Probe("auto", "lbfgs")
+    def head_solver(self):
+        return HeadSolver("auto", "lbfgs")
 
 
 def test_probe_then_tune_goes_its_share_of_the_way_from_the_probed_network():
     X, y = moons(60, seed=1, offset=0.5)
     backbone, params = small_backbone(max_epochs=2), {"lr": 0.01, "max_epochs": 5, "random_state": 0}
     half, whole = (
-        TransferClassifier(backbone, strategy=ProbeThenTune(tune_share=share), **params).fit(X, y)
+        TransferClassifier(backbone, strategy=ProbeThenTune(tune_interpolation=share), **params).fit(X, y)
         for share in (0.5, 1.0)
     )
     probed = TransferClassifier(backbone, strategy=Uncalibrated()).fit(X, y)
@@ -221,7 +221,7 @@ def test_probe_then_tune_goes_its_share_of_the_way_from_the_probed_network():
     assert moved > 0.1
 
 
-@pytest.mark.parametrize("params", [{"tune_rate": 0}, {"tune_share": 0}, {"tune_share": 1.5}])
+@pytest.mark.parametrize("params", [{"tune_rate": 0}, {"tune_interpolation": 0}, {"tune_interpolation": 1.5}])
 def test_probe_then_tune_refuses_a_rate_or_share_of_nothing(params):
     with pytest.raises(ValueError, match=next(iter(params))):
         TransferClassifier(small_backbone(max_epochs=1), strategy=ProbeThenTune(**params)).fit(*moons(40))
@@ -238,7 +238,7 @@ def test_parameters_are_reached_through_every_layer():
     model = TransferClassifier(strategy=LayerDecay(0.5) & L2SP(0.01) & FineTuning(1))
     assert model.get_params()["strategy__first__first__decay"] == 0.5
     model.set_params(strategy__first__first__decay=0.9, strategy__second__n_frozen_blocks=2)
-    assert (model.strategy.rate(1), model.strategy.n_frozen(0, 3)) == (0.9, 2)
+    assert (model.strategy.lr_factor(1), model.strategy.n_frozen(0, 3)) == (0.9, 2)
     copied = clone(model)
     copied.set_params(strategy__first__second__alpha=5.0)
     assert (copied.strategy.first.second.alpha, model.strategy.first.second.alpha) == (5.0, 0.01)

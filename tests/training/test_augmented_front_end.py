@@ -21,7 +21,7 @@ from sktransfer import (
 from sktransfer.backbones.inputs import Inputs
 from sktransfer.networks.vibration_net import VibrationNet
 from sktransfer.preprocessing import front_ends as front_end
-from sktransfer.training.rows import canonical
+from sktransfer.training.rows import merge_copies
 
 N = 40
 
@@ -160,14 +160,14 @@ def test_raw_windows_follow_the_canonical_rows():
     X, y = rng.integers(2, size=(60, 3)).astype(np.float32), rng.integers(2, size=60)
     weight = rng.integers(0, 4, size=60).astype(float)
     raw = Windows.of(np.concatenate([X, rng.normal(size=(60, 5))], axis=1)[:, None], rpm=X @ [1, 2, 4], orders=range(4))
-    plain, found = canonical(X, y, weight), canonical(X, y, weight, raw)
+    plain, found = merge_copies(X, y, weight), merge_copies(X, y, weight, raw)
     for one, other in zip(plain[:3], found[:3], strict=True):
         np.testing.assert_array_equal(one, other)
     assert len(found.X) < 20  # copies
     np.testing.assert_array_equal(found.raw[:, 0, :3], found.X)
     np.testing.assert_array_equal(found.raw.rpm, found.X @ [1, 2, 4])
     order = rng.permutation(60)  # which copy is kept does not depend on the order
-    np.testing.assert_array_equal(canonical(X[order], y[order], weight[order], raw[order]).raw, found.raw)
+    np.testing.assert_array_equal(merge_copies(X[order], y[order], weight[order], raw[order]).raw, found.raw)
 
 
 def test_in_a_search_such_candidates_train_alone(spied):

@@ -7,7 +7,7 @@ import pytest
 
 from sktransfer import TransferClassifier
 from sktransfer.training import rows as _rows
-from sktransfer.training.rows import canonical
+from sktransfer.training.rows import merge_copies
 from tests.helpers import moons, small_backbone
 
 
@@ -33,56 +33,56 @@ def assert_same(first, second):
 def test_a_weight_of_three_is_the_row_three_times():
     X, y, rng = table()
     counts = rng.integers(1, 5, size=len(X))
-    repeated = canonical(np.repeat(X, counts, axis=0), np.repeat(y, counts), np.ones(counts.sum()))
-    assert_same(canonical(X, y, counts.astype(float)), repeated)
+    repeated = merge_copies(np.repeat(X, counts, axis=0), np.repeat(y, counts), np.ones(counts.sum()))
+    assert_same(merge_copies(X, y, counts.astype(float)), repeated)
 
 
 def test_the_order_of_the_rows_does_not_count():
     X, y, rng = table()
     weight = rng.integers(1, 9, size=len(X)).astype(float)
     order = rng.permutation(len(X))
-    assert_same(canonical(X, y, weight), canonical(X[order], y[order], weight[order]))
+    assert_same(merge_copies(X, y, weight), merge_copies(X[order], y[order], weight[order]))
 
 
 def test_copies_are_merged_and_their_weights_summed():
     X, y, rng = table()
     weight = rng.integers(1, 9, size=len(X)).astype(float)
-    merged = canonical(X, y, weight)
+    merged = merge_copies(X, y, weight)
     assert len(merged.X) == len(mass((X, y, weight))) < len(X)
     assert mass(merged) == mass((X, y, weight))
 
 
 def test_equal_columns_with_another_label_are_another_row():
-    merged = canonical(np.ones((4, 2), np.float32), np.array([0, 1, 0, 1]), np.array([1.0, 2.0, 3.0, 4.0]))
+    merged = merge_copies(np.ones((4, 2), np.float32), np.array([0, 1, 0, 1]), np.array([1.0, 2.0, 3.0, 4.0]))
     assert mass(merged) == {(1.0, 1.0, 0): 4.0, (1.0, 1.0, 1): 6.0}
 
 
 def test_rows_of_weight_zero_are_dropped():
     X, y, rng = table()
     weight = rng.integers(0, 2, size=len(X)).astype(float)
-    assert_same(canonical(X, y, weight), canonical(X[weight > 0], y[weight > 0], weight[weight > 0]))
+    assert_same(merge_copies(X, y, weight), merge_copies(X[weight > 0], y[weight > 0], weight[weight > 0]))
 
 
 def test_minus_zero_is_zero():
     X = np.array([[0.0, 1.0], [-0.0, 1.0]], np.float32)
-    merged = canonical(X, np.array([0, 0]), np.array([1.0, 2.0]))
+    merged = merge_copies(X, np.array([0, 0]), np.array([1.0, 2.0]))
     assert len(merged.X) == 1
     assert merged.weight.tolist() == [3.0]
-    values = canonical(X, np.array([[0.0], [-0.0]]), np.ones(2))
+    values = merge_copies(X, np.array([[0.0], [-0.0]]), np.ones(2))
     assert len(values.X) == 1
 
 
 def test_rows_of_windows_are_merged_too():
     X = np.zeros((3, 2, 4), np.float32)
     X[1, 1, 3] = 1.0
-    merged = canonical(X, np.zeros(3, int), np.ones(3))
+    merged = merge_copies(X, np.zeros(3, int), np.ones(3))
     assert merged.X.shape == (2, 2, 4)
     assert sorted(merged.weight.tolist()) == [1.0, 2.0]
 
 
 def test_float_labels_of_several_outputs_are_compared_whole():
     y = np.array([[1.0, 2.0], [1.0, 3.0], [1.0, 2.0]])
-    merged = canonical(np.zeros((3, 1), np.float32), y, np.ones(3))
+    merged = merge_copies(np.zeros((3, 1), np.float32), y, np.ones(3))
     assert mass(merged) == {(0.0, 1.0, 2.0): 2.0, (0.0, 1.0, 3.0): 1.0}
 
 
@@ -90,17 +90,15 @@ def test_whole_number_labels_of_several_outputs_keep_their_order():
     """Equal rows whose labels differ only in a few leading bits still come in one order and merge."""
     y = np.array([[i, j] for i in range(20) for j in range(20)] * 2, float)
     X, order = np.zeros((len(y), 1), np.float32), np.random.default_rng(0).permutation(len(y))
-    first, second = canonical(X, y, np.ones(len(y))), canonical(X[order], y[order], np.ones(len(y)))
+    first, second = merge_copies(X, y, np.ones(len(y))), merge_copies(X[order], y[order], np.ones(len(y)))
     assert_same(first, second)
     assert len(first.X) == 400
 
 
 def collide(monkeypatch, constant):
     """Every row gets the same hash; its place stays."""
-    fingerprint = _rows._fingerprint
-    monkeypatch.setattr(
-        _rows, "_fingerprint", lambda rows: (np.full(len(rows), constant, np.uint64), fingerprint(rows)[1])
-    )
+    digest = _rows._fingerprint
+    monkeypatch.setattr(_rows, "_fingerprint", lambda rows: (np.full(len(rows), constant, np.uint64), digest(rows)[1]))
 
 
 @pytest.mark.parametrize("constant", [0, 7])
@@ -108,13 +106,13 @@ def test_colliding_hashes_never_merge_rows_that_differ(monkeypatch, constant):
     collide(monkeypatch, constant)
     X, y, rng = table()
     weight = rng.integers(1, 9, size=len(X)).astype(float)
-    assert mass(canonical(X, y, weight)) == mass((X, y, weight))
+    assert mass(merge_copies(X, y, weight)) == mass((X, y, weight))
 
 
 def test_colliding_hashes_still_merge_neighbouring_copies(monkeypatch):
     collide(monkeypatch, 0)
     X = np.array([[1.0], [1.0], [2.0], [2.0]], np.float32)
-    merged = canonical(X, np.zeros(4, int), np.arange(1.0, 5.0))
+    merged = merge_copies(X, np.zeros(4, int), np.arange(1.0, 5.0))
     assert merged.X.ravel().tolist() == [1.0, 2.0]
     assert merged.weight.tolist() == [3.0, 7.0]
 
@@ -123,7 +121,7 @@ def test_the_caller_s_arrays_are_not_changed():
     X, y, rng = table()
     weight = rng.random(len(X))
     copies = X.copy(), y.copy(), weight.copy()
-    canonical(X, y, weight)
+    merge_copies(X, y, weight)
     assert_same((X, y, weight), copies)
 
 

@@ -20,7 +20,7 @@ from sktransfer import (
 USED, N = 4, 6  # the last two columns have no weight in the source head
 STRATEGIES = [
     LinearProbing(),
-    LinearProbing(pull=0.1),
+    LinearProbing(alpha=0.1),
     LinearProbing(solver="ridge"),
     LinearProbing(solver="sgd"),
     ProbeThenTune(),
@@ -97,5 +97,5 @@ def test_the_next_fit_knows_them_with_their_scale(tmp_path):
         np.testing.assert_array_equal(known.weight[:, USED:], 0)
     new, labels = rows(("p", "q", "r"), seed=2)
     assert fitted(LinearProbing(), loaded, new, labels).score(new, labels) == 1.0
-    again = fitted(LinearProbing(pull=np.inf), loaded, X, y)  # and the head answers as before
+    again = fitted(LinearProbing(alpha=np.inf), loaded, X, y)  # and the head answers as before
     np.testing.assert_array_equal(again.predict(X), fitted(LinearProbing(), backbone(), X, y).predict(X))
