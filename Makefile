@@ -6,7 +6,7 @@ RUN = OMP_NUM_THREADS=1 $(VENV)/bin/python
 .PHONY: demo test check clean
 
 demo: $(VENV)/.installed
-	$(RUN) examples/demo.py
+	$(RUN) examples/01_five_labels_a_class.py
 
 test: $(VENV)/.installed
 	$(RUN) -m pytest -n 2 --dist worksteal

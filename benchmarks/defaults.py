@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from examples._job import compare, draw_total, from_scratch, source_as_it_is, table, transfer
-from examples._real import RealTask, gas_task, mlp, tep_tasks
+from benchmarks.comparison import compare, draw_total, from_scratch, source_as_it_is, table, transfer
+from benchmarks.tasks import RealTask, gas_task, mlp, tep_tasks
 from sktransfer import FineTuning, GradualUnfreezing, LayerDecay, LinearProbing, ProbeThenTune
 
 HARD = (0, 1, 5, 8, 10, 12, 13, 16, 20)

@@ -20,7 +20,7 @@ import pandas as pd
 import sklearn.pipeline
 from sklearn.preprocessing import StandardScaler
 
-from examples._real import mlp
+from benchmarks.tasks import mlp
 from sktransfer import BaselineScaler, LinearProbing, Pipeline, TransferClassifier
 
 

@@ -26,9 +26,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.pipeline import make_pipeline
 
+from benchmarks.comparison import Progress, draw_labels, draw_total, table
 from benchmarks.defaults import gas_development, tep_development
-from examples._job import Progress, draw_labels, draw_total, table
-from examples._real import RealTask, mlp
+from benchmarks.tasks import RealTask, mlp
 from sktransfer import Backbone, FeatureExtractor, LinearProbing, TransferClassifier
 
 N_CLASSES, N_COLUMNS = 9, 53

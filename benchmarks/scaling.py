@@ -19,8 +19,8 @@ from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import StandardScaler
 
-from examples._job import Target, compare, table, transfer
-from examples._real import TEP_FAULTS, pretrain, tep_mode, tep_network
+from benchmarks.comparison import Target, compare, table, transfer
+from benchmarks.tasks import TEP_FAULTS, pretrain, tep_mode, tep_network
 from sktransfer import BaselineScaler
 
 SOURCES, TARGET = (1, 2, 3), 4

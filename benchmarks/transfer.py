@@ -19,7 +19,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from examples._job import (
+from benchmarks.comparison import (
     compare,
     draw_total,
     from_scratch,
@@ -28,7 +28,7 @@ from examples._job import (
     table,
     transfer,
 )
-from examples._real import gas_tasks, tep_tasks
+from benchmarks.tasks import gas_tasks, tep_tasks
 from sktransfer import FineTuning, LinearProbing, ProbeThenTune
 
 STRATEGIES = {

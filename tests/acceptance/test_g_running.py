@@ -204,7 +204,7 @@ def test_G10_a_job_that_is_terminated_leaves_no_partial_output(tuned, tmp_path):
     joblib.dump(tuned.fit(pd.DataFrame(X, columns=list("abcd")), y), tmp_path / "model.joblib")
     rows, out = tmp_path / "rows.csv", tmp_path / "scored.csv"
     os.mkfifo(rows)
-    command = [sys.executable, ROOT / "examples" / "score_csv.py", tmp_path / "model.joblib", rows, out]
+    command = [sys.executable, ROOT / "examples" / "02_score_a_csv.py", tmp_path / "model.joblib", rows, out]
     with subprocess.Popen(command, cwd=ROOT) as job:
         with rows.open("w") as pipe:  # opens when the job reads
             pipe.write("a,b,c,d\n1,2,3,4\n")

@@ -5,8 +5,8 @@ import json
 import pytest
 import torch
 
-from benchmarks import speed
-from benchmarks._speed_measure import (
+from benchmarks.speed import __main__ as speed
+from benchmarks.speed.measure import (
     Comparison,
     Result,
     comparison_table,
@@ -15,9 +15,9 @@ from benchmarks._speed_measure import (
     paired_ratio,
     verdict,
 )
-from benchmarks._speed_net import PlainNet
-from benchmarks._speed_peers import FlatHead, Recipe, new_head
-from benchmarks._speed_problem import make_problem, training_flops
+from benchmarks.speed.net import PlainNet
+from benchmarks.speed.peers import FlatHead, Recipe, new_head
+from benchmarks.speed.problem import make_problem, training_flops
 
 
 def test_ratios_are_paired_by_round():

@@ -6,8 +6,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from examples import pretrain_process, pretrain_vibration
-from examples._multitask import MultiTask, make_shards
+from examples.pretraining import process as pretrain_process
+from examples.pretraining import vibration as pretrain_vibration
+from examples.pretraining.multitask import MultiTask, make_shards
 from sktransfer import FeatureExtractor, Windows, load_backbone, save_backbone
 from sktransfer.preprocessing import envelope_spectra as envelope
 

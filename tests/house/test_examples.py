@@ -1,5 +1,6 @@
 """Each example runs small; the scoring job does what a scheduler needs."""
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,7 @@ def run(*arguments):
 
 @pytest.mark.slow
 def test_the_demo_searches_compares_draws_saves_and_scores(tmp_path):
-    done = run("examples/demo.py", "--labels", 1, 5, "--draws", 2, "--out", tmp_path)
+    done = run("examples/01_five_labels_a_class.py", "--labels", 1, 5, "--draws", 2, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     scored = pd.read_csv(tmp_path / "scored.csv")
     assert set(scored["state"]) == {"SCORED"}
@@ -47,7 +48,7 @@ def test_the_shipped_backbone_says_what_it_is():
 
 def test_pretraining_gives_a_backbone_that_knows_its_source(tmp_path):
     from datasets.tep import load_tep
-    from examples.pretrain_tep import describe, pretrain
+    from examples.pretraining.tep import describe, pretrain
     from sktransfer import FromScratch, save_backbone
 
     X, y, _, domain = load_tep(4)
@@ -72,7 +73,7 @@ def model_file(tmp_path_factory):
 
 def score(model_file, folder, frame, *options):
     frame.to_csv(folder / "rows.csv", index=False)
-    return run("examples/score_csv.py", model_file, folder / "rows.csv", folder / "scored.csv", *options)
+    return run("examples/02_score_a_csv.py", model_file, folder / "rows.csv", folder / "scored.csv", *options)
 
 
 def test_rows_are_scored_with_columns_in_any_order(model_file, tmp_path):
@@ -134,7 +135,7 @@ def test_a_model_file_that_cannot_be_used_is_exit_4(tmp_path):
 @pytest.mark.shared_data
 @pytest.mark.skipif(not DATA.is_dir(), reason="the benchmark data are not part of the project")
 def test_a_network_of_plain_torch_helps_on_the_digits_of_another_scanner():
-    from examples.mnist_to_usps import run as run_digits
+    run_digits = importlib.import_module("examples.03_torch_network_on_other_images").run
 
     backbone, as_it_is, scores = run_digits(DATA, draws=1, labels=(5,), epochs=3)
     score = scores.set_index("method")["score"]
@@ -147,7 +148,7 @@ def test_a_network_of_plain_torch_helps_on_the_digits_of_another_scanner():
 @pytest.mark.shared_data
 @pytest.mark.skipif(not DATA.is_dir(), reason="the benchmark data are not part of the project")
 def test_real_data_few_labels_beat_the_same_network_from_scratch():
-    from examples.real_data import run as run_real
+    from benchmarks.four_sets import run as run_real
 
     scores = run_real("tep-multimode", DATA, draws=1, n_jobs=2, n_tasks=1)
     mean = scores[scores["labels"] <= 5].groupby("method")["score"].mean()
@@ -159,8 +160,8 @@ def test_real_data_few_labels_beat_the_same_network_from_scratch():
 @pytest.mark.shared_data
 @pytest.mark.skipif(not DATA.is_dir(), reason="the benchmark data are not part of the project")
 def test_real_data_beats_logistic_regression_on_drifted_gas_sensors():
-    from examples._job import compare, draw_total, plain_baselines, transfer
-    from examples._real import gas_task
+    from benchmarks.comparison import compare, draw_total, plain_baselines, transfer
+    from benchmarks.tasks import gas_task
 
     task = gas_task(DATA, 1, 2)
     methods = {"transfer": transfer(task.pretrain()), "lr": plain_baselines()["logistic regression"]}

@@ -2,7 +2,7 @@
 
 From the root of the repository, with the folder that holds ``mnist-usps``::
 
-    python examples/mnist_to_usps.py ../shared/data
+    python examples/03_torch_network_on_other_images.py ../shared/data
 
 A small 2-D CNN learns the digits of MNIST in an ordinary torch loop. `from_module` makes it a backbone, with its last
 layer as the source head, and it is transferred to USPS, the digits of another scanner, with 1, 5 and 20 labels a class.
@@ -25,7 +25,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from torch import nn
 
-from examples._job import Target, compare, from_scratch, source_as_it_is, table, transfer
+from benchmarks.comparison import Target, compare, from_scratch, source_as_it_is, table, transfer
 from sktransfer import LinearProbing, from_module
 
 LABELS = (1, 5, 20)

@@ -2,7 +2,7 @@
 
 `make demo`, or from the root of the repository::
 
-    python examples/demo.py
+    python examples/01_five_labels_a_class.py
 
 The shipped backbone was pretrained on operating modes 1, 2 and 3 of a simulated Tennessee Eastman plant. The target
 is mode 4: a few labelled rows and some hours of healthy operation. Scores are on runs that no draw can touch.
@@ -24,8 +24,7 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from datasets.tep import load_tep
-from examples._job import (
+from benchmarks.comparison import (
     SourceAsItIs,
     Target,
     compare,
@@ -37,6 +36,7 @@ from examples._job import (
     table,
     transfer,
 )
+from datasets.tep import load_tep
 from sktransfer import FineTuning, LinearProbing, MLPHead, ProbeThenTune, TransferClassifier, load_backbone
 
 N_HEALTHY = 100  # rows, five hours of normal operation
@@ -137,7 +137,7 @@ def main():
     model, rows, result = (options.out / name for name in ("mode4.joblib", "new_rows.csv", "scored.csv"))
     joblib.dump(searched.best_estimator_, model)
     target.X_test.iloc[::50].to_csv(rows, index=False)
-    subprocess.run([sys.executable, str(ROOT / "examples" / "score_csv.py"), model, rows, result], check=True)
+    subprocess.run([sys.executable, str(ROOT / "examples" / "02_score_a_csv.py"), model, rows, result], check=True)
     print(
         f"\nwrote label_efficiency.png, {model.name} ({model.stat().st_size / 1e6:.2f} MB) and {result.name} "
         f"to {options.out.name}/ in {time.monotonic() - began:.0f} s"

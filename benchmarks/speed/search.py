@@ -11,9 +11,9 @@ from sklearn.model_selection import GridSearchCV, ParameterGrid, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks._speed_measure import OURS, Comparison, Result, interleave
-from benchmarks._speed_peers import Recipe, search_loop, skorch_net
-from benchmarks._speed_problem import STANDARD, Problem, Settings, Size, make_problem, ours, training_flops
+from benchmarks.speed.measure import OURS, Comparison, Result, interleave
+from benchmarks.speed.peers import Recipe, search_loop, skorch_net
+from benchmarks.speed.problem import STANDARD, Problem, Settings, Size, make_problem, ours, training_flops
 from sktransfer import BatchedGridSearchCV, FineTuning, LinearProbing, WeightDecay
 
 N_FOLDS = 5

@@ -15,7 +15,7 @@ import pandas as pd
 from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from examples._job import Target
+from benchmarks.comparison import Target
 from sktransfer import Backbone, BaselineScaler, FromScratch, TransferClassifier
 
 TEP_FAULTS = (0, 2, 4, 6, 7, 11, 14, 17, 18)

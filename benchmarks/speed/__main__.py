@@ -28,24 +28,24 @@ import torch
 from threadpoolctl import threadpool_limits
 
 import sktransfer
-from benchmarks import _speed_fits, _speed_predict, _speed_search
-from benchmarks._speed_measure import Comparison, Result, arithmetic_table, as_record, comparison_table
-from benchmarks._speed_problem import FEW_ROWS, SMALL, Settings, peak_rate, silence
+from benchmarks.speed import fits, predict, search
+from benchmarks.speed.measure import Comparison, Result, arithmetic_table, as_record, comparison_table
+from benchmarks.speed.problem import FEW_ROWS, SMALL, Settings, peak_rate, silence
 
 ROWS: dict[str, Callable[..., list[Result]]] = {
-    "head": _speed_fits.head_only,
-    "head-large": _speed_fits.head_only_large,
-    "upper": _speed_fits.upper_half,
-    "full": _speed_fits.everything,
-    "cnn": _speed_fits.windows,
-    "probing": _speed_fits.solved_head,
-    "search": _speed_search.search,
-    "mixed": _speed_search.mixed,
-    "candidates": _speed_search.many_candidates,
-    "one-row": _speed_predict.one_row,
-    "million": _speed_predict.million_rows,
-    "start": _speed_predict.process_start,
-    "size": _speed_predict.file_size,
+    "head": fits.head_only,
+    "head-large": fits.head_only_large,
+    "upper": fits.upper_half,
+    "full": fits.everything,
+    "cnn": fits.windows,
+    "probing": fits.solved_head,
+    "search": search.search,
+    "mixed": search.mixed,
+    "candidates": search.many_candidates,
+    "one-row": predict.one_row,
+    "million": predict.million_rows,
+    "start": predict.process_start,
+    "size": predict.file_size,
 }
 # nothing is tuned to one size: the same again on a small network, and on few rows
 for _size in (SMALL, FEW_ROWS):

@@ -1,29 +1,24 @@
-"""# Question: does it help on data that we did not make?
+"""Does it help on data that we did not make?
 
 The main job on four sets that are not part of the project, each with its own folder::
 
-    python examples/real_data.py ../shared/data
+    python -m benchmarks.four_sets ../shared/data
 
 - tep-multimode: another group's simulation of the same plant; three modes to the fourth, all four ways, and 1 to 3
 - gas-sensor-drift: chemical sensors that age; batch 1 to each later batch
 - skab: a pump loop; group of experiments to group
 - ai4i2020: a milling machine; product quality L to H
 
-Which rows scale, which may be labelled and which are scored is said in `examples/_real.py`.
+Which rows scale, which may be labelled and which are scored is said in `benchmarks/tasks.py`.
 """
 
-# %% Setting
 import argparse
-import sys
 import warnings
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
 import pandas as pd
 
-from examples._job import (
+from benchmarks.comparison import (
     compare,
     draw_labels,
     draw_total,
@@ -34,7 +29,7 @@ from examples._job import (
     table,
     transfer,
 )
-from examples._real import ai4i_tasks, gas_tasks, skab_tasks, tep_tasks
+from benchmarks.tasks import ai4i_tasks, gas_tasks, skab_tasks, tep_tasks
 from sktransfer import LinearProbing
 
 SETS = {
@@ -45,7 +40,6 @@ SETS = {
 }
 
 
-# %% One set: pretrain on the source, compare on the target, for each of its tasks
 def run(name, folder, draws, n_jobs=2, n_tasks=None):
     """Scores of all methods on the tasks of one set."""
     tasks, draw, labels = SETS[name]
@@ -68,7 +62,6 @@ def run(name, folder, draws, n_jobs=2, n_tasks=None):
     return pd.concat(parts)
 
 
-# %% Answer
 def main():
     parser = argparse.ArgumentParser(description="The main job on real and benchmark data.")
     parser.add_argument("folder", type=Path, help="folder that holds tep-multimode, gas-sensor-drift, skab, ai4i2020")

@@ -5,7 +5,7 @@ rows. The target mode of the demo (mode 4) is not among them. From the root of t
 
     pip install -c constraints.txt -e .[test,generate]
     python datasets/tep/generate.py --modes 1 2 3 --out datasets/tep/generated --seed 0 --progress
-    python examples/pretrain_tep.py
+    python examples/pretraining/tep.py
 
 The same seed gives the same weights on the same versions of the packages; the file's card says which.
 """
@@ -16,7 +16,7 @@ import platform
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 import pandas as pd
@@ -65,7 +65,7 @@ def describe(backbone, X, y):
             "n_samples": len(X),
             "task": f"{len(np.unique(y))} classes: normal and faults",
             "licence": "weights BSD-3-Clause; see the terms of the simulated plant in datasets/tep/README.md",
-            "command": "python examples/pretrain_tep.py",
+            "command": "python examples/pretraining/tep.py",
             "versions": {
                 "sktransfer": sktransfer.__version__,
                 "torch": torch.__version__,

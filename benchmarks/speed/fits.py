@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from benchmarks._speed_measure import OURS, Comparison, Result, interleave, seconds
-from benchmarks._speed_peers import Predict, Recipe, fit_by_hand, fit_loop, fit_skorch, in_inference
-from benchmarks._speed_problem import (
+from benchmarks.speed.measure import OURS, Comparison, Result, interleave, seconds
+from benchmarks.speed.peers import Predict, Recipe, fit_by_hand, fit_loop, fit_skorch, in_inference
+from benchmarks.speed.problem import (
     STANDARD,
     Problem,
     Settings,

@@ -1,4 +1,4 @@
-"""Pretraining on simulations with several tasks at once: shards on disk, checkpoints, a bar; used by `pretrain_*.py`.
+"""Pretraining on simulations with several tasks at once: shards on disk, checkpoints and a bar.
 
 ::
 

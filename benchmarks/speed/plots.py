@@ -1,6 +1,6 @@
 """How time grows: with rows, candidates and frozen depth, ours and the hand-written peer, in one picture.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.speed_plots [--quick] [--out benchmarks/speed.png]
+    OMP_NUM_THREADS=1 python -m benchmarks.speed.plots [--quick] [--out benchmarks/speed/speed.png]
 
 One thread; a point is the median of three rounds in which the methods take turns, of one where a fit takes seconds.
 The problem is that of `benchmarks.speed`: 4 blocks of 256, head of 64.
@@ -20,11 +20,11 @@ import torch
 from sklearn.model_selection import ParameterGrid
 from threadpoolctl import threadpool_limits
 
-from benchmarks._speed_fits import fit_ours
-from benchmarks._speed_measure import OURS, interleave
-from benchmarks._speed_peers import Recipe, fit_loop, search_loop
-from benchmarks._speed_problem import STANDARD, Settings, labelled_rows, make_problem, silence
-from benchmarks._speed_search import ONE_BY_ONE, OURS_PLAIN, folds_of, our_pipeline, our_searches
+from benchmarks.speed.fits import fit_ours
+from benchmarks.speed.measure import OURS, interleave
+from benchmarks.speed.peers import Recipe, fit_loop, search_loop
+from benchmarks.speed.problem import STANDARD, Settings, labelled_rows, make_problem, silence
+from benchmarks.speed.search import ONE_BY_ONE, OURS_PLAIN, folds_of, our_pipeline, our_searches
 from sktransfer import FineTuning, LinearProbing
 
 LOOP = "torch loop"

@@ -148,7 +148,7 @@ def training_flops(n_inputs: int, widths: Sequence[int], n_frozen: int, rows: in
 
 def peak_rate(device: str) -> float:
     """FLOP/s of a large float32 matrix product, the best of five."""
-    from benchmarks._speed_measure import seconds
+    from benchmarks.speed.measure import seconds
 
     n = 8192 if device.startswith("cuda") else 2048
     a = torch.rand(n, n, device=device)

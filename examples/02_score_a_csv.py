@@ -2,7 +2,7 @@
 
 A small batch job: one CSV in, one CSV out, an exit code that a scheduler understands::
 
-    python examples/score_csv.py model.joblib rows.csv scored.csv [--time-column time --max-age 900]
+    python examples/02_score_a_csv.py model.joblib rows.csv scored.csv [--time-column time --max-age 900]
 
 Exit codes: 0 scored; 2 usage; 3 the input cannot be used; 4 the model file cannot be used; 5 scored, but more than
 half of the rows had no data, or the newest row is too old; 143 terminated, nothing written. A joblib file is a

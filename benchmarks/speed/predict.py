@@ -27,13 +27,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sktransfer
-from benchmarks._speed_measure import OURS, Comparison, Result, interleave
-from benchmarks._speed_net import PlainNet
-from benchmarks._speed_peers import Recipe, skorch_net
-from benchmarks._speed_problem import STANDARD, Problem, Settings, Size, make_problem, ours
+from benchmarks.speed.measure import OURS, Comparison, Result, interleave
+from benchmarks.speed.net import PlainNet
+from benchmarks.speed.peers import Recipe, skorch_net
+from benchmarks.speed.problem import STANDARD, Problem, Settings, Size, make_problem, ours
 from sktransfer import LinearProbing
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SKORCH, MLP, TORCH = "skorch in Pipeline", "MLPClassifier in Pipeline", "torch and numpy alone"
 OUR_PIPELINE = "ours, sktransfer.make_pipeline"
 FILES = {OURS: "ours", OUR_PIPELINE: "ours_pipeline", SKORCH: "skorch", MLP: "mlp", TORCH: "torch"}
@@ -124,7 +124,7 @@ def stored_models(problem: Problem, settings: Settings, frame: bool) -> Iterator
 def child(*arguments: Any) -> dict:
     """The last line that the child printed."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "benchmarks._speed_child", *map(str, arguments)]
+    command = [sys.executable, "-m", "benchmarks.speed.child", *map(str, arguments)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"The benchmark's process {arguments[:2]} failed:\n{done.stderr[-2000:]}")

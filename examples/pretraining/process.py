@@ -5,7 +5,7 @@ what each tag does, which fault, how severe, at which tag, healthy or not. No pl
 the root of the repository, in about ten minutes on two cores; interrupted, it goes on where it was::
 
     pip install -c constraints.txt -e .[test]
-    OMP_NUM_THREADS=1 python examples/pretrain_process.py
+    OMP_NUM_THREADS=1 python examples/pretraining/process.py
 
 The same seed gives the same weights on the same versions of the packages; the file's card says which.
 """
@@ -14,7 +14,7 @@ The same seed gives the same weights on the same versions of the packages; the f
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 import torch
@@ -23,8 +23,8 @@ from torch.nn import functional
 
 from datasets.process.corpus import FAULTS, samples
 from datasets.process.effects import EFFECTS
-from examples._multitask import MultiTask, make_shards
-from examples._shipping import provenance, ship, source_of
+from examples.pretraining.multitask import MultiTask, make_shards
+from examples.pretraining.shipping import provenance, ship, source_of
 from sktransfer import Backbone, Inputs
 from sktransfer.networks.process_net import ProcessNet
 
@@ -109,7 +109,7 @@ def backbone_of(body, heads, groups, n_samples):
     plain = Backbone(body, blocks=["tag", "plant"], name="process", inputs=inputs)
     source = source_of(plain, heads.fault, [g["x"].float().numpy() for g in groups[:40]], CLASSES, rows=128)
     task = "what each tag does, fault, severity, tag at fault, healthy or not"
-    about = provenance("datasets/process", n_samples, SEED, task, "python examples/pretrain_process.py")
+    about = provenance("datasets/process", n_samples, SEED, task, "python examples/pretraining/process.py")
     return plain.describe(source=source, provenance=about)
 
 

@@ -1,4 +1,4 @@
-"""How a shipped backbone is made, its source head, and what it says of itself; used by `pretrain_*.py`."""
+"""How a shipped backbone is made, its source head, and what it says of itself; used by the scripts beside it."""
 
 import argparse
 import platform

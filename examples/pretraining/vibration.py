@@ -5,7 +5,7 @@ channel, and whether the window is healthy when compared with a healthy window o
 the repository, in about a quarter of an hour on two cores; interrupted, it goes on where it was::
 
     pip install -c constraints.txt -e .[test]
-    OMP_NUM_THREADS=1 python examples/pretrain_vibration.py
+    OMP_NUM_THREADS=1 python examples/pretraining/vibration.py
 
 The same seed gives the same weights on the same versions of the packages; the file's card says which.
 """
@@ -14,7 +14,7 @@ The same seed gives the same weights on the same versions of the packages; the f
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 import torch
@@ -23,8 +23,8 @@ from torch.nn import functional
 
 from datasets.vibration.corpus import samples
 from datasets.vibration.faults import FAULTS
-from examples._multitask import MultiTask, make_shards
-from examples._shipping import features_of, provenance, ship, source_of
+from examples.pretraining.multitask import MultiTask, make_shards
+from examples.pretraining.shipping import features_of, provenance, ship, source_of
 from sktransfer import Backbone, Inputs, Windows
 from sktransfer.networks.vibration_net import VibrationNet
 from sktransfer.preprocessing import envelope_spectra as envelope
@@ -218,7 +218,7 @@ def backbone_of(body, heads, groups, n_samples):
     scale[N_LEARNED:] = by_operation(plain, groups)[N_LEARNED:]
     source = source.rescaled(source.feature_mean, scale)
     task = "fault, severity, channel, and healthy or not against a healthy window of the same machine"
-    about = provenance("datasets/vibration", n_samples, SEED, task, "python examples/pretrain_vibration.py")
+    about = provenance("datasets/vibration", n_samples, SEED, task, "python examples/pretraining/vibration.py")
     return plain.describe(source=source, provenance=about)
 
 

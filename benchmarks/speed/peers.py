@@ -13,8 +13,8 @@ from skorch.callbacks import Freezer
 from torch import nn
 from torch.nn import functional
 
-from benchmarks._speed_net import PlainNet
-from benchmarks._speed_problem import Problem
+from benchmarks.speed.net import PlainNet
+from benchmarks.speed.problem import Problem
 
 Predict = Callable[[np.ndarray], np.ndarray]
 

@@ -1,8 +1,8 @@
 """What the speed benchmark runs in fresh processes; it imports nothing that the measured method does not need.
 
-python -m benchmarks._speed_child start METHOD FOLDER        time of the first prediction (seconds since the epoch)
-python -m benchmarks._speed_child million METHOD FOLDER ROWS   seconds and growth of the peak memory of predict
-python -m benchmarks._speed_child import                     seconds that this package adds to scikit-learn
+python -m benchmarks.speed.child start METHOD FOLDER        time of the first prediction (seconds since the epoch)
+python -m benchmarks.speed.child million METHOD FOLDER ROWS   seconds and growth of the peak memory of predict
+python -m benchmarks.speed.child import                     seconds that this package adds to scikit-learn
 """
 
 import contextlib
@@ -31,7 +31,7 @@ def load_torch(folder):
     import torch
     from torch import nn
 
-    from benchmarks._speed_net import PlainNet
+    from benchmarks.speed.net import PlainNet
 
     torch.set_num_threads(1)
     stored = torch.load(f"{folder}/torch.pt", weights_only=True)

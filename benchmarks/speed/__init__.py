@@ -1,0 +1,1 @@
+"""Time and memory against what one writes today; `python -m benchmarks.speed`."""
