@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from benchmarks.speed import __main__ as speed
+from benchmarks.speed import against
 from benchmarks.speed.measure import (
     Comparison,
     Result,
@@ -101,3 +102,14 @@ def test_without_a_gpu_the_command_says_so(monkeypatch, capsys):
         speed.main(["--device", "cuda"])
     assert stopped.value.code == 1
     assert "there is no CUDA device here" in capsys.readouterr().err
+
+
+def test_a_checkout_against_itself_is_as_large_as_itself(capsys):
+    records = against.main([str(against.ROOT), "--rows", "size", "one-row@2x64", "--quick", "--rounds", "2"])
+    sizes = [record for record in records if record["row"] == "size"]
+    assert [record["method"] for record in sizes] == ["ours", "ours, sktransfer.make_pipeline"]
+    for record in sizes:
+        assert record[against.NOW] == pytest.approx(record[against.BEFORE], rel=0.01)
+    rows = [record for record in records if record["row"] == "one-row@2x64"]
+    assert [len(record[side]) for record in rows for side in (against.NOW, against.BEFORE)] == [2, 2, 2, 2]
+    assert "now / before" in capsys.readouterr().out
