@@ -3,8 +3,9 @@
     OMP_NUM_THREADS=1 python -m benchmarks.speed.against ../before [--rows NAME ...] [--rounds 5] [--out against.json]
 
 Only our own methods run. For each row two processes are started, one that imports the package of this checkout and one
-that imports that of the other; both run the benchmark of this checkout, and take turns in each round. is the median of the ratios within a round, so that a machine which gets slower slows both. `--quick` shows that
-everything runs; its figures mean nothing.
+that imports that of the other. Both run the benchmark of this checkout, and take turns in each round. A ratio is the
+median of the ratios within a round, so that a machine which gets slower slows both. `--quick` shows that everything
+runs; its figures mean nothing.
 """
 
 from __future__ import annotations
