@@ -139,7 +139,10 @@ def _split(frame: pd.DataFrame, keys: list[str]) -> dict[Any, pd.DataFrame]:
 
 
 def _each(what: str, argument: Any, tables: dict[Any, Any]) -> dict[Any, Any]:
-    """What the argument `what` of ``SlidingWindows.cut`` says of each recording, by id."""
+    """Look up an argument of ``SlidingWindows.cut`` for each recording.
+
+    Returns a dict by id. Its values are columns if the argument names one, entries of a list or dict, or the one value.
+    """
     if isinstance(argument, str) and what in _MAY_NAME_A_COLUMN:
         return {name: _named(what, argument, name, table) for name, table in tables.items()}
     if isinstance(argument, Mapping):
@@ -152,25 +155,24 @@ def _each(what: str, argument: Any, tables: dict[Any, Any]) -> dict[Any, Any]:
     elif len(argument) != len(tables):
         raise ValueError(
             f"{_NAME}: {what} has {len(argument)} entries for {len(tables)} recordings. Pass one a recording, as a "
-            f"list or as a dict by the ids of the recordings. {_one_a_sample(what)}"
+            f"list or as a dict by the ids of the recordings.{_one_a_sample(what)}"
         )
     else:
         entries = dict(zip(tables, argument, strict=True))
     for name, entry in entries.items():
         if what in ("labels", "rpm") and not _is_one(entry):
             raise ValueError(
-                f"{_NAME}: {what} of recording {name!r} has shape {np.shape(entry)}; expected one value for the "
-                f"recording. {_one_a_sample(what)}"
+                f"{_NAME}: {what} of recording {name!r} has {len(entry)} values; expected one.{_one_a_sample(what)}"
             )
     return entries
 
 
 def _one_a_sample(what: str) -> str:
-    """How to pass one value a sample, as the end of a message."""
+    """The end of a message that says how to pass one value a sample; empty if `what` takes none."""
     if what not in ("labels", "rpm", "time"):
         return ""
     return (
-        f"One value a sample is a column of a frame: frame.assign({what}=values), or for an array "
+        f" One value a sample is a column of a frame: frame.assign({what}=values), or for an array "
         f"pandas.DataFrame(array).assign({what}=values), and {what}={what!r}."
     )
 
@@ -187,7 +189,7 @@ def _named(what: str, text: str, name: Any, table: Any) -> Any:
         return found.iloc[0] if what == "machine" else found
     if what in ("rpm", "time"):
         raise ValueError(
-            f"{_NAME}: {what}={text!r} names a column, but recording {name!r} is an array. {_one_a_sample(what)}"
+            f"{_NAME}: {what}={text!r} names a column, but recording {name!r} is an array.{_one_a_sample(what)}"
         )
     return text
 

@@ -39,9 +39,9 @@ class SlidingWindows(BaseEstimator):
     sampling_rate : float or None, default=None
         Rate of the windows in Hz. None: the rate of the recordings, which must then all have the same.
     label_rule : {"majority", "any", "last"}, default="majority"
-        Label of a window whose samples have labels of their own: the most frequent (of equals the one that comes
-        last), any fault (the most frequent label other than `normal_label`, if there is one), or that of the last
-        sample (the only rule for numbers to be regressed on).
+        Which of the labels of its samples a window gets. "majority": the most frequent one; of equally frequent ones
+        the one that comes last. "any": the most frequent one other than `normal_label`, if there is any. "last": that
+        of the last sample, the only rule for numbers to be regressed on.
     normal_label : object, default=None
         The healthy label; needed for ``label_rule="any"``.
     max_gap : float or None, default=None
@@ -50,14 +50,14 @@ class SlidingWindows(BaseEstimator):
     jitter : float, default=0.05
         Share of the sampling period by which the distance of two time stamps may differ from it.
     on_irregular : {"error", "resample"}, default="error"
-        What larger jitter does: an error, or linear interpolation to the rate of the windows between gaps.
+        Larger jitter is an error, or the samples between two gaps are interpolated linearly at equal distances.
     duplicates : {"last", "mean", "error"}, default="last"
-        Rows of a recording with the same time stamp: the last one that came, their mean (with the label of the last),
-        or an error.
+        Of rows of a recording with the same time stamp, the last one that came is kept, or their mean with the label
+        of the last one, or they are an error.
     missing : {"gap", "error", "keep"}, default="gap"
-        A sample with NaN in any channel: it counts as not recorded, is an error, or stays. Infinity is an error.
+        A sample with NaN in any channel counts as not recorded, is an error, or stays. Infinity is always an error.
     short : {"drop", "error"}, default="drop"
-        A recording without a single window: left out with a warning that counts them, or an error.
+        Recordings without a single window are left out with a warning that counts them, or are an error.
     dtype : {"float32", "float64"}, default="float32"
         Type of the windows. Networks compute in float32, and 16-bit samples are exact in it. A channel whose offset is
         more than 1e4 times its spread needs float64.
