@@ -1,1 +1,7 @@
-"""Recordings cut into windows."""
+"""Recordings cut into windows: `SlidingWindows` makes `Windows`, an array that remembers rate, time, speed and orders.
+
+::
+
+    arrays, frames --> recordings.py --> resampling.py --> labels.py           --> X, y, groups
+                       Recording         Segment           sliding_windows.py
+"""

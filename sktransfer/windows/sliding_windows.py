@@ -2,32 +2,25 @@
 
 ::
 
-    recordings --> in order of time --> split at gaps --> stated rate --> windows --> X, y, groups
-                   (sort, repeats)      (and at NaN)      (anti-aliased)   (label rule)
+    recordings --> Recording --> Segment --> X, y, groups
+                   (one kind     (in order of time, split at gaps and at NaN,
+                   of object)    at the stated rate, anti-aliased)
 """
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.base import BaseEstimator
 
-from sktransfer.exceptions import DataQualityWarning
 from sktransfer.utils.parameters import Interval, StrOptions
-from sktransfer.windows import labels as _cutting
-from sktransfer.windows import resampling as _resampling
-from sktransfer.windows.recordings import Columns, Recording, read_recordings, refuse_future
-from sktransfer.windows.resampling import Repairs, Rules, Stretch
+from sktransfer.windows.labels import plain, window_labels
+from sktransfer.windows.recordings import read_recordings, refuse_future
+from sktransfer.windows.resampling import Segment, make_segments
 from sktransfer.windows.windows import Windows
-
-_REPAIRS = {
-    "missing": "hold NaN and are left out; windows end before them",
-    "unsorted": "are not in the order of time and were sorted",
-    "repeated": "repeat the time stamp of another and were joined",
-}
 
 
 class SlidingWindows(BaseEstimator):
@@ -46,9 +39,9 @@ class SlidingWindows(BaseEstimator):
     sampling_rate : float or None, default=None
         Rate of the windows in Hz. None: the rate of the recordings, which must then all have the same.
     label_rule : {"majority", "any", "last"}, default="majority"
-        Label of a window whose samples have labels of their own: the most frequent (of equals the one that comes
-        last), any fault (the most frequent label other than `normal_label`, if there is one), or that of the last
-        sample (the only rule for numbers to be regressed on).
+        Which of the labels of its samples a window gets. "majority": the most frequent one; of equally frequent ones
+        the one that comes last. "any": the most frequent one other than `normal_label`, if there is any. "last": that
+        of the last sample, the only rule for numbers to be regressed on.
     normal_label : object, default=None
         The healthy label; needed for ``label_rule="any"``.
     max_gap : float or None, default=None
@@ -57,14 +50,14 @@ class SlidingWindows(BaseEstimator):
     jitter : float, default=0.05
         Share of the sampling period by which the distance of two time stamps may differ from it.
     on_irregular : {"error", "resample"}, default="error"
-        What larger jitter does: an error, or linear interpolation to the rate of the windows between gaps.
+        Larger jitter is an error, or the samples between two gaps are interpolated linearly at equal distances.
     duplicates : {"last", "mean", "error"}, default="last"
-        Rows of a recording with the same time stamp: the last one that came, their mean (with the label of the last),
-        or an error.
+        Of rows of a recording with the same time stamp, the last one that came is kept, or their mean with the label
+        of the last one, or they are an error.
     missing : {"gap", "error", "keep"}, default="gap"
-        A sample with NaN in any channel: it counts as not recorded, is an error, or stays. Infinity is an error.
+        A sample with NaN in any channel counts as not recorded, is an error, or stays. Infinity is always an error.
     short : {"drop", "error"}, default="drop"
-        A recording without a single window: left out with a warning that counts them, or an error.
+        Recordings without a single window are left out with a warning that counts them, or are an error.
     dtype : {"float32", "float64"}, default="float32"
         Type of the windows. Networks compute in float32, and 16-bit samples are exact in it. A channel whose offset is
         more than 1e4 times its spread needs float64.
@@ -82,14 +75,33 @@ class SlidingWindows(BaseEstimator):
 
     Examples
     --------
+    Recordings in a dict, each with a label of its own:
+
     >>> import numpy as np
+    >>> import pandas as pd
     >>> from sktransfer import SlidingWindows
     >>> recordings = {"a": np.zeros(1000), "b": np.ones(700)}
-    >>> X, y, groups = SlidingWindows(300, 200, sampling_rate=100).cut(recordings, {"a": "normal", "b": "leak"})
+    >>> cutter = SlidingWindows(300, 200, sampling_rate=100)
+    >>> X, y, groups = cutter.cut(recordings, {"a": "normal", "b": "leak"}, rpm=1500)
     >>> X.shape, X.sampling_rate, X.time.tolist()
     ((7, 1, 300), 100.0, [2.99, 4.99, 6.99, 8.99, 2.99, 4.99, 6.99])
     >>> y.tolist(), groups.tolist()
     (['normal', 'normal', 'normal', 'normal', 'leak', 'leak', 'leak'], ['a', 'a', 'a', 'a', 'b', 'b', 'b'])
+
+    One long frame, whose columns hold the ids of the recordings and one label a sample:
+
+    >>> plant = pd.DataFrame({"run": np.repeat([1, 2], [600, 400]), "flow": np.arange(1000.0)})
+    >>> plant["state"] = np.repeat(["ok", "leak"], [700, 300])
+    >>> X, y, groups = cutter.cut(plant, "state", recording="run")
+    >>> X.shape, y.tolist(), groups.tolist()
+    ((3, 1, 300), ['ok', 'ok', 'leak'], [1, 1, 2])
+
+    One label a sample of an array goes into a column of a frame:
+
+    >>> signal, states = np.zeros(1000), np.repeat([0, 1], 500)
+    >>> X, y, groups = cutter.cut([pd.DataFrame({"signal": signal, "state": states})], "state")
+    >>> y.tolist()
+    [0, 0, 1, 1]
     """
 
     _parameter_constraints: dict[str, Any] = {
@@ -154,34 +166,45 @@ class SlidingWindows(BaseEstimator):
     ):
         """Cut all recordings.
 
-        What holds for a recording (`labels`, `machine`, `from_rate`, `rpm`, `orders`) is one value for all, a sequence
-        in the order of the recordings, or a dict by their ids.
+        Recordings come in one of two forms:
+
+        - a list or dict of arrays or frames, each of which is one recording;
+        - one long frame, of which `recording` and `machine` name the columns with ids.
+
+        `labels`, `rpm`, `time`, `machine`, `from_rate` and `orders` are one value for all recordings, or one a
+        recording: a list in the order of the recordings, or a dict by their ids. Where the recordings are frames, one
+        text as `labels`, `rpm` or `time` names a column, which holds one value a sample. Text in a list or dict is a
+        value.
+
+        One label or speed a sample comes in as such a column. For arrays,
+        ``cut([pd.DataFrame(array).assign(labels=labels)], labels="labels")`` makes it one; for one long frame,
+        ``cut(frame.assign(labels=labels), labels="labels")``.
 
         Parameters
         ----------
         recordings : list or dict of arrays or frames, or DataFrame
-            Arrays of shape (n_samples,) or (n_samples, n_channels), by name if a dict; frames with one row a sample;
-            or one long frame of all recordings.
-        labels : array-like, dict or str, optional
-            One label a recording, an array of shape (n_samples,) for each recording, one label a row of the long
-            frame, or the name of a column.
+            Arrays of shape (n_samples,) or (n_samples, n_channels); frames of pandas or polars with one row a sample.
+            The ids of the recordings are the keys of the dict, or numbers from 0.
+        labels : str, number, list or dict, optional
+            Label of all recordings, one a recording, or the name of a column. For arrays, one text is the label of
+            all.
         recording : str, optional
-            Column with the id of the recording. None: every frame is one recording.
-        machine : str, array-like or dict, optional
-            Column with the id of the machine, or one id a recording. Without `recording`, all rows of a machine are
-            one recording.
-        time : str or list of array-like, optional
-            Column (or index) with the time stamps, or the time stamps of each recording: datetimes, text as in ISO
-            8601, or numbers in s. None: the index, if it holds datetimes, else samples at equal distances. Time zones
-            are converted to UTC.
+            Column of the long frame with the ids of the recordings. None: one recording, or one a machine.
+        machine : str, list or dict, optional
+            Column of the long frame with the ids of the machines, or one id a recording. For arrays, one text is the
+            machine of all.
+        time : str, list or dict of array-like, optional
+            Column (or index) with the time stamps, or an array of shape (n_samples,) for each recording: datetimes,
+            text as in ISO 8601, or numbers in s. None: the index, if it holds datetimes, else samples at equal
+            distances. Time zones are converted to UTC.
         channels : list of str, optional
             Columns with the signals. None: all columns not named by another argument.
-        from_rate : float, array-like or dict, optional
+        from_rate : float, list or dict, optional
             Rate of the recordings in Hz. None: read off the time stamps, or `sampling_rate` where there are none.
-        rpm : float, array-like, dict or str, optional
-            Speed of the shaft in rpm; arrays of shape (n_samples,) and columns are averaged over each window.
-        orders : BearingGeometry, array-like of shape (4,) or (n_recordings, 4), list or dict of these, optional
-            Fault orders of the bearing, see :class:`Windows`.
+        rpm : float, str, list or dict, optional
+            Speed of the shaft in rpm. A column is averaged over each window.
+        orders : BearingGeometry, array-like of shape (4,), or list or dict of these, optional
+            Fault orders of the bearing, in multiples of the shaft's speed; see :class:`Windows`.
         now : datetime or float, optional
             The time of the clock; later stamps are an error. None: not checked.
         clock_tolerance : float, default=60.0
@@ -204,7 +227,7 @@ class SlidingWindows(BaseEstimator):
         Raises
         ------
         ValueError
-            If a recording cannot be used, or none gives a window.
+            If an argument has none of the forms above, a recording cannot be used, or none gives a window.
 
         Warns
         -----
@@ -216,76 +239,54 @@ class SlidingWindows(BaseEstimator):
             raise ValueError("SlidingWindows(label_rule='any') needs normal_label, the label that is no fault.")
         if return_machines and machine is None:
             raise ValueError("SlidingWindows.cut(return_machines=True) needs machine: a column, or one a recording.")
-        read = read_recordings(recordings, Columns(recording, machine, time, channels, labels, rpm), from_rate, orders)
-        refuse_future(read, now, clock_tolerance)
-        parts, rate = self._stretches(read)
-        ends = [_cutting.last_samples(part, self.length, self._step()) for part in parts]
-        X = self._windows(parts, ends, rate, with_rpm=rpm is not None, with_orders=orders is not None)
-        y = None
-        if labels is not None:
-            rule = (self.length, self.label_rule, self.normal_label)
-            y = _cutting.joined([_cutting.cut_labels(p, e, *rule) for p, e in zip(parts, ends, strict=True)])
-        groups = _cutting.repeated([part.recording.name for part in parts], ends)
-        if return_machines:
-            return X, y, groups, _cutting.repeated([part.recording.machine for part in parts], ends)
-        return X, y, groups
-
-    def _step(self) -> int:
-        return self.length if self.step is None else self.step
-
-    def _stretches(self, read: list[Recording]) -> tuple[list[Stretch], float | None]:
-        """Stretches with at least one window, and their rate in Hz."""
-        rules = Rules(self.max_gap, self.jitter, self.on_irregular, self.duplicates, self.missing)
-        repairs = Repairs()
-        found = [_resampling.tidy(one, rules, self.sampling_rate, repairs) for one in read]
-        rate = self.sampling_rate if self.sampling_rate is not None else _resampling.common_rate(found)
-        parts, longest = [], []
-        for one in found:
-            here = list(_resampling.stretches(one, rules, rate))
-            longest.append(max((len(part.values) for part in here), default=0))
-            parts += [part for part in here if len(part.values) >= self.length]
-        self._warn_of_repairs(repairs, sum(len(one.values) for one in read), len(read))
-        self._judge_short([one.name for one in read], longest, np.concatenate([one.gaps for one in found]))
-        return parts, rate
-
-    def _warn_of_repairs(self, repairs: Repairs, n_rows: int, n_recordings: int) -> None:
-        for what, count in repairs.rows.items():
-            names = repairs.names[what]
-            warnings.warn(
-                f"SlidingWindows: {count} of {n_rows} samples in {len(names)} of {n_recordings} recordings (such as "
-                f"{names[0]!r}) {_REPAIRS[what]}.",
-                DataQualityWarning,
-                stacklevel=4,
-            )
-
-    def _judge_short(self, names: list[Any], longest: list[int], gaps: np.ndarray) -> None:
-        short = [(name, n) for name, n in zip(names, longest, strict=True) if n < self.length]
-        if not short:
-            return
-        name, n_samples = max(short, key=lambda pair: pair[1])
-        text = (
-            f"SlidingWindows: {len(short)} of {len(names)} recordings have no {self.length} samples without a gap; the "
-            f"longest of them, {name!r}, has {n_samples}."
+        read = read_recordings(
+            recordings, recording, channels,
+            machine=machine, time=time, labels=labels, rpm=rpm, from_rate=from_rate, orders=orders,
+        )  # fmt: skip
+        if now is not None:
+            refuse_future(read, now, clock_tolerance)
+        segments, rate = make_segments(read, self)
+        step = self.length if self.step is None else self.step
+        cuts = [(segment, np.arange(self.length - 1, len(segment.values), step)) for segment in segments]
+        counts = [len(ends) for _, ends in cuts]
+        X = Windows.of(
+            _values(segments, counts, self.length, step, self.dtype),
+            sampling_rate=rate,
+            time=_last_times(cuts),
+            rpm=None if rpm is None else np.concatenate([_mean_speed(*cut, self.length, step) for cut in cuts]),
+            orders=None if orders is None else np.repeat([one.recording.orders for one in segments], counts, axis=0),
         )
-        if len(short) == len(names):
-            mend = "Set a smaller length; recordings are (n_samples, n_channels)."
-            if len(gaps):
-                mend = (
-                    f"There are {len(gaps)} gaps, half of them of at most {np.median(gaps):.4g} s: set a smaller "
-                    "length, or a larger max_gap with on_irregular='resample'."
-                )
-            raise ValueError(f"{text} No window is left. {mend}")
-        if self.short == "error":
-            raise ValueError(f"{text} Set a smaller length, or short='drop'.")
-        warnings.warn(f"{text} They are left out.", DataQualityWarning, stacklevel=4)
+        y = None if labels is None else window_labels(cuts, self.length, self.label_rule, self.normal_label)
+        groups, machines = (
+            np.repeat(plain(np.fromiter((getattr(one.recording, what) for one in segments), dtype=object)), counts)
+            for what in ("name", "machine")
+        )
+        return (X, y, groups, machines) if return_machines else (X, y, groups)
 
-    def _windows(
-        self, parts: list[Stretch], ends: list[np.ndarray], rate: float | None, with_rpm: bool, with_orders: bool
-    ) -> Windows:
-        X = _cutting.cut_values(parts, self.length, self._step(), self.dtype)
-        rpm = orders = None
-        if with_rpm:
-            rpm = np.concatenate([_cutting.cut_speed(p, e, self.length) for p, e in zip(parts, ends, strict=True)])
-        if with_orders:
-            orders = np.concatenate([_cutting.orders_of(p, len(e)) for p, e in zip(parts, ends, strict=True)])
-        return Windows.of(X, sampling_rate=rate, time=_cutting.cut_time(parts, ends), rpm=rpm, orders=orders)
+
+def _values(segments: list[Segment], counts: list[int], length: int, step: int, dtype: Any) -> np.ndarray:
+    """Windows of all segments, of shape (n_windows, n_channels, length); the only copy."""
+    X = np.empty((sum(counts), segments[0].values.shape[1], length), dtype=dtype)
+    for part, segment in zip(np.split(X, np.cumsum(counts)[:-1]), segments, strict=True):
+        part[:] = sliding_window_view(segment.values, length, axis=0)[::step]
+    return X
+
+
+def _last_times(cuts: list[tuple[Segment, np.ndarray]]) -> np.ndarray | None:
+    """Time of each window's last sample; None if it is not known of all."""
+    times = [segment.time[ends] for segment, ends in cuts if segment.time is not None]
+    if len(times) < len(cuts):
+        return None
+    if len({time.dtype.kind for time in times}) > 1:
+        raise ValueError(
+            "SlidingWindows: some recordings have datetimes and others seconds. Give all of them the same."
+        )
+    return np.concatenate(times)
+
+
+def _mean_speed(segment: Segment, ends: np.ndarray, length: int, step: int) -> np.ndarray:
+    """Mean speed of the shaft in each window, in rpm; NaN where unknown."""
+    rpm = segment.recording.rpm
+    if rpm.ndim == 0:
+        return np.repeat(rpm, len(ends))
+    return sliding_window_view(rpm[segment.rows], length)[::step].mean(axis=1)

@@ -20,7 +20,7 @@ def long_frame():
     return pd.concat(frames, ignore_index=True)
 
 
-@pytest.mark.parametrize("kind", ["as it is", "mixed", "polars", "list of frames", "repeated index"])
+@pytest.mark.parametrize("kind", ["as it is", "mixed", "polars", "joined frames", "repeated index"])
 def test_a_long_frame_is_cut_by_recording_and_machine(kind):
     frame = long_frame()
     if kind == "mixed":
@@ -28,7 +28,7 @@ def test_a_long_frame_is_cut_by_recording_and_machine(kind):
     columns = {"recording": "record", "machine": "machine", "time": "t"}
     recordings = {
         "polars": polars.DataFrame(frame.to_dict("list")),
-        "list of frames": [part for _, part in frame.groupby(["machine", "record"], sort=False)],
+        "joined frames": pd.concat([part for _, part in frame.groupby(["machine", "record"], sort=False)]),
         "repeated index": frame.set_index(np.zeros(len(frame), dtype=int)),
     }.get(kind, frame)
     X, y, groups, machines = SlidingWindows(10).cut(recordings, "fault", return_machines=True, **columns)
@@ -37,18 +37,35 @@ def test_a_long_frame_is_cut_by_recording_and_machine(kind):
     assert y.tolist() == [1, 1, 1, 0, 0] * 2
     assert (X.shape, X.sampling_rate) == ((10, 2, 10), 2.0)
     np.testing.assert_array_equal(X[1], noise(30, 2, seed=5)[10:20].T)
-    if kind != "list of frames":
-        by_row = SlidingWindows(10).cut(recordings, np.asarray(frame["fault"]), channels=["p", "T"], **columns)
-        np.testing.assert_array_equal(by_row[1], y)
+    by_column = SlidingWindows(10).cut(recordings, "fault", channels=["p", "T"], **columns)
+    np.testing.assert_array_equal(by_column[1], y)
 
 
 def test_a_frame_without_ids_is_one_recording_and_a_machine_without_recordings_too():
     frame = long_frame().drop(columns=["record", "t"])
     _, _, groups = SlidingWindows(10).cut(frame, "fault", machine="machine")
     assert groups.tolist() == ["pump"] * 5 + ["fan"] * 5
+    _, _, groups = SlidingWindows(10).cut(frame[frame["machine"] == "fan"], "fault", machine="machine")
+    assert groups.tolist() == ["fan"] * 5  # whether or not there is another machine
     assert SlidingWindows(10).cut(frame[["p", "T"]])[2].tolist() == [0] * 10
     X, _, _ = SlidingWindows(10).cut([frame[["p", "T"]], frame[["T", "p"]]])  # channels go by name
     np.testing.assert_array_equal(X[:10], X[10:])
+
+
+@pytest.mark.parametrize("polar", [False, True])
+def test_frames_in_a_dict_are_one_recording_each_and_text_names_their_columns(polar):
+    frame = long_frame()
+    parts = frame.groupby(["machine", "record"], sort=False)
+    frames = {f"{ids[0]}/{ids[1]}": part.drop(columns=["machine", "record"]) for ids, part in parts}
+    if polar:
+        frames = {name: polars.DataFrame(part.to_dict("list")) for name, part in frames.items()}
+    same = {"time": "t", "rpm": "T", "return_machines": True}
+    X, *found = SlidingWindows(10).cut(frames, "fault", machine=["pump", "pump", "fan", "fan"], **same)
+    expected_X, *expected = SlidingWindows(10).cut(frame, "fault", recording="record", machine="machine", **same)
+    for one, other in zip((X, *found), (expected_X, *expected), strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(X.rpm, expected_X.rpm)
+    np.testing.assert_array_equal(X.time, expected_X.time)
 
 
 def test_text_in_a_dict_is_a_value_and_no_column():
@@ -129,7 +146,6 @@ def test_too_short_recordings_are_counted_or_an_error():
         ([np.array([1.0, np.inf] * 9)], {}, "inf, too large"),
         ([np.array([1.0, -1e31] * 9)], {}, "-1e[+]31, too large"),
         ([noise(30)], {"labels": [0, 1]}, "labels has 2 entries for 1 recordings"),
-        ([noise(30)], {"labels": [np.zeros(29)]}, r"labels of recording 0 has shape \(29,\).*\(30,\), one a sample"),
         ([noise(30)], {"labels": [None]}, "1 labels of recording 0 are missing"),
         ({"a": noise(30)}, {"labels": {"b": 1}}, r"labels has no entry for the recordings \['a'\]"),
         ([noise(30)], {"from_rate": -5}, "from_rate is a positive number of Hz, got -5"),
@@ -144,12 +160,59 @@ def test_too_short_recordings_are_counted_or_an_error():
         (long_frame(), {"labels": "falt"}, r"no column 'falt'. Did you mean 'fault'\?"),
         (long_frame(), {"labels": "fault"}, "column 'machine' of recording 0 holds"),
         (long_frame().assign(record=[None] + [1] * 99), {"recording": "record"}, "'record' is empty in 1 rows"),
-        ([long_frame()] * 2, {"recording": "record", "channels": ["p"]}, "several recordings with the id"),
+        (
+            pd.DataFrame({"p": noise(30), "machine": ["a", "a", "a/b"] * 10, "record": ["b/c", "c", "c"] * 10}),
+            {"recording": "record", "machine": "machine"},
+            "several recordings with the id 'a/b/c'",
+        ),
+        (pd.DataFrame(noise(30, 2), columns=["p", "p"]), {}, "recording 0 has 2 columns 'p'"),
     ],
 )
 def test_what_cannot_be_cut_is_an_error_that_says_why(recordings, arguments, words):
     with pytest.raises(ValueError, match=words):
         SlidingWindows(10).cut(recordings, **arguments)
+
+
+COLUMN = (
+    r"is a column of a frame: frame.assign\({0}=values\), or for an array pandas.*assign\({0}=values\), and {0}='{0}'"
+)
+
+
+@pytest.mark.parametrize(
+    ("recordings", "arguments", "words"),
+    [
+        # one value a sample, for each recording
+        ([noise(30)], {"labels": [[0] * 30]}, "labels of recording 0 has 30 values.*" + COLUMN.format("labels")),
+        ({"a": noise(30)}, {"labels": {"a": ["ok"] * 30}}, "labels of recording 'a' .*" + COLUMN.format("labels")),
+        ([noise(30)], {"rpm": [np.zeros(30)]}, "rpm of recording 0 has 30 values.*" + COLUMN.format("rpm")),
+        ([long_frame()[["p"]]], {"labels": [np.zeros(100)]}, "labels of recording 0 .*" + COLUMN.format("labels")),
+        # one value a row of a long frame
+        (long_frame(), {"labels": np.zeros(100), "recording": "record", "channels": ["p"]},
+         "labels has 100 entries for 2 recordings.*" + COLUMN.format("labels")),
+        (long_frame()[["p"]], {"rpm": np.zeros(100)}, "rpm has 100 entries for 1 recordings.*" + COLUMN.format("rpm")),
+        (long_frame()[["p"]], {"time": np.arange(100)}, "time has 100 entries for 1 rec.*" + COLUMN.format("time")),
+        # ids in columns of frames of a list
+        ([long_frame()], {"recording": "record"}, r"of one long frame only; .*Pass pandas.concat\(frames\)"),
+        ([long_frame()], {"machine": "machine"}, r"of one long frame only; .*machine as a list or dict of one a rec"),
+        ([noise(30)], {"recording": "record"}, "of one long frame only"),
+        # columns of arrays
+        ([noise(30)], {"rpm": "speed"}, "rpm='speed' names a column, but recording 0 is an a.*" + COLUMN.format("rpm")),
+        ([noise(30)], {"time": "t"}, "time='t' names a column, but recording 0 is an array.*" + COLUMN.format("time")),
+    ],
+)  # fmt: skip
+def test_an_argument_in_another_form_is_an_error_that_says_how_to_write_it(recordings, arguments, words):
+    with pytest.raises(ValueError, match=words):
+        SlidingWindows(10).cut(recordings, **arguments)
+
+
+def test_the_way_that_the_errors_name_gives_one_label_and_speed_a_sample():
+    array, labels, rpm = noise(30, 2), np.repeat([0, 1, 2], 10), np.arange(30)
+    frame = pd.DataFrame(array).assign(labels=labels, rpm=rpm)
+    for recordings in ([frame], frame):
+        X, y, _ = SlidingWindows(10).cut(recordings, labels="labels", rpm="rpm")
+        np.testing.assert_array_equal(X, SlidingWindows(10).cut([array])[0])
+        assert y.tolist() == [0, 1, 2]
+        assert X.rpm.tolist() == [4.5, 14.5, 24.5]
 
 
 @pytest.mark.parametrize(

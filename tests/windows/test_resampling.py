@@ -51,7 +51,8 @@ def test_time_stamps_that_say_another_rate_are_resampled_and_labels_follow():
     stamps = np.arange(4000) / 200
     slow = np.sin(2 * np.pi * 0.5 * stamps)
     labels = (stamps >= 10).astype(int)
-    X, y, _ = SlidingWindows(100, sampling_rate=50).cut([slow], [labels], time=[stamps])
+    frame = pd.DataFrame({"slow": slow, "label": labels})
+    X, y, _ = SlidingWindows(100, sampling_rate=50).cut([frame], "label", time=[stamps])
     assert len(X) == 10
     np.testing.assert_allclose(X.time, np.arange(99, 1000, 100) / 50)
     np.testing.assert_allclose(X[5, 0], np.sin(2 * np.pi * 0.5 * np.arange(500, 600) / 50), atol=0.01)
@@ -101,8 +102,8 @@ def test_jitter_within_the_share_is_left_alone_and_beyond_it_an_error_or_interpo
     first = X.time[:, None] - np.arange(99, -1, -1) / 10
     np.testing.assert_allclose(X[:, 0], np.sin(2 * np.pi * 0.2 * first), atol=0.01)
     coarse = SlidingWindows(20, on_irregular="resample", sampling_rate=2).cut([wave], time=[stamps])[0]
-    places = coarse.time[:, None] - np.arange(19, -1, -1) / 2
-    expected = np.sin(2 * np.pi * 0.2 * places)
+    positions = coarse.time[:, None] - np.arange(19, -1, -1) / 2
+    expected = np.sin(2 * np.pi * 0.2 * positions)
     np.testing.assert_allclose(coarse[1:3, 0], expected[1:3], atol=0.01)  # the ends are less exact
     np.testing.assert_allclose(coarse[:, 0], expected, atol=0.1)
 

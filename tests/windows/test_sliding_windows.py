@@ -1,7 +1,6 @@
 """SlidingWindows against windows cut by plain loops, and its laws."""
 
 import warnings
-from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -12,17 +11,9 @@ from sklearn.base import clone
 
 from sktransfer import DataQualityWarning, SlidingWindows, Windows
 from tests.helpers import noise
+from tests.windows.test_labels import label_of
 
 WEEK = pd.Timestamp("2024-03-04")
-
-
-def label_of(labels, rule, normal=0):
-    """The rule in words: most frequent, of equals the one that comes last."""
-    labels = list(labels)
-    if rule == "last":
-        return labels[-1]
-    counted = [label for label in labels if rule == "majority" or label != normal] or [normal]
-    return max(Counter(counted), key=lambda label: (counted.count(label), len(labels) - labels[::-1].index(label)))
 
 
 def by_hand(rows, length, step, rule):
@@ -101,44 +92,6 @@ def test_the_number_of_windows_is_that_of_the_formula_and_none_mixes_recordings(
     assert (np.diff(X, axis=2) == 1).all()
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
-@given(
-    st.lists(st.sampled_from(["ok", "leak", "wear"]), min_size=4, max_size=40),
-    st.integers(1, 4),
-    st.integers(1, 3),
-    st.sampled_from(["majority", "any", "last"]),
-)
-def test_label_rules_are_those_in_words(labels, length, step, rule):
-    cutter = SlidingWindows(length, step, label_rule=rule, normal_label="ok")
-    _, y, _ = cutter.cut([np.zeros(len(labels))], [np.array(labels)])
-    starts = range(0, len(labels) - length + 1, step)
-    assert y.tolist() == [label_of(labels[i : i + length], rule, "ok") for i in starts]
-    assert y.dtype.kind == "U"
-
-
-def test_the_rule_any_finds_one_faulty_sample_among_thousands():
-    labels = np.zeros(10_000, dtype=int)
-    labels[5_000] = 3
-    _, y, _ = SlidingWindows(1_000, label_rule="any", normal_label=0).cut([noise(10_000)], [labels])
-    assert y.tolist() == [0, 0, 0, 0, 0, 3, 0, 0, 0, 0]
-
-
-def test_numbers_to_be_regressed_on_take_the_last_sample_only():
-    wear = np.linspace(0, 1, 100)
-    _, y, _ = SlidingWindows(10, label_rule="last").cut([noise(100)], [wear])
-    np.testing.assert_array_equal(y, wear[9::10])
-    with pytest.raises(ValueError, match=r"continuous numbers.*label_rule='last'"):
-        SlidingWindows(10).cut([noise(100)], [wear])
-
-
-@pytest.mark.parametrize("labels", [{"b": 1, "a": 0}, [0, 1], {"b": np.full(40, 1), "a": 0}])
-def test_labels_go_by_id_or_by_order(labels):
-    X, y, groups = SlidingWindows(10).cut({"a": noise(30, 2), "b": noise(40, 2, seed=1)}, labels)
-    assert groups.tolist() == ["a"] * 3 + ["b"] * 4
-    assert y.tolist() == [0] * 3 + [1] * 4
-    np.testing.assert_array_equal(X[3], noise(40, 2, seed=1)[:10].T)
-
-
 def test_time_is_that_of_the_last_sample():
     X, _, _ = SlidingWindows(50, 20, sampling_rate=100).cut([noise(120), noise(60)])
     np.testing.assert_allclose(X.time, [0.49, 0.69, 0.89, 1.09, 0.49])
@@ -164,7 +117,8 @@ def test_speed_and_orders_go_with_their_windows():
     X, _, _ = SlidingWindows(10).cut({"a": noise(20), "b": noise(10)}, rpm={"a": 1797, "b": np.nan}, orders=orders)
     np.testing.assert_array_equal(X.rpm, [1797, 1797, np.nan])
     np.testing.assert_array_equal(X.orders, [orders["a"], orders["a"], orders["b"]])
-    X, _, _ = SlidingWindows(10).cut([noise(20), noise(10)], rpm=[np.arange(20), np.full(10, 60)], orders=[3, 5, 2, 1])
+    frames = [pd.DataFrame({"a": noise(20), "speed": np.arange(20)}), pd.DataFrame({"a": noise(10), "speed": 60})]
+    X, _, _ = SlidingWindows(10).cut(frames, rpm="speed", orders=[3, 5, 2, 1])
     np.testing.assert_array_equal(X.rpm, [4.5, 14.5, 60])
     assert X.orders.tolist() == [[3, 5, 2, 1]] * 3
     frame = pd.DataFrame({"a": noise(20), "speed": np.arange(20)})
