@@ -2,8 +2,8 @@
 
 ::
 
-    module(example) --watched--> children in the order in which they run --> blocks --> Backbone
-                                 what forward() does between them is no part of any block: an error that says where
+    module --torch.fx--> submodules and functions in the order in which they run --> blocks --> Backbone
+                         a branch, or a function that is no layer: an error that says where
 """
 
 from __future__ import annotations
@@ -33,9 +33,12 @@ def from_module(
 ) -> Backbone:
     """Turn a torch module into a backbone whose blocks, one after the other, do what its ``forward`` does.
 
-    The module runs once on an example to see which of its children run, in which order. A child with weights and the
-    normalisation and children without weights behind it (activation, pooling, dropout, flattening) are one block, which
-    has its name. A class known by `register_network` keeps its children as blocks. The module stays as it is.
+    torch.fx follows ``forward`` without running it on data. A submodule with weights begins a block, which has its
+    name. The normalisation, submodules without weights and functions behind it belong to that block. A function
+    becomes the layer that does the same: ``F.relu(x)`` becomes ``nn.ReLU()``, and so do the other activations,
+    pooling, dropout, ``view``, ``flatten``, ``mean``, ``squeeze``, ``transpose`` and their like. A submodule that
+    ``forward`` calls stays whole, so that it may hold branches. A class known by `register_network` keeps its
+    submodules as blocks. The module stays as it is.
 
     Parameters
     ----------
@@ -43,11 +46,12 @@ def from_module(
         Takes one tensor, (n_samples, n_features), (n_samples, n_channels, length) or
         (n_samples, n_channels, height, width).
     blocks : sequence of str or None, default=None
-        Names of submodules to be the blocks, in the order in which they run; dots reach into nested modules.
-        None: the children.
+        Names of submodules to be the blocks, in the order in which they run; dots reach into nested modules. Functions
+        between two of them belong to the first of the two. What follows the last one is left out. None: the submodules
+        that ``forward`` calls.
     input_shape : sequence of int or None, default=None
         Shape of one sample: ``(n_features,)``, ``(n_channels, length)`` or ``(n_channels, height, width)``; None in it:
-        any number. None: what the first layer that tells takes, convolutions first.
+        any number. None: what the first convolution or linear layer takes.
     head : {"drop", "values", "block"}, default="block"
         What becomes of a linear layer at the end (and softmax or sigmoid behind it). ``"block"``: it stays in the last
         block. ``"drop"``: it is left out, a new head takes its place. ``"values"``: the same, and a regressor begins
@@ -75,7 +79,19 @@ def from_module(
     TypeError
         If `module` is no torch module.
     ValueError
-        If forward() does something between the blocks, after them, or twice; the message says where and how to mend it.
+        If ``forward`` joins branches, applies a function that no layer replaces, uses weights twice, or depends on the
+        values that it gets. The message says where, and how to mend it.
+
+    Warns
+    -----
+    UserWarning
+        If torch.fx cannot trace ``forward`` although `blocks` are named. They are then taken as they are named, and
+        nothing compares them with ``forward``.
+
+    Notes
+    -----
+    The trace is that of inference mode. ``F.dropout(x, training=self.training)`` becomes ``nn.Dropout``, which drops
+    while a network is trained. A single output that ``forward`` squeezes to shape (n_samples,) stays a column.
 
     Examples
     --------
@@ -96,7 +112,7 @@ def from_module(
         advice = " Use from_keras." if type(module).__module__.startswith("keras.") else ""
         raise TypeError(f"from_module takes a torch nn.Module, got {type(module).__name__}.{advice}")
     inputs = _with_shape(inputs or Inputs(), input_shape)
-    network, found, inputs = trace_blocks(module, blocks, inputs, takes_off=head != "block" or classes is not None)
+    network, found, inputs = trace_blocks(module, blocks, inputs)
     return make_backbone(
         "from_module",
         network,
