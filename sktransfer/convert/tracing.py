@@ -98,7 +98,7 @@ def _trace(module: nn.Module, named: Named) -> fx.Graph | None:
     except Exception as error:  # whatever the author's forward() raises for torch.fx's stand-in for a tensor
         if not named:
             raise ValueError(
-                f"{who}: {error} Name the blocks, in the order in which they run: blocks=['conv1', ...]."
+                f"{who} ({error}). Name the blocks, in the order in which they run: blocks=['conv1', ...]."
             ) from error
         warnings.warn(
             f"{who} ({error}), so the blocks are taken as they are named. Check that each takes what the one before "
@@ -131,8 +131,8 @@ def _path(module: nn.Module, graph: fx.Graph, named: Named) -> list[fx.Node]:
         sources = [source for source in node.all_input_nodes if read_size(source) is None]
         if len(sources) != 1:
             raise ValueError(
-                f"{who} has branches: {' and '.join(map(_label, sources)) or 'nothing'} meet in {_label(node)}. Blocks "
-                "are a single path. Put the branches into one submodule, or name blocks below them: blocks=[...]."
+                f"{who} is no single path: {_label(node)} takes {' and '.join(map(_label, sources)) or 'no input'}. "
+                "Put the branches into one submodule, which is then one block, or name blocks below them: blocks=[...]."
             )
         path.append(node)
         node = sources[0]
@@ -169,7 +169,8 @@ def _label(node: fx.Node) -> str:
         return repr(_name(node))
     if node.op == "placeholder":
         return "the input"
-    options = [*map(str, node.args[1:]), *(f"{key}={value}" for key, value in node.kwargs.items())]
+    options = [str(value) for value in node.args[1:] if not isinstance(value, fx.Node)]
+    options += [f"{key}={value}" for key, value in node.kwargs.items()]
     return f"{function_name(node) or node.name}({', '.join(options)})"
 
 
@@ -187,14 +188,11 @@ def _calls(module: nn.Module, path: Sequence[fx.Node], named: Named) -> list[Cal
     """
     who = f"from_module: {type(module).__name__}.forward()"
     calls: list[Call] = []
-    for place, node in enumerate(path):
+    before = "the input"
+    for place, node in enumerate(path, start=1):
         layers = _layers(module, node, [layer for _, layer in calls], named)
         if layers is None:
-            modules = [
-                [other for other in part if other.op == "call_module"] for part in (path[:place], path[place + 1 :])
-            ]
-            before = _label(modules[0][-1]) if modules[0] else "the input"
-            behind = _label(modules[1][0]) if modules[1] else "the output"
+            behind = next((_label(other) for other in path[place:] if other.op == "call_module"), "the output")
             raise ValueError(
                 f"{who} applies {_label(node)} between {before} and {behind}, which is neither a block nor a function "
                 "that a layer can replace. Make it a submodule, or name other blocks: blocks=[...]."
@@ -203,6 +201,7 @@ def _calls(module: nn.Module, path: Sequence[fx.Node], named: Named) -> list[Cal
             part = layers[0] if len(layers) == 1 else nn.Sequential(*layers)
             name = _name(node) if node.op == "call_module" else node.name
             calls.append((next((key for key, block in named.items() if block is part), name), part))
+        before = _label(node) if node.op == "call_module" else before
     ran = [name for name, part in calls if (part in named.values() if named else part.state_dict())]
     twice = next((name for name in ran if sum(f"{other}.".startswith(f"{name}.") for other in ran) > 1), None)
     if twice is not None:

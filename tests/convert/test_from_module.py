@@ -130,7 +130,7 @@ def test_a_registered_network_stays_itself():
     assert FromScratch.like(backbone).build(4).n_features_out == 6
 
 
-# ---- the old head
+# ---- the source head
 
 
 def logits_of(backbone, X):
@@ -184,6 +184,15 @@ def test_what_cannot_be_taken_off_is_an_error():
     for X in (np.zeros((5, 3, 40)), np.zeros((5, 2)), np.zeros((1, 2, 40)), np.full((5, 2, 40), np.nan)):
         with pytest.raises(ValueError, match=r"samples of shape \(2, None\)"):
             from_module(Net(), X=X)
+
+
+def test_an_activation_that_stands_in_a_sequence_twice_stays_twice():
+    act, X = nn.ReLU(), samples(4)
+    inner = nn.Sequential(nn.Linear(4, 8), act, nn.Linear(8, 6), act, nn.Linear(6, 2))
+    net = settled(nn.Sequential(nn.Sequential(nn.Identity()), inner)).eval()
+    backbone = from_module(net, classes=["a", "b"])
+    np.testing.assert_array_equal(run(backbone.copy_blocks(), X), run(inner[:4], X))
+    np.testing.assert_allclose(logits_of(backbone, X), run([net], X), atol=1e-6)
 
 
 def test_only_plain_linear_layers_are_taken_for_a_head():
