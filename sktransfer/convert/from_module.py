@@ -1,4 +1,4 @@
-"""Networks of torch from elsewhere as backbones.
+"""Torch modules as backbones.
 
 ::
 
@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -53,15 +54,15 @@ def from_module(
         Shape of one sample: ``(n_features,)``, ``(n_channels, length)`` or ``(n_channels, height, width)``; None in it:
         any number. None: what the first convolution or linear layer takes.
     head : {"drop", "values", "block"}, default="block"
-        What becomes of a linear layer at the end (and softmax or sigmoid behind it). ``"block"``: it stays in the last
-        block. ``"drop"``: it is left out, a new head takes its place. ``"values"``: the same, and a regressor begins
-        from it.
+        What happens to a linear layer at the end, with softmax or sigmoid behind it. ``"block"``: it stays in the last
+        block. ``"drop"``: it is left out, and a new head takes its place. ``"values"``: the same, and the head of a
+        regressor begins from its rows.
     classes : array-like of shape (n_classes,) or None, default=None
-        What the outputs of that layer mean, in their order; two for a single output, the second is that of positive
-        outputs. The layer is then left out, and a new head begins from its rows, by class name.
+        Classes of the outputs of that layer, in their order. A single output has two: the second is the class of
+        positive outputs. The layer is then left out, and a new head begins from its rows, matched by class name.
     X : array-like of shape (n_samples, ...) or None, default=None
-        Some samples of the source: heads are then standardised by their feature statistics. None: by those of the
-        target, or not at all where the old head is remembered.
+        Some samples of the source. Heads are then standardised by the statistics of their features. None: by those of
+        the target samples, or not at all where the source head is kept.
     name : str or None, default=None
         Used in messages; None: the module's class.
     inputs : Inputs or None, default=None
@@ -127,11 +128,8 @@ def from_module(
 
 
 def _with_shape(inputs: Inputs, input_shape: Sequence[int | None] | None) -> Inputs:
-    import dataclasses
-
+    """`inputs` with the shape of a sample, if it is given."""
     if input_shape is None:
         return inputs
     shape = tuple(input_shape)
-    if len(shape) == 1:
-        return dataclasses.replace(inputs, n=shape[0])
-    return dataclasses.replace(inputs, shape=shape)
+    return dataclasses.replace(inputs, n=shape[0]) if len(shape) == 1 else dataclasses.replace(inputs, shape=shape)

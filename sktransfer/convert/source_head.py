@@ -22,7 +22,7 @@ HEADS = ("drop", "values", "block")
 _AFTER_HEAD = (nn.Softmax, nn.LogSoftmax, nn.Sigmoid, nn.Identity)
 
 
-def is_taken_off(who: str, head: str, classes: Any) -> bool:
+def is_taken_off(caller: str, head: str, classes: Any) -> bool:
     """Whether the parameters `head` and `classes` ask for a network without its source head.
 
     Raises
@@ -31,9 +31,9 @@ def is_taken_off(who: str, head: str, classes: Any) -> bool:
         If `head` is not one of `HEADS`, or a regressor's head is given classes.
     """
     if head not in HEADS:
-        raise ValueError(f"{who}: head must be one of {', '.join(map(repr, HEADS))}; got {head!r}.")
+        raise ValueError(f"{caller}: head must be one of {', '.join(map(repr, HEADS))}; got {head!r}.")
     if classes is not None and head == "values":
-        raise ValueError(f"{who}: head='values' is for a regressor, which has no classes. Leave one of them out.")
+        raise ValueError(f"{caller}: head='values' is for a regressor, which has no classes. Leave one of them out.")
     return head != "block" or classes is not None
 
 
@@ -63,7 +63,7 @@ def split_head(module: nn.Module) -> tuple[nn.Module | None, nn.Linear] | None:
 
 
 def remove_head(
-    who: str, blocks: list[tuple[str, nn.Module]], *, required: bool
+    caller: str, blocks: list[tuple[str, nn.Module]], *, required: bool
 ) -> tuple[list[tuple[str, nn.Module]], nn.Linear | None]:
     """Blocks without the last linear layer, and that layer.
 
@@ -78,7 +78,7 @@ def remove_head(
     if found is None:
         if required:
             raise ValueError(
-                f"{who}: the network does not end with a linear layer (and softmax or sigmoid) to be taken off; "
+                f"{caller}: the network does not end with a linear layer (and softmax or sigmoid) to be taken off; "
                 f"its last block is {blocks[-1][0]!r}. Leave out classes, or name the blocks below the head."
             )
         return blocks, None
@@ -90,7 +90,7 @@ def remove_head(
         below, last = blocks[-1]
         blocks = [*blocks[:-1], (below, nn.Sequential(last, rest))]
     if not blocks:
-        raise ValueError(f"{who}: the network is one linear layer; without it there is nothing to transfer.")
+        raise ValueError(f"{caller}: the network is one linear layer; without it there is nothing to transfer.")
     return blocks, linear
 
 
@@ -166,7 +166,7 @@ def as_sequential(blocks: list[tuple[str, nn.Module]]) -> nn.Sequential:
 
 
 def make_backbone(
-    who: str,
+    caller: str,
     network: nn.Module | None,
     blocks: list[tuple[str, nn.Module]],
     *,
@@ -183,9 +183,9 @@ def make_backbone(
     unless the head was taken out of one of its blocks. The other parameters are those of `from_module`.
     """
     linear = None
-    if is_taken_off(who, head, classes):
+    if is_taken_off(caller, head, classes):
         before = dict(blocks)
-        blocks, linear = remove_head(who, blocks, required=head == "values" or classes is not None)
+        blocks, linear = remove_head(caller, blocks, required=head == "values" or classes is not None)
         if any(before.get(key) is not module for key, module in blocks):
             network = None
     network = as_sequential(blocks) if network is None else network

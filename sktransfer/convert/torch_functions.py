@@ -5,8 +5,8 @@
     F.relu(x), x.view(n, -1), x.mean(2), ... --> nn.ReLU(), nn.Flatten(), nn.AdaptiveAvgPool1d(1) and nn.Flatten(), ...
     torch.cat, x[:, 0], x * 2, ...           --> None: no layer does the same, and the caller says so
 
-A trace does not know how many axes a tensor has. Each layer here does what the function does, or raises an error when
-it runs on a tensor with another number of axes; none returns something else.
+A trace does not know how many axes a tensor has. In a network that keeps its samples apart, each layer here does what
+the function does, or raises an error when it runs on a tensor with another number of axes. None returns something else.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ class _Tracer(fx.Tracer):
 
 def _trace(module: nn.Module, named: Named) -> fx.Graph | None:
     """The calls of ``forward`` in inference mode; None if torch cannot trace them and the blocks are named."""
-    who = f"from_module: torch.fx cannot trace {type(module).__name__}.forward()"
+    failure = f"from_module: torch.fx cannot trace {type(module).__name__}.forward()"
     steps = [f"module.{name}".split(".") for name in named]
     around = {".".join(path[:depth]) for path in steps for depth in range(1, len(path))}
     try:
@@ -98,10 +98,10 @@ def _trace(module: nn.Module, named: Named) -> fx.Graph | None:
     except Exception as error:  # whatever the author's forward() raises for torch.fx's stand-in for a tensor
         if not named:
             raise ValueError(
-                f"{who} ({error}). Name the blocks, in the order in which they run: blocks=['conv1', ...]."
+                f"{failure} ({error}). Name the blocks, in the order in which they run: blocks=['conv1', ...]."
             ) from error
         warnings.warn(
-            f"{who} ({error}), so the blocks are taken as they are named. Check that each takes what the one before "
+            f"{failure} ({error}), so the blocks are taken as they are named. Check that each takes what the one before "
             "returns.",
             UserWarning,
             stacklevel=4,
@@ -117,21 +117,21 @@ def _path(module: nn.Module, graph: fx.Graph, named: Named) -> list[fx.Node]:
     ValueError
         If a step takes anything but one earlier step, or something beside the path may change its tensors.
     """
-    who, nodes = f"from_module: {type(module).__name__}.forward()", list(graph.nodes)
+    forward, nodes = f"from_module: {type(module).__name__}.forward()", list(graph.nodes)
     last: Any = nodes[-1].args[0]
     if named:
         blocks = [node for node in nodes if node.op == "call_module" and _part(module, node) in named.values()]
         if not blocks:
-            raise ValueError(f"{who} calls none of the blocks {list(named)}. Name submodules that it does call.")
+            raise ValueError(f"{forward} calls none of the blocks {list(named)}. Name submodules that it does call.")
         last = blocks[-1]
     if not isinstance(last, fx.Node):
-        raise ValueError(f"{who} returns more than one tensor. Name the blocks up to the features: blocks=[...].")
+        raise ValueError(f"{forward} returns more than one tensor. Name the blocks up to the features: blocks=[...].")
     path, node = [], last
     while node.op != "placeholder":
         sources = [source for source in node.all_input_nodes if read_size(source) is None]
         if len(sources) != 1:
             raise ValueError(
-                f"{who} is no single path: {_label(node)} takes {' and '.join(map(_label, sources)) or 'no input'}. "
+                f"{forward} is no single path: {_label(node)} takes {' and '.join(map(_label, sources)) or 'no input'}. "
                 "Put the branches into one submodule, which is then one block, or name blocks below them: blocks=[...]."
             )
         path.append(node)
@@ -140,7 +140,7 @@ def _path(module: nn.Module, graph: fx.Graph, named: Named) -> list[fx.Node]:
         is_beside = node.op != "placeholder" and node not in path and read_size(node) is None
         if is_beside and (not node.users or _is_in_place(module, node)):
             raise ValueError(
-                f"{who} applies {_label(node)} beside the path through its blocks, where it may change a tensor in "
+                f"{forward} applies {_label(node)} beside the path through its blocks, where it may change a tensor in "
                 "place. Use what it returns, or take it out."
             )
     return path[::-1]
@@ -186,7 +186,7 @@ def _calls(module: nn.Module, path: Sequence[fx.Node], named: Named) -> list[Cal
         If a function is no layer, a submodule gets more than one tensor, a submodule with weights runs twice, or the
         steps are not the named blocks in their order.
     """
-    who = f"from_module: {type(module).__name__}.forward()"
+    forward = f"from_module: {type(module).__name__}.forward()"
     calls: list[Call] = []
     before = "the input"
     for place, node in enumerate(path, start=1):
@@ -194,7 +194,7 @@ def _calls(module: nn.Module, path: Sequence[fx.Node], named: Named) -> list[Cal
         if layers is None:
             behind = next((_label(other) for other in path[place:] if other.op == "call_module"), "the output")
             raise ValueError(
-                f"{who} applies {_label(node)} between {before} and {behind}, which is neither a block nor a function "
+                f"{forward} applies {_label(node)} between {before} and {behind}, which is neither a block nor a function "
                 "that a layer can replace. Make it a submodule, or name other blocks: blocks=[...]."
             )
         if layers:
@@ -205,9 +205,9 @@ def _calls(module: nn.Module, path: Sequence[fx.Node], named: Named) -> list[Cal
     ran = [name for name, part in calls if (part in named.values() if named else part.state_dict())]
     twice = next((name for name in ran if sum(f"{other}.".startswith(f"{name}.") for other in ran) > 1), None)
     if twice is not None:
-        raise ValueError(f"{who} uses {twice!r} more than once, and a block runs once. Give it two layers.")
+        raise ValueError(f"{forward} uses {twice!r} more than once, and a block runs once. Give it two layers.")
     if named and ran != list(named):
-        raise ValueError(f"{who} runs the blocks {list(named)} in the order {ran}. Name them so.")
+        raise ValueError(f"{forward} runs the blocks {list(named)} in the order {ran}. Name them so.")
     return calls
 
 
@@ -252,10 +252,13 @@ def _inputs_of(module: nn.Module, calls: Sequence[Call], inputs: Inputs) -> Inpu
         return read_inputs([module], inputs)
     for _, part in calls:
         layers = list(part.modules())
-        if any(isinstance(layer, nn.Unflatten | Permute) for layer in layers):
-            break  # the layers behind get other axes than those of the input
+        is_moved = [isinstance(layer, nn.Unflatten | Permute) for layer in layers]
+        if any(is_moved):
+            layers = layers[: is_moved.index(True)]  # layers behind it get other axes than those of the input
         for kind in (nn.Conv2d, nn.Conv1d, nn.Linear):
             first = [layer for layer in layers if isinstance(layer, kind)]
             if first:
                 return read_inputs(first, inputs)
+        if any(is_moved):
+            break
     return inputs

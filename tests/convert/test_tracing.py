@@ -184,6 +184,10 @@ def test_functions_before_the_first_layer_belong_to_it():
             return self.fc(self.conv(x.unsqueeze(1)).amax(2))
 
     assert check(Flat(), 9, blocks=("conv", "fc"), input_shape=(9,)).n_features_in == 9
+    within = nn.Sequential(
+        nn.Sequential(nn.Conv1d(3, 4, 5), nn.AdaptiveAvgPool1d(2), nn.Unflatten(1, (2, 2)), nn.Flatten())
+    )
+    assert from_module(within).inputs.shape == (3, None)
     # neither the linear nor the convolution tells what a network takes that moves the axes first
     assert from_module(Flat()).inputs.shape is None
 
