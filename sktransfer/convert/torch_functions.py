@@ -37,13 +37,14 @@ def convert_function(node: Node, before: Sequence[nn.Module]) -> Layers:
         The layers that compute the tensor to which the function is applied.
     """
     name = function_name(node)
+    if name in ("contiguous", "clone", "float"):
+        return []
     if name in _BY_ARGUMENTS:
         return _BY_ARGUMENTS[name](node, before)
     make = _BY_OPTIONS.get(name.replace("_", ""))
     if make is None:
         return None
-    signature = inspect.signature(make)
-    options = dict(zip(("input", *signature.parameters), node.args, strict=False)) | node.kwargs
+    options = dict(zip(("input", *inspect.signature(make).parameters), node.args, strict=False)) | node.kwargs
     # the module is traced in inference mode: a dropout that is active there is none
     if options.pop("training", "dropout" in name) or options.pop("dtype", None) is not None:
         return None
@@ -52,13 +53,12 @@ def convert_function(node: Node, before: Sequence[nn.Module]) -> Layers:
     is_global = name in _ONE_KERNEL and not options.get("padding")
     if is_global and _is_size(options.get("kernel_size"), node.args[0], (2,), (-1,)):
         return [_ONE_KERNEL[name](1)]  # the kernel is as long as the window
-    try:
-        signature.bind(**options)
-    except TypeError:  # an option that the layer does not have, or none where it needs one
-        return None
     if any(isinstance(value, Node) for value in options.values()):
         return None
-    made = make(**options)
+    try:
+        made = make(**options)
+    except TypeError:  # an option that the layer does not have, or none where it needs one
+        return None
     return [made] if isinstance(made, nn.Module) else made
 
 
@@ -173,10 +173,6 @@ def _pad(pad: tuple[int, int], mode: str = "constant", value: float | None = Non
     return [nn.ConstantPad1d((pad[0], pad[1]), value or 0.0)] if mode == "constant" and len(pad) == 2 else None
 
 
-def _nothing(node: Node, before: Sequence[nn.Module]) -> Layers:
-    return []
-
-
 _BY_ARGUMENTS: dict[str, Callable[[Node, Sequence[nn.Module]], Layers]] = {
     "view": _view,
     "reshape": _view,
@@ -184,9 +180,6 @@ _BY_ARGUMENTS: dict[str, Callable[[Node, Sequence[nn.Module]], Layers]] = {
     "squeeze": _squeeze,
     "getitem": _part,
     "getattr": _part,
-    "contiguous": _nothing,
-    "clone": _nothing,
-    "float": _nothing,
 }
 
 _ONE_KERNEL = {"avg_pool1d": nn.AdaptiveAvgPool1d, "max_pool1d": nn.AdaptiveMaxPool1d}

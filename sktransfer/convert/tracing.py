@@ -12,6 +12,7 @@ it does inside.
 from __future__ import annotations
 
 import copy
+import itertools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
@@ -101,8 +102,8 @@ def _trace(module: nn.Module, named: Named) -> fx.Graph | None:
                 f"{failure} ({error}). Name the blocks, in the order in which they run: blocks=['conv1', ...]."
             ) from error
         warnings.warn(
-            f"{failure} ({error}), so the blocks are taken as they are named. Check that each takes what the one before "
-            "returns.",
+            f"{failure} ({error}), so the blocks are taken as they are named. Check that each one takes what the one "
+            "before returns.",
             UserWarning,
             stacklevel=4,
         )
@@ -131,7 +132,7 @@ def _path(module: nn.Module, graph: fx.Graph, named: Named) -> list[fx.Node]:
         sources = [source for source in node.all_input_nodes if read_size(source) is None]
         if len(sources) != 1:
             raise ValueError(
-                f"{forward} is no single path: {_label(node)} takes {' and '.join(map(_label, sources)) or 'no input'}. "
+                f"{forward} is no single path: {_label(node)} takes {' and '.join(map(_label, sources)) or 'nothing'}. "
                 "Put the branches into one submodule, which is then one block, or name blocks below them: blocks=[...]."
             )
         path.append(node)
@@ -155,12 +156,11 @@ def _part(module: nn.Module, node: fx.Node) -> nn.Module:
 
 
 def _is_in_place(module: nn.Module, node: fx.Node) -> bool:
+    """Whether a step may write its result over the tensor that it takes."""
     if node.op == "call_module":
         return any(getattr(layer, "inplace", False) for layer in _part(module, node).modules())
     name = getattr(node.target, "__name__", str(node.target))  # of a function, or a method
-    is_operator = getattr(node.target, "__module__", None) == "_operator"
-    marked = name.endswith("_") or (is_operator and name.startswith("i")) or bool(node.kwargs.get("inplace"))
-    return marked and node.op != "get_attr"
+    return node.op != "get_attr" and (name.endswith("_") or node.kwargs.get("inplace") is True)
 
 
 def _label(node: fx.Node) -> str:
@@ -194,8 +194,8 @@ def _calls(module: nn.Module, path: Sequence[fx.Node], named: Named) -> list[Cal
         if layers is None:
             behind = next((_label(other) for other in path[place:] if other.op == "call_module"), "the output")
             raise ValueError(
-                f"{forward} applies {_label(node)} between {before} and {behind}, which is neither a block nor a function "
-                "that a layer can replace. Make it a submodule, or name other blocks: blocks=[...]."
+                f"{forward} applies {_label(node)} between {before} and {behind}, which is neither a block nor a "
+                "function that a layer can replace. Make it a submodule, or name other blocks: blocks=[...]."
             )
         if layers:
             part = layers[0] if len(layers) == 1 else nn.Sequential(*layers)
@@ -237,28 +237,17 @@ def _group(calls: Sequence[Call], named: Named) -> list[Call]:
         groups[-1].append((name, part))
     blocks = []
     for group in groups:
-        sequence = nn.Sequential()
-        for name, part in group:
-            key = name.replace(".", "_")
-            sequence.add_module(key if key not in sequence._modules else f"{key}_{len(sequence)}", part)
         name = next((name for name, part in group if counts(part)), group[0][0])
-        blocks.append((name, group[0][1] if len(group) == 1 else sequence))
+        blocks.append((name, group[0][1] if len(group) == 1 else nn.Sequential(*(part for _, part in group))))
     return blocks
 
 
 def _inputs_of(module: nn.Module, calls: Sequence[Call], inputs: Inputs) -> Inputs:
-    """`inputs` with the columns or channels that the first convolution or linear layer takes, if none are given."""
+    """`inputs` with the columns or channels that the first convolution takes, or else the first linear layer."""
     if hasattr(module, "input_shape"):
         return read_inputs([module], inputs)
-    for _, part in calls:
-        layers = list(part.modules())
-        is_moved = [isinstance(layer, nn.Unflatten | Permute) for layer in layers]
-        if any(is_moved):
-            layers = layers[: is_moved.index(True)]  # layers behind it get other axes than those of the input
-        for kind in (nn.Conv2d, nn.Conv1d, nn.Linear):
-            first = [layer for layer in layers if isinstance(layer, kind)]
-            if first:
-                return read_inputs(first, inputs)
-        if any(is_moved):
-            break
-    return inputs
+    found = (layer for _, part in calls for layer in part.modules())
+    # layers behind one that moves the axes do not tell what the network takes
+    layers = list(itertools.takewhile(lambda layer: not isinstance(layer, nn.Unflatten | Permute), found))
+    telling = [layer for kind in (nn.Conv2d, nn.Conv1d, nn.Linear) for layer in layers if isinstance(layer, kind)]
+    return read_inputs(telling, inputs) if telling else inputs

@@ -313,7 +313,7 @@ def discarded_operator(net, x):
         (lambda net, x: net.c(x + net.a(x)), r"add\(\) takes the input and 'a'\."),
         (lambda net, x: net.c(torch.cat([net.a(x), net.b(x)], 1)), r"cat\(1\) takes 'a' and 'b'\."),
         (lambda net, x: net.b(net.a(x) * net.scale), r"mul\(\) takes 'a' and 'scale'\."),
-        (lambda net, x: net.b(net.scale), "'scale' takes no input"),
+        (lambda net, x: net.b(net.scale), "'scale' takes nothing"),
         (lambda net, x: (net.a(x), net.b(x)), "returns more than one tensor"),
         (lambda net, x: {"y": net.a(x)}, "returns more than one tensor"),
         (lambda net, x: net.b(net.a(net.a(x))), "uses 'a' more than once"),
@@ -342,7 +342,8 @@ def test_a_tensor_that_a_branch_behind_the_blocks_has_changed_is_refused():
     skip = Branches(lambda net, x: net.a(x) + net.c(net.b(net.a.weight[0] + x)))
     with pytest.raises(ValueError, match="no single path"):
         from_module(skip, blocks=["b"])
-    assert from_module(Branches(lambda net, x: net.c(x) + net.b(net.a(x))), blocks=["a", "b"]).blocks == ("a", "b")
+    below = Branches(lambda net, x: (lambda y: net.c(y) + net.b(y))(F.relu(net.a(x))))
+    assert from_module(below, blocks=["a"]).blocks == ("a",)
 
 
 def test_a_module_without_layers_is_refused():
