@@ -127,6 +127,7 @@ def _permute(node: Node, before: Sequence[nn.Module]) -> Layers:
 
 
 def _squeeze(node: Node, before: Sequence[nn.Module]) -> Layers:
+    """``squeeze`` of one axis, or of the column that a network with a single output returns."""
     dim = (*node.args[1:], *node.kwargs.values(), None)[0]
     head = split_head(nn.Sequential(*before)) if all(user.op == "output" for user in node.users) else None
     if head is not None and head[1].out_features == 1 and dim in (None, 1, -1):
@@ -136,7 +137,7 @@ def _squeeze(node: Node, before: Sequence[nn.Module]) -> Layers:
     return [nn.Unflatten(dim, (1,)), nn.Flatten(dim - 1, dim)]  # an error where the axis has more than one element
 
 
-def _part(node: Node, before: Sequence[nn.Module]) -> Layers:
+def _maximum(node: Node, before: Sequence[nn.Module]) -> Layers:
     """``[0]`` or ``.values`` of ``x.max(dim)``, which has become a layer."""
     source, part = node.args
     is_max = isinstance(source, Node) and function_name(source) == "max"
@@ -157,6 +158,8 @@ def _transpose(dim0: int, dim1: int) -> Layers:
 
 
 def _over(pool: type[nn.Module], pool_image: type[nn.Module]) -> Callable[..., Layers]:
+    """``mean`` or ``max`` over time, over the sides of an image, or over the axis of the channels."""
+
     def reduce(dim: int | tuple[int, ...], keepdim: bool = False) -> Layers:
         dims = (dim,) if isinstance(dim, int) else tuple(dim)
         flat: list[nn.Module] = [] if keepdim else [nn.Flatten()]
@@ -178,8 +181,8 @@ _BY_ARGUMENTS: dict[str, Callable[[Node, Sequence[nn.Module]], Layers]] = {
     "reshape": _view,
     "permute": _permute,
     "squeeze": _squeeze,
-    "getitem": _part,
-    "getattr": _part,
+    "getitem": _maximum,
+    "getattr": _maximum,
 }
 
 _ONE_KERNEL = {"avg_pool1d": nn.AdaptiveAvgPool1d, "max_pool1d": nn.AdaptiveMaxPool1d}

@@ -35,12 +35,15 @@ Named = Mapping[str, nn.Module]
 def trace_blocks(
     module: nn.Module, names: Sequence[str] | None, inputs: Inputs
 ) -> tuple[nn.Module | None, list[Call], Inputs]:
-    """The module if its own parts are the blocks and a file can name it, the blocks, and what they take.
+    """Named blocks of a module, one after the other, and what the first of them takes.
+
+    The first of the three results is the module itself if its own submodules are the blocks and its class is known by
+    `register_network`, and None otherwise.
 
     Raises
     ------
     ValueError
-        If no layers, one after the other, compute what the module does. The message says where.
+        If no layers, one after the other, compute what the module does. The message says which step is none.
     """
     named = dict(zip(names, find_blocks(module, names), strict=True)) if names is not None else {}
     if names is None and type(module) is nn.Sequential:
@@ -148,6 +151,7 @@ def _path(module: nn.Module, graph: fx.Graph, named: Named) -> list[fx.Node]:
 
 
 def _name(node: fx.Node) -> str:
+    """Name of a submodule or parameter, as the module's author sees it."""
     return str(node.target).removeprefix("module.")
 
 
@@ -189,10 +193,10 @@ def _calls(module: nn.Module, path: Sequence[fx.Node], named: Named) -> list[Cal
     forward = f"from_module: {type(module).__name__}.forward()"
     calls: list[Call] = []
     before = "the input"
-    for place, node in enumerate(path, start=1):
+    for position, node in enumerate(path, start=1):
         layers = _layers(module, node, [layer for _, layer in calls], named)
         if layers is None:
-            behind = next((_label(other) for other in path[place:] if other.op == "call_module"), "the output")
+            behind = next((_label(other) for other in path[position:] if other.op == "call_module"), "the output")
             raise ValueError(
                 f"{forward} applies {_label(node)} between {before} and {behind}, which is neither a block nor a "
                 "function that a layer can replace. Make it a submodule, or name other blocks: blocks=[...]."
@@ -221,9 +225,10 @@ def _layers(module: nn.Module, node: fx.Node, before: Sequence[nn.Module], named
 
 
 def _group(calls: Sequence[Call], named: Named) -> list[Call]:
-    """Each named block, or each layer with weights, with the functions and layers without weights behind it.
+    """Blocks of the steps: each begins with a named block, or with a layer with weights if no blocks are named.
 
-    Normalisation belongs to the layer before it. What stands before the first block belongs to that block.
+    Functions, layers without weights and normalisation belong to the block before them. Steps before the first block
+    belong to that block.
     """
 
     def counts(part: nn.Module) -> bool:
