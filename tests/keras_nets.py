@@ -1,4 +1,4 @@
-"""What the tests of networks from keras share: keras itself, a small network, its outputs here and there."""
+"""Shared by the tests of keras models: keras itself, a small network, and its outputs in keras and in torch."""
 
 import numpy as np
 import pytest

@@ -1,9 +1,9 @@
-"""Networks from keras as backbones.
+"""Keras models as backbones.
 
 ::
 
     .h5, .keras --keras--> model --layer by layer--> [block: Conv1D + its BatchNormalization, pooling, ...] -> ...
-                                                     [last Dense: the old head]  left out, remembered, or a block
+                                                     [last Dense]  left out, kept as the source head, or a block
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ def from_keras(
 ) -> Backbone:
     """Turn a keras network into a backbone with the same outputs.
 
-    A block is a Dense or Conv1D layer with what follows it up to the next one (activation, BatchNormalization, pooling,
-    dropout), and has the name of that layer; what stands before the first belongs to the first. So
-    ``FineTuning(n_frozen_blocks=-2)`` freezes all but the last two layers with weights, not counting the old head where
-    it is left out.
+    A Dense or Conv1D layer begins a block, which has its name. The layers behind it, up to the next such layer, belong
+    to the block: activation, BatchNormalization, pooling, dropout. Layers before the first block belong to that block.
+    So ``FineTuning(n_frozen_blocks=-2)`` freezes all but the last two Dense and Conv1D layers. A source head that is
+    left out does not count.
 
-    Keras has windows as (n_windows, length, n_channels). The backbone takes them as everything here does:
-    (n_windows, n_channels, length), ``X.transpose(0, 2, 1)``.
+    Keras takes windows of shape (n_windows, length, n_channels). The backbone takes them of shape
+    (n_windows, n_channels, length), as all of sktransfer does: ``X.transpose(0, 2, 1)``.
 
     Parameters
     ----------
@@ -53,17 +53,17 @@ def from_keras(
     name : str or None, default=None
         Used in messages; None: the keras model's.
     classes : array-like of shape (n_classes,) or None, default=None
-        What the outputs of the last Dense layer mean, in their order; two for a single sigmoid output, the second is
-        that of output 1. The new head then begins from these rows, by class name.
+        Classes of the outputs of the last Dense layer, in their order. A single sigmoid output has two: the second is
+        the class of output 1. The new head then begins from that layer's rows, matched by class name.
     head : {"drop", "values", "block"}, default="drop"
-        What becomes of a last Dense layer with softmax, sigmoid or no activation, if `classes` is not given.
-        ``"drop"``: it is left out, a new head takes its place. ``"values"``: the same, and a regressor begins from it.
-        ``"block"``: it stays, as the last block.
+        What happens to a last Dense layer with softmax, sigmoid or no activation, if `classes` is not given.
+        ``"drop"``: it is left out, and a new head takes its place. ``"values"``: the same, and the head of a regressor
+        begins from its rows. ``"block"``: it stays, as the last block.
     window_length : int or None, default=None
-        Samples in a window, where the keras model leaves that open and a layer must know.
+        Length of a window in samples. It is needed if the keras model takes any length and a layer depends on it.
     X : array-like of shape (n_samples, ...) or None, default=None
-        Some rows or windows of the source, as the backbone takes them: heads are then standardised by their feature
-        statistics. None: by those of the target rows, or not at all where the old head is remembered.
+        Some rows or windows of the source, as the backbone takes them. Heads are then standardised by the statistics
+        of their features. None: by those of the target rows, or not at all where the source head is kept.
     inputs : Inputs or None, default=None
         Names, units and scaling of the inputs; their number and shape are those of the model.
     provenance : dict or None, default=None
@@ -72,7 +72,8 @@ def from_keras(
     Returns
     -------
     Backbone
-        A plain ``nn.Sequential``: `save_backbone` stores it, and neither loading nor predicting needs keras.
+        Its network is an ``nn.Sequential`` of standard layers. `save_backbone` stores it, and neither loading nor
+        predicting needs keras.
 
     Raises
     ------
@@ -85,12 +86,14 @@ def from_keras(
     ModelFileError
         If the file holds no keras model, or one that only its author's code can build.
     ValueError
-        If a layer or an option has no equal here (the message names it), or the network has branches.
+        If torch has no layer that does what a layer of the model does (the message names the layer and its option), or
+        the network has branches.
 
     Notes
     -----
-    Keras runs on its torch backend unless it is imported already or ``KERAS_BACKEND`` says otherwise. Code in a file
-    (Lambda layers) is never run. GaussianNoise and ActivityRegularization act in training only and are left out.
+    Keras runs on its torch backend, unless it is imported already or ``KERAS_BACKEND`` names another one. Code in a
+    file (Lambda layers) is never run. GaussianNoise and ActivityRegularization are left out, because they change
+    nothing outside training. The converted network is compared with the model on numbers between -1 and 1.
 
     Examples
     --------
@@ -149,7 +152,7 @@ def _check_file(file: Path) -> None:
 
 
 def _load(keras: Any, file: Path) -> Any:
-    """The model in the file, if nothing but keras's own classes is needed to build it."""
+    """The model in the file, which must need no classes but keras's own."""
     try:
         text = _stored_config(file)
         config = None if text is None else json.loads(text)
@@ -163,7 +166,7 @@ def _load(keras: Any, file: Path) -> Any:
     _refuse_code(file, config)
     try:
         return keras.saving.load_model(file, compile=False, safe_mode=True)
-    except Exception as error:  # whatever keras raises for a file that it does not understand
+    except Exception as error:  # keras raises errors of many kinds for a file that it cannot read
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelFileError(
             f"from_keras: keras {keras.__version__} cannot read {file}: {first} If it can be loaded where it was made, "
@@ -172,7 +175,7 @@ def _load(keras: Any, file: Path) -> Any:
 
 
 def _stored_config(file: Path) -> str | bytes | None:
-    """The model's description as JSON; None if there are only weights."""
+    """The model's description as JSON; None if the file holds weights alone."""
     if file.suffix.lower() == ".keras":
         with zipfile.ZipFile(file) as archive:
             return archive.read("config.json")

@@ -1,13 +1,14 @@
-"""Networks of torch from elsewhere as backbones.
+"""Torch modules as backbones.
 
 ::
 
-    module(example) --watched--> children in the order in which they run --> blocks --> Backbone
-                                 what forward() does between them is no part of any block: an error that says where
+    module --torch.fx--> submodules and functions in the order in which they run --> blocks --> Backbone
+                         a branch, or a function that is no layer: an error that says where
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -33,9 +34,12 @@ def from_module(
 ) -> Backbone:
     """Turn a torch module into a backbone whose blocks, one after the other, do what its ``forward`` does.
 
-    The module runs once on an example to see which of its children run, in which order. A child with weights and the
-    normalisation and children without weights behind it (activation, pooling, dropout, flattening) are one block, which
-    has its name. A class known by `register_network` keeps its children as blocks. The module stays as it is.
+    torch.fx follows ``forward`` without running it on data. A submodule with weights begins a block, which has its
+    name. The normalisation, submodules without weights and functions behind it belong to that block. A function
+    becomes the layer that does the same: ``F.relu(x)`` becomes ``nn.ReLU()``, and so do the other activations,
+    pooling, dropout, ``view``, ``flatten``, ``mean``, ``squeeze``, ``transpose`` and their like. A submodule that
+    ``forward`` calls stays whole, so that it may hold branches. A class known by `register_network` keeps its
+    submodules as blocks. The module stays as it is.
 
     Parameters
     ----------
@@ -43,21 +47,22 @@ def from_module(
         Takes one tensor, (n_samples, n_features), (n_samples, n_channels, length) or
         (n_samples, n_channels, height, width).
     blocks : sequence of str or None, default=None
-        Names of submodules to be the blocks, in the order in which they run; dots reach into nested modules.
-        None: the children.
+        Names of submodules to be the blocks, in the order in which they run; dots reach into nested modules. Functions
+        between two of them belong to the first of the two. What follows the last one is left out. None: the submodules
+        that ``forward`` calls.
     input_shape : sequence of int or None, default=None
         Shape of one sample: ``(n_features,)``, ``(n_channels, length)`` or ``(n_channels, height, width)``; None in it:
-        any number. None: what the first layer that tells takes, convolutions first.
+        any number. None: what the first convolution or linear layer takes.
     head : {"drop", "values", "block"}, default="block"
-        What becomes of a linear layer at the end (and softmax or sigmoid behind it). ``"block"``: it stays in the last
-        block. ``"drop"``: it is left out, a new head takes its place. ``"values"``: the same, and a regressor begins
-        from it.
+        What happens to a linear layer at the end, with softmax or sigmoid behind it. ``"block"``: it stays in the last
+        block. ``"drop"``: it is left out, and a new head takes its place. ``"values"``: the same, and the head of a
+        regressor begins from its rows.
     classes : array-like of shape (n_classes,) or None, default=None
-        What the outputs of that layer mean, in their order; two for a single output, the second is that of positive
-        outputs. The layer is then left out, and a new head begins from its rows, by class name.
+        Classes of the outputs of that layer, in their order. A single output has two: the second is the class of
+        positive outputs. The layer is then left out, and a new head begins from its rows, matched by class name.
     X : array-like of shape (n_samples, ...) or None, default=None
-        Some samples of the source: heads are then standardised by their feature statistics. None: by those of the
-        target, or not at all where the old head is remembered.
+        Some samples of the source. Heads are then standardised by the statistics of their features. None: by those of
+        the target samples, or not at all where the source head is kept.
     name : str or None, default=None
         Used in messages; None: the module's class.
     inputs : Inputs or None, default=None
@@ -75,7 +80,19 @@ def from_module(
     TypeError
         If `module` is no torch module.
     ValueError
-        If forward() does something between the blocks, after them, or twice; the message says where and how to mend it.
+        If ``forward`` joins branches, applies a function that no layer replaces, uses weights twice, or depends on the
+        values that it gets. The message says where, and how to mend it.
+
+    Warns
+    -----
+    UserWarning
+        If torch.fx cannot trace ``forward`` although `blocks` are named. They are then taken as they are named, and
+        nothing compares them with ``forward``.
+
+    Notes
+    -----
+    The trace is that of inference mode. ``F.dropout(x, training=self.training)`` becomes ``nn.Dropout``, which drops
+    while a network is trained. A single output that ``forward`` squeezes to shape (n_samples,) stays a column.
 
     Examples
     --------
@@ -96,7 +113,7 @@ def from_module(
         advice = " Use from_keras." if type(module).__module__.startswith("keras.") else ""
         raise TypeError(f"from_module takes a torch nn.Module, got {type(module).__name__}.{advice}")
     inputs = _with_shape(inputs or Inputs(), input_shape)
-    network, found, inputs = trace_blocks(module, blocks, inputs, takes_off=head != "block" or classes is not None)
+    network, found, inputs = trace_blocks(module, blocks, inputs)
     return make_backbone(
         "from_module",
         network,
@@ -111,11 +128,8 @@ def from_module(
 
 
 def _with_shape(inputs: Inputs, input_shape: Sequence[int | None] | None) -> Inputs:
-    import dataclasses
-
+    """`inputs` with the shape of a sample, if it is given."""
     if input_shape is None:
         return inputs
     shape = tuple(input_shape)
-    if len(shape) == 1:
-        return dataclasses.replace(inputs, n=shape[0])
-    return dataclasses.replace(inputs, shape=shape)
+    return dataclasses.replace(inputs, n=shape[0]) if len(shape) == 1 else dataclasses.replace(inputs, shape=shape)

@@ -1,9 +1,9 @@
-"""A keras model as blocks of torch: followed from its output to its input, converted, and compared with the original.
+"""A keras model as blocks of torch: read from its output to its input, converted, and compared with the original.
 
 ::
 
-    output --> its layer --> what goes in --> that layer --> ... --> InputLayer      two ways in: a branch, refused
-    InputLayer, [Conv1D, BatchNormalization, ReLU], [Dense, ...], [Dense, softmax]   blocks, by the layers with weights
+    output --> its layer --> the layer before --> ... --> InputLayer                 a layer with two inputs is refused
+    InputLayer, [Conv1D, BatchNormalization, ReLU], [Dense, ...], [Dense, softmax]   Dense and Conv1D begin a block
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sktransfer.backbones.blocks import samples_of
 from sktransfer.backbones.inputs import Inputs
 from sktransfer.convert.keras_layers import INPUT_ONLY, STARTS_A_BLOCK, Shape, convert
 
-_TOLERANCE = 1e-4  # of the largest output; float32 sums in another order differ by less
+_TOLERANCE = 1e-4  # as a fraction of the largest output; float32 sums in another order differ by less
 
 
 def read_network(model: Any, window_length: int | None) -> tuple[list[tuple[str, nn.Module]], Shape]:
@@ -28,12 +28,12 @@ def read_network(model: Any, window_length: int | None) -> tuple[list[tuple[str,
     Raises
     ------
     ValueError
-        If the model has branches or was never built, or a layer has no equal here.
+        If the model has branches or was never built, or torch has no layer that does what one of its layers does.
     """
     layers = _layers(model)
     shape = _sample_shape(model, window_length)
     blocks: list[tuple[str, list[nn.Module]]] = []
-    leading: list[nn.Module] = []  # what stands before the first layer with weights belongs to it
+    leading: list[nn.Module] = []  # layers before the first block belong to it
     inside = shape
     for layer in layers:
         modules = convert(layer, inside)
@@ -54,10 +54,12 @@ def read_network(model: Any, window_length: int | None) -> tuple[list[tuple[str,
 
 
 def _after(layer: Any, shape: Shape) -> Shape:
+    """Shape of a sample behind a layer, in keras's order of axes."""
     return shape if type(layer).__name__ == INPUT_ONLY else tuple(layer.compute_output_shape((None, *shape)))[1:]
 
 
 def _sample_shape(model: Any, window_length: int | None) -> Shape:
+    """Shape of a sample that the model takes, in keras's order of axes; None in it: any length."""
     shape = tuple(model.inputs[0].shape)[1:]
     if len(shape) == 2 and window_length is not None:
         if shape[0] not in (None, window_length):
@@ -75,11 +77,12 @@ def _sample_shape(model: Any, window_length: int | None) -> Shape:
 
 
 def _is(thing: Any, kind: str) -> bool:
+    """Whether an object is of a class of keras, which is not imported here, or of a subclass."""
     return any(cls.__name__ == kind and cls.__module__.startswith("keras.") for cls in type(thing).__mro__)
 
 
 def _layers(model: Any) -> list[Any]:
-    """Layers in order from the input; models inside the model are opened."""
+    """Layers in order from the input. A model inside the model is replaced by its layers."""
     if not _is(model, "Sequential") and not _is(model, "Functional"):
         raise ValueError(
             f"from_keras: model {model.name!r} is a {type(model).__name__}; a Sequential or a functional model with a "
@@ -122,7 +125,7 @@ def _path(model: Any) -> list[Any]:
 
 
 def _plain_names(names: list[str]) -> list[str]:
-    """Names that parts of a network may have: no dots, no slashes, each once."""
+    """Names that submodules of torch may have: without dots and slashes, and each only once."""
     found: list[str] = []
     for name in names:
         plain = name.replace(".", "_").replace("/", "_")
@@ -131,11 +134,11 @@ def _plain_names(names: list[str]) -> list[str]:
     return found
 
 
-# ---- what the converted network is compared with
+# ---- the comparison of the converted network with the model
 
 
 def inputs_of(shape: Shape, inputs: Inputs | None) -> Inputs:
-    """`inputs` with the number and shape that the model takes."""
+    """`inputs` with the number of columns, or the shape of windows, that the model takes."""
     if len(shape) == 1:
         return dataclasses.replace(inputs or Inputs(), n=shape[0])
     length, channels = shape
@@ -143,12 +146,12 @@ def inputs_of(shape: Shape, inputs: Inputs | None) -> Inputs:
 
 
 def compare(keras: Any, model: Any, network: nn.Module, inputs: Inputs) -> None:
-    """Check that `network` computes what `model` does, on numbers between -1 and 1.
+    """Check that `network` returns what `model` does, on numbers between -1 and 1.
 
     Raises
     ------
     ValueError
-        If it does not.
+        If the outputs differ, or keras cannot run the model.
     """
     reason: Exception | None = None
     for x in samples_of(inputs, model.inputs[0].shape[0] or 4):
@@ -156,7 +159,7 @@ def compare(keras: Any, model: Any, network: nn.Module, inputs: Inputs) -> None:
             windows = x.numpy() if x.ndim == 2 else x.numpy().transpose(0, 2, 1)
             expected = np.asarray(keras.ops.convert_to_numpy(model(windows, training=False)), dtype=np.float64)
             break
-        except Exception as error:
+        except Exception as error:  # keras raises errors of many kinds for a length that the model does not take
             reason = error
     else:
         raise ValueError(f"from_keras: keras cannot run model {model.name!r}: {reason}") from reason

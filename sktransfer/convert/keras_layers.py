@@ -2,12 +2,12 @@
 
 ::
 
-    keras: (n, steps, channels)                   here: (n, channels, length)
+    keras: (n, length, channels)                  torch: (n, channels, length)
     Dense, Conv1D, BatchNormalization, pooling --> Linear, Conv1d, BatchNorm1d, pooling
-    Flatten, Reshape                           --> the axes are swapped first, so that weights behind them hold
+    Flatten, Reshape                           --> Permute first: the weights behind them expect keras's order of values
 
-Each function takes a layer and the keras shape of what goes in, without the samples: ``(width,)`` or
-``(length, channels)``, with None for any length. It returns modules; none where nothing is to be done.
+Each function takes a layer and the keras shape of a sample that goes in: ``(width,)`` or ``(length, channels)``, with
+None for any length. It returns modules, or an empty list for a layer that changes nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ STARTS_A_BLOCK = ("Dense", "Conv1D")
 
 
 class UnknownLayerError(ValueError):
-    """A layer, or an option of a layer, that has no equal here."""
+    """Torch has no layer that does what a layer of keras does, or what one of its options does."""
 
 
 def convert(layer: Any, shape: Shape) -> list[nn.Module]:
@@ -37,28 +37,28 @@ def convert(layer: Any, shape: Shape) -> list[nn.Module]:
     Raises
     ------
     UnknownLayerError
-        If there are none; the message names the layer and its class.
+        If there are none. The message names the layer and its class.
     """
     kind = type(layer).__name__
     if kind not in _CONVERTERS or not type(layer).__module__.startswith("keras."):
         raise UnknownLayerError(
-            f"{_who(layer)} cannot be converted; known are {', '.join(_CONVERTERS)}. Cut the network off below it "
+            f"{_name(layer)} cannot be converted; known are {', '.join(_CONVERTERS)}. Cut the network off below it "
             "(keras.Model(model.inputs, layer.output)) and pass that, or rebuild it in torch for from_module."
         )
     if len(shape) > 2 and kind != INPUT_ONLY:
-        raise UnknownLayerError(f"{_who(layer)} takes samples of shape {shape}; rows and windows can be converted.")
+        raise UnknownLayerError(f"{_name(layer)} takes samples of shape {shape}; rows and windows can be converted.")
     if getattr(layer, "data_format", "channels_last") != "channels_last":
         raise _option(layer, "data_format", "'channels_last'")
     return _CONVERTERS[kind](layer, shape)
 
 
-def _who(layer: Any) -> str:
+def _name(layer: Any) -> str:
     return f"layer {layer.name!r} ({type(layer).__name__})"
 
 
 def _option(layer: Any, name: str, advice: str) -> UnknownLayerError:
     return UnknownLayerError(
-        f"{_who(layer)} cannot be converted with {name}={getattr(layer, name, None)!r}; it can with {advice}."
+        f"{_name(layer)} cannot be converted with {name}={getattr(layer, name, None)!r}; it can with {advice}."
     )
 
 
@@ -111,12 +111,12 @@ def _conv(layer: Any, shape: Shape) -> list[nn.Module]:
 
 
 def _same(layer: Any, length: int | None, size: int, stride: int) -> tuple[int, int]:
-    """What padding="same" adds to the left and to the right of a window."""
+    """Number of values that padding="same" adds to the left and to the right of a window."""
     if stride == 1:
         total = size - 1
     elif length is None:
         raise UnknownLayerError(
-            f"{_who(layer)} pads by 'same' with strides={stride}, and how much depends on the length of the windows. "
+            f"{_name(layer)} pads by 'same' with strides={stride}, and how much depends on the length of the windows. "
             "Give it: from_keras(..., window_length=...)."
         )
     else:
@@ -134,8 +134,8 @@ def _batch_norm(layer: Any, shape: Shape) -> list[nn.Module]:
     beta = arrays.pop(0) if layer.center else torch.zeros(width)
     mean, variance = arrays
     module = nn.BatchNorm1d(width, eps=float(layer.epsilon), momentum=1 - float(layer.momentum))
-    seen = {"running_mean": mean, "running_var": variance, "num_batches_tracked": torch.tensor(0)}
-    return [_load(module, weight=gamma, bias=beta, **seen)]
+    statistics = {"running_mean": mean, "running_var": variance, "num_batches_tracked": torch.tensor(0)}
+    return [_load(module, weight=gamma, bias=beta, **statistics)]
 
 
 def _layer_norm(layer: Any, shape: Shape) -> list[nn.Module]:
@@ -156,7 +156,7 @@ def _layer_norm(layer: Any, shape: Shape) -> list[nn.Module]:
 def _max_pool(layer: Any, shape: Shape) -> list[nn.Module]:
     (size,), (stride,) = layer.pool_size, layer.strides
     pad = _same(layer, shape[0], size, stride) if layer.padding == "same" else (0, 0)
-    # a repeated edge is in every stretch that reaches beyond it, so it changes no maximum
+    # the padding repeats the first and the last value, which the kernel covers anyway, so that no maximum changes
     return [*([nn.ReplicationPad1d(pad)] if any(pad) else []), nn.MaxPool1d(size, stride)]
 
 
@@ -215,7 +215,7 @@ def _pad(sign: int, name: str) -> Callable[[Any, Shape], list[nn.Module]]:
     return convert_pad
 
 
-# ---- activations and what acts in training only
+# ---- activations, dropout and noise
 
 
 def activation(layer: Any, shape: Shape) -> list[nn.Module]:
@@ -228,7 +228,7 @@ def activation(layer: Any, shape: Shape) -> list[nn.Module]:
         return []
     if name not in _ACTIVATIONS or not getattr(function, "__module__", "").startswith("keras."):
         raise UnknownLayerError(
-            f"{_who(layer)} has the activation {name!r}, which cannot be converted; known are linear, "
+            f"{_name(layer)} has the activation {name!r}, which cannot be converted; known are linear, "
             f"{', '.join(_ACTIVATIONS)}."
         )
     return [_ACTIVATIONS[name]()]

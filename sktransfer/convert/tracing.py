@@ -1,212 +1,258 @@
-"""Which parts of a module run, in which order, and what its ``forward`` does besides.
+"""A torch module as blocks: traced by torch.fx, then read from its output back to its input.
 
 ::
 
-    example --> forward() --> conv1 (seen) --> ? --> conv2 (seen) --> ? --> output
-                              what conv2 gets is what conv1 gave, or the message says what happened to it
+    forward() --torch.fx--> x -> conv -> relu -> view -> fc -> output      each step takes the one before: a chain
+    chain --> [conv, nn.ReLU(), nn.Flatten()] -> [fc]                      a function is a layer of the block before
+
+A step that takes two earlier ones is a branch, and is refused. A submodule that ``forward`` calls is one step, whatever
+it does inside.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+import copy
+import itertools
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from threading import Lock
+from typing import Any
 
-import torch
-from torch import nn
-from torch.utils.hooks import RemovableHandle
+from torch import fx, nn
 
-from sktransfer.backbones.blocks import describe_network, find_blocks, read_inputs, samples_of
+from sktransfer.backbones.blocks import describe_network, find_blocks, read_inputs
 from sktransfer.backbones.inputs import Inputs
+from sktransfer.convert.torch_functions import convert_function, function_name, read_size
+from sktransfer.networks.registry import Permute
 
 _NORMALISATION = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.modules.instancenorm._InstanceNorm)
-_AT_THE_END = {  # what a head that is taken off may be followed by
-    "softmax": lambda x: x.softmax(1),
-    "log_softmax": lambda x: x.log_softmax(1),
-    "sigmoid": torch.sigmoid,
-}
-_FUNCTIONS = {  # what is looked for between two blocks, and the layer that does the same
-    "flatten(1)": (lambda x: x.flatten(1), "nn.Flatten()"),
-    "relu": (torch.relu, "nn.ReLU()"),
-    "tanh": (torch.tanh, "nn.Tanh()"),
-    "sigmoid": (torch.sigmoid, "nn.Sigmoid()"),
-    "relu and flatten(1)": (lambda x: torch.relu(x).flatten(1), "nn.ReLU() and nn.Flatten()"),
-    "gelu": (nn.functional.gelu, "nn.GELU()"),
-    "unsqueeze(1)": (lambda x: x.unsqueeze(1), "nn.Unflatten(1, (1, n_features))"),
-    "a mean over the last axes": (lambda x: x.flatten(2).mean(2), "nn.AdaptiveAvgPool1d(1) or 2d and nn.Flatten()"),
-}
+_TRACING = Lock()  # torch.fx replaces methods of nn.Module, for all threads, while it traces
 
-
-class Call(NamedTuple):
-    """What one submodule got and gave."""
-
-    name: str
-    came: Any
-    gave: Any
+Call = tuple[str, nn.Module]
+Named = Mapping[str, nn.Module]
 
 
 def trace_blocks(
-    module: nn.Module, names: Sequence[str] | None, inputs: Inputs, *, takes_off: bool
-) -> tuple[nn.Module | None, list[tuple[str, nn.Module]], Inputs]:
-    """The module if its own parts are the blocks and it can be named in a file, the blocks, and what they take.
+    module: nn.Module, names: Sequence[str] | None, inputs: Inputs
+) -> tuple[nn.Module | None, list[Call], Inputs]:
+    """Named blocks of a module, one after the other, and what the first of them takes.
+
+    The first of the three results is the module itself if its own submodules are the blocks and its class is known by
+    `register_network`, and None otherwise.
 
     Raises
     ------
     ValueError
-        If the parts, one after the other, are not what the module computes.
+        If no layers, one after the other, compute what the module does. The message says which step is none.
     """
-    watched = tuple(names) if names is not None else tuple(module._modules)
-    parts = dict(zip(watched, find_blocks(module, watched), strict=True))
-    registered = (describe_network(module) or {}).get("name") not in (None, "sequential")
-    if type(module) is nn.Sequential and names is None:
-        order = list(watched)
-        inputs = read_inputs(list(parts.values()), inputs)
+    named = dict(zip(names, find_blocks(module, names), strict=True)) if names is not None else {}
+    if names is None and type(module) is nn.Sequential:
+        calls = list(module._modules.items())
     else:
-        inputs, x, calls, given = _watch(module, parts, inputs)
-        _check_calls(module, x, calls, None if names is None else list(watched))
-        if names is None:
-            _check_end(calls[-1], given, takes_off=takes_off)
-        order = [call.name for call in calls]
-    whole = [(name, parts[name]) for name in order]
-    if registered:
-        return module, whole, inputs
-    return None, _grouped(whole) if names is None else whole, inputs
+        graph = _trace(module, named)
+        calls = list(named.items()) if graph is None else _calls(module, _path(module, graph, named), named)
+    if not calls:
+        raise ValueError(f"from_module: {type(module).__name__} has no layers, so there is nothing to transfer.")
+    inputs = _inputs_of(module, calls, inputs)
+    is_registered = (describe_network(module) or {}).get("name") not in (None, "sequential")
+    if is_registered and {part for _, part in calls} <= set(module.modules()):
+        return module, calls, inputs
+    return None, _group(calls, named), inputs
 
 
-def _grouped(parts: list[tuple[str, nn.Module]]) -> list[tuple[str, nn.Module]]:
-    """Each part with weights together with the parts without weights and the normalisation behind it."""
-    groups: list[list[tuple[str, nn.Module]]] = []
-    for name, part in parts:
-        begins = any(True for _ in part.parameters()) and not isinstance(part, _NORMALISATION)
-        if groups and (not begins or not any(True for _, other in groups[-1] for _ in other.parameters())):
-            groups[-1].append((name, part))
-        else:
-            groups.append([(name, part)])
-    found = []
-    for group in groups:
-        name = next((key for key, part in group if any(True for _ in part.parameters())), group[0][0])
-        sequence = nn.Sequential()
-        for key, part in group:
-            sequence.add_module(key, part)
-        found.append((name, group[0][1] if len(group) == 1 else sequence))
-    return found
+# ---- the graph
 
 
-def _watch(
-    module: nn.Module, parts: dict[str, nn.Module], inputs: Inputs
-) -> tuple[Inputs, torch.Tensor, list[Call], Any]:
-    """Run the module on an example: what it takes, the example, the calls of its parts, and what it returned."""
-    calls: list[Call] = []
-    hooks = [hook for name, part in parts.items() for hook in _hooks(name, part, calls)]
-    was_training = [(part, part.training) for part in module.modules()]
-    device = next((p.device for p in module.parameters()), torch.device("cpu"))
-    reason: Exception | None = None
+class _Whole(nn.Module):
+    """Calls a module with one tensor, so that other arguments of its ``forward`` have their defaults."""
+
+    def __init__(self, module: nn.Module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: Any) -> Any:
+        return self.module(x)
+
+
+class _Tracer(fx.Tracer):
+    """Follows the ``forward`` of the modules whose names are `opened`; every other submodule is one step."""
+
+    def __init__(self, opened: set[str]):
+        super().__init__()
+        self.opened = opened
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return module_qualified_name not in self.opened
+
+    def call_module(self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:
+        if m not in (self.submodule_paths or {}):  # made in forward(), or run by another thread meanwhile
+            return forward(*args, **kwargs)
+        return super().call_module(m, forward, args, kwargs)
+
+
+def _trace(module: nn.Module, named: Named) -> fx.Graph | None:
+    """The calls of ``forward`` in inference mode; None if torch cannot trace them and the blocks are named."""
+    failure = f"from_module: torch.fx cannot trace {type(module).__name__}.forward()"
+    steps = [f"module.{name}".split(".") for name in named]
+    around = {".".join(path[:depth]) for path in steps for depth in range(1, len(path))}
     try:
-        module.eval()
-        for candidate in _candidates(module, inputs):
-            for x in samples_of(candidate, 5):
-                calls.clear()
-                try:
-                    with torch.no_grad():
-                        given = module(x.clone().to(device))
-                    return candidate, x.to(device), calls, given
-                except Exception as error:  # whatever the author's forward() raises for such a sample
-                    reason = error
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for part, training in was_training:
-            part.training = training
-    raise ValueError(
-        f"from_module: {type(module).__name__} does not run on samples of shape {tuple(x.shape[1:])} ({reason}). "
-        "Say what it takes by input_shape=(n_features,), (n_channels, length) or (n_channels, height, width)."
-    ) from reason
-
-
-def _candidates(module: nn.Module, inputs: Inputs) -> list[Inputs]:
-    """What the module may take, if that is not said: what one of its layers takes, convolutions first."""
-    if inputs.n is not None or inputs.shape is not None:
-        return [inputs]
-    kinds = (nn.Conv2d, nn.Conv1d, nn.Linear)
-    layers = [layer for kind in kinds for layer in module.modules() if isinstance(layer, kind)]
-    found = [read_inputs([module], inputs), *(read_inputs([layer], inputs) for layer in layers)]
-    if not hasattr(module, "input_shape"):
-        found = [*found[1:], found[0]]  # the layer that was made first need not be the one that runs first
-    return [candidate for place, candidate in enumerate(found) if candidate not in found[:place]]
-
-
-def _hooks(name: str, part: nn.Module, calls: list[Call]) -> Iterator[RemovableHandle]:
-    came: list[Any] = []  # copied before the part runs, which may change it in place
-
-    def before(part: nn.Module, arguments: tuple[Any, ...]) -> None:
-        came.append(_kept(arguments[0] if len(arguments) == 1 else arguments))
-
-    def after(part: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
-        calls.append(Call(name, came.pop(), _kept(output)))
-
-    yield part.register_forward_pre_hook(before)
-    yield part.register_forward_hook(after)
-
-
-def _kept(value: Any) -> Any:
-    """A copy, because forward() may go on to change it in place."""
-    return value.clone() if isinstance(value, torch.Tensor) else value
-
-
-def _check_calls(module: nn.Module, x: torch.Tensor, calls: list[Call], names: list[str] | None) -> None:
-    """Each part once, in the order of `names` if these are given, and each on what the one before gave."""
-    ran, who = [call.name for call in calls], f"from_module: {type(module).__name__}"
-    if not ran:
-        raise ValueError(
-            f"{who}.forward() calls none of {list(module._modules)} as a whole. Name the parts that it does call: "
-            "blocks=['layers.0', ...]."
-        )
-    twice = next((name for name in ran if ran.count(name) > 1), None)
-    if twice is not None:
-        raise ValueError(f"{who}.forward() uses {twice!r} more than once, and a block runs once. Give it two layers.")
-    if names is not None and ran != names:
-        raise ValueError(f"{who}.forward() runs the blocks {names} in the order {ran}. Name them so.")
-    before, gave = "the input", x
-    for call in calls:
-        if not _same(gave, call.came):
+        whole = copy.deepcopy(_Whole(module)).eval()  # a copy, because forward() may set attributes
+        with _TRACING:
+            return _Tracer({"module"} | around - {f"module.{name}" for name in named}).trace(whole)
+    except Exception as error:  # whatever the author's forward() raises for torch.fx's stand-in for a tensor
+        if not named:
             raise ValueError(
-                f"{who}.forward() does something between {before} and {call.name!r} that is no part of a block"
-                f"{_hint(gave, call.came)}. Make it a layer, or give the parts as nn.Sequential(...)."
-            )
-        before, gave = repr(call.name), call.gave
-        if not isinstance(gave, torch.Tensor):
-            raise ValueError(f"{who}: {before} returns a {type(gave).__name__}; a block returns one tensor. Wrap it.")
-
-
-def _check_end(last: Call, given: Any, *, takes_off: bool) -> None:
-    """What comes after the last part is nothing, or belongs to a head that is taken off."""
-    if _same(last.gave, given):
-        return
-    name = next((name for name, function in _AT_THE_END.items() if _same(function(last.gave), given)), None)
-    if name is not None and takes_off:
-        return
-    if name is not None:
-        raise ValueError(
-            f"from_module: after {last.name!r} forward() applies {name}. Take the head off by classes=[...] or "
-            "head='drop', or make it a layer."
+                f"{failure} ({error}). Name the blocks, in the order in which they run: blocks=['conv1', ...]."
+            ) from error
+        warnings.warn(
+            f"{failure} ({error}), so the blocks are taken as they are named. Check that each one takes what the one "
+            "before returns.",
+            UserWarning,
+            stacklevel=4,
         )
-    raise ValueError(
-        f"from_module: after {last.name!r} forward() does something that is no part of a block"
-        f"{_hint(last.gave, given)}. Make it a layer, or name the blocks up to there: blocks=[...]."
-    )
+        return None
 
 
-def _hint(gave: Any, came: Any) -> str:
-    """Which function it seems to be, and the layer that does the same."""
-    for name, (function, layer) in _FUNCTIONS.items():
-        try:
-            if _same(function(gave), came):
-                return f" ({name}: as a layer, {layer})"
-        except (RuntimeError, IndexError, TypeError, AttributeError):
-            continue  # not a function for a tensor of this shape
-    shapes = [tuple(value.shape) if isinstance(value, torch.Tensor) else type(value).__name__ for value in (gave, came)]
-    return f" (it gets {shapes[0]} and gives {shapes[1]})"
+def _path(module: nn.Module, graph: fx.Graph, named: Named) -> list[fx.Node]:
+    """The steps from the input to the output, or to the last of the named blocks.
+
+    Raises
+    ------
+    ValueError
+        If a step takes anything but one earlier step, or something beside the path may change its tensors.
+    """
+    forward, nodes = f"from_module: {type(module).__name__}.forward()", list(graph.nodes)
+    last: Any = nodes[-1].args[0]
+    if named:
+        blocks = [node for node in nodes if node.op == "call_module" and _part(module, node) in named.values()]
+        if not blocks:
+            raise ValueError(f"{forward} calls none of the blocks {list(named)}. Name submodules that it does call.")
+        last = blocks[-1]
+    if not isinstance(last, fx.Node):
+        raise ValueError(f"{forward} returns more than one tensor. Name the blocks up to the features: blocks=[...].")
+    path, node = [], last
+    while node.op != "placeholder":
+        sources = [source for source in node.all_input_nodes if read_size(source) is None]
+        if len(sources) != 1:
+            raise ValueError(
+                f"{forward} is no single path: {_label(node)} takes {' and '.join(map(_label, sources)) or 'nothing'}. "
+                "Put the branches into one submodule, which is then one block, or name blocks below them: blocks=[...]."
+            )
+        path.append(node)
+        node = sources[0]
+    for node in nodes[: nodes.index(last) if named else -1]:
+        is_beside = node.op != "placeholder" and node not in path and read_size(node) is None
+        if is_beside and (not node.users or _is_in_place(module, node)):
+            raise ValueError(
+                f"{forward} applies {_label(node)} beside the path through its blocks, where it may change a tensor in "
+                "place. Use what it returns, or take it out."
+            )
+    return path[::-1]
 
 
-def _same(first: Any, second: Any) -> bool:
-    tensors = isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor)
-    return tensors and first.shape == second.shape and torch.allclose(first, second, rtol=0, atol=0, equal_nan=True)
+def _name(node: fx.Node) -> str:
+    """Name of a submodule or parameter, as the module's author sees it."""
+    return str(node.target).removeprefix("module.")
+
+
+def _part(module: nn.Module, node: fx.Node) -> nn.Module:
+    return module.get_submodule(_name(node))
+
+
+def _is_in_place(module: nn.Module, node: fx.Node) -> bool:
+    """Whether a step may write its result over the tensor that it takes."""
+    if node.op == "call_module":
+        return any(getattr(layer, "inplace", False) for layer in _part(module, node).modules())
+    name = getattr(node.target, "__name__", str(node.target))  # of a function, or a method
+    return node.op != "get_attr" and (name.endswith("_") or node.kwargs.get("inplace") is True)
+
+
+def _label(node: fx.Node) -> str:
+    """A step in the words of the module's author."""
+    if node.op in ("call_module", "get_attr"):
+        return repr(_name(node))
+    if node.op == "placeholder":
+        return "the input"
+    options = [str(value) for value in node.args[1:] if not isinstance(value, fx.Node)]
+    options += [f"{key}={value}" for key, value in node.kwargs.items()]
+    return f"{function_name(node) or node.name}({', '.join(options)})"
+
+
+# ---- its steps as layers
+
+
+def _calls(module: nn.Module, path: Sequence[fx.Node], named: Named) -> list[Call]:
+    """Name and layer of each step.
+
+    Raises
+    ------
+    ValueError
+        If a function is no layer, a submodule gets more than one tensor, a submodule with weights runs twice, or the
+        steps are not the named blocks in their order.
+    """
+    forward = f"from_module: {type(module).__name__}.forward()"
+    calls: list[Call] = []
+    before = "the input"
+    for position, node in enumerate(path, start=1):
+        layers = _layers(module, node, [layer for _, layer in calls], named)
+        if layers is None:
+            behind = next((_label(other) for other in path[position:] if other.op == "call_module"), "the output")
+            raise ValueError(
+                f"{forward} applies {_label(node)} between {before} and {behind}, which is neither a block nor a "
+                "function that a layer can replace. Make it a submodule, or name other blocks: blocks=[...]."
+            )
+        if layers:
+            part = layers[0] if len(layers) == 1 else nn.Sequential(*layers)
+            name = _name(node) if node.op == "call_module" else node.name
+            calls.append((next((key for key, block in named.items() if block is part), name), part))
+        before = _label(node) if node.op == "call_module" else before
+    ran = [name for name, part in calls if (part in named.values() if named else part.state_dict())]
+    twice = next((name for name in ran if sum(f"{other}.".startswith(f"{name}.") for other in ran) > 1), None)
+    if twice is not None:
+        raise ValueError(f"{forward} uses {twice!r} more than once, and a block runs once. Give it two layers.")
+    if named and ran != list(named):
+        raise ValueError(f"{forward} runs the blocks {list(named)} in the order {ran}. Name them so.")
+    return calls
+
+
+def _layers(module: nn.Module, node: fx.Node, before: Sequence[nn.Module], named: Named) -> list[nn.Module] | None:
+    """The submodule that a step calls with one tensor, or the layers that do what its function does."""
+    if node.op != "call_module":
+        return convert_function(node, before)
+    part, arguments = _part(module, node), (*node.args, *node.kwargs.values())
+    is_block = not named or part in named.values()
+    return [part] if is_block and len(arguments) == 1 and isinstance(arguments[0], fx.Node) else None
+
+
+def _group(calls: Sequence[Call], named: Named) -> list[Call]:
+    """Blocks of the steps: each begins with a named block, or with a layer with weights if no blocks are named.
+
+    Functions, layers without weights and normalisation belong to the block before them. Steps before the first block
+    belong to that block.
+    """
+
+    def counts(part: nn.Module) -> bool:
+        return part in named.values() if named else any(True for _ in part.parameters())
+
+    groups: list[list[Call]] = []
+    for name, part in calls:
+        begins = counts(part) and (bool(named) or not isinstance(part, _NORMALISATION))
+        if not groups or (begins and any(counts(other) for _, other in groups[-1])):
+            groups.append([])
+        groups[-1].append((name, part))
+    blocks = []
+    for group in groups:
+        name = next((name for name, part in group if counts(part)), group[0][0])
+        blocks.append((name, group[0][1] if len(group) == 1 else nn.Sequential(*(part for _, part in group))))
+    return blocks
+
+
+def _inputs_of(module: nn.Module, calls: Sequence[Call], inputs: Inputs) -> Inputs:
+    """`inputs` with the columns or channels that the first convolution takes, or else the first linear layer."""
+    if hasattr(module, "input_shape"):
+        return read_inputs([module], inputs)
+    found = (layer for _, part in calls for layer in part.modules())
+    # layers behind one that moves the axes do not tell what the network takes
+    layers = list(itertools.takewhile(lambda layer: not isinstance(layer, nn.Unflatten | Permute), found))
+    telling = [layer for kind in (nn.Conv2d, nn.Conv1d, nn.Linear) for layer in layers if isinstance(layer, kind)]
+    return read_inputs(telling, inputs) if telling else inputs

@@ -1,4 +1,4 @@
-"""Backbones from keras: the old head, and what is done with them: fine-tuning, files, models without keras."""
+"""Backbones from keras: the source head, and what is done with them: fine-tuning, files, models without keras."""
 
 import subprocess
 import sys
@@ -93,7 +93,7 @@ def test_a_saved_backbone_and_a_model_need_no_keras(saved, tmp_path):
 
 
 @pytest.mark.parametrize("with_rows", [False, True])
-def test_the_old_head_is_remembered_by_class_names(saved, with_rows):
+def test_the_source_head_keeps_its_class_names(saved, with_rows):
     model, _ = saved
     x, X = rows(model, n=50)
     backbone = from_keras(model, classes=CLASSES, X=X if with_rows else None)
@@ -104,7 +104,7 @@ def test_the_old_head_is_remembered_by_class_names(saved, with_rows):
     expected = np.log(model.predict(x, verbose=0))
     np.testing.assert_allclose(logits - logits.mean(1)[:, None], expected - expected.mean(1)[:, None], atol=1e-4)
     assert source.classes.tolist() == CLASSES
-    # an infinite pull to the source is the source
+    # an infinite penalty on the distance from the source head leaves the source head
     clf = TransferClassifier(backbone, strategy=LinearProbing(alpha=np.inf), random_state=0).fit(
         x, np.resize(CLASSES, 50)
     )
@@ -123,7 +123,7 @@ def test_a_single_sigmoid_output_is_a_head_of_two_classes():
             from_keras(model, classes=classes)
 
 
-def test_a_regressor_begins_from_the_old_head():
+def test_a_regressor_begins_from_the_source_head():
     model = sequential(keras.Input((4,)), kl.Dense(8, activation="relu"), kl.Dense(1))
     x, X = rows(model, n=40)
     values = model.predict(x, verbose=0)[:, 0]
