@@ -7,7 +7,7 @@
                                             pulled to the source head where there is one
 """
 
-from sktransfer.strategies.base import HeadSolver, Strategy
+from sktransfer.strategies.base import Augment, HeadSolver, Strategy
 from sktransfer.utils.parameters import InvalidParameterError, is_number
 
 SOLVERS = "lbfgs", "ridge", "sgd"
@@ -87,6 +87,26 @@ class LinearProbing(Strategy):
                 "no penalty. Leave alpha='auto', or take solver='lbfgs'."
             )
         return None
+
+
+class HeadFirst(LinearProbing):
+    """Train the head by epochs on frozen blocks, before another strategy trains the blocks as well.
+
+    It stands in for :meth:`Strategy.head_solver` where the head cannot be solved, as an :class:`sktransfer.MLPHead`.
+
+    Parameters
+    ----------
+    then : Strategy
+        The strategy that trains afterwards. Its augmentation applies here, too.
+    """
+
+    def __init__(self, then: Strategy):
+        super().__init__()
+        self.then = then
+
+    def augment(self, n_frozen: int, n_blocks: int) -> Augment | None:
+        """The answer of `then`."""
+        return self.then.augment(n_frozen, n_blocks)
 
 
 def check_alpha(who: str, alpha: object) -> float | str:
