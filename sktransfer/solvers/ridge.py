@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from sktransfer.solvers.row_space import Solution, _Reduced, solution_of
+from sktransfer.solvers.row_space import RowSpace, Solution
 from sktransfer.solvers.temperature import choose_temperature
 
-_RIDGE_STRENGTHS = np.r_[np.inf, 10.0 ** np.arange(3.0, -3.25, -0.5)]
+RIDGE_ALPHAS = np.r_[np.inf, 10.0 ** np.arange(3.0, -3.25, -0.5)]
 # one label a class must move the head: infinity is left to those who ask for it
-_CLASS_STRENGTHS = 10.0 ** np.arange(2.0, -3.25, -0.5)
+CLASS_ALPHAS = 10.0 ** np.arange(2.0, -3.25, -0.5)
 _CODE_PER_LOGIT = 0.1  # where no source head says what a logit is worth; source heads measure 0.05 to 0.07
 _CODES_PER_LOGIT = 0.03, 0.3  # a source head that explains nothing must not set the scale
 
@@ -64,13 +64,13 @@ def solve_ridge(
     -------
     Solution
     """
-    reduced = _Reduced(features)
-    problem = _LeastSquares(reduced.rows, values - (features @ W0.T + b0), weight)
-    strengths = _RIDGE_STRENGTHS if alpha == "auto" else np.array([max(float(alpha), 1e-9)])
+    space = RowSpace(features)
+    problem = _LeastSquares(space.rows, values - (features @ W0.T + b0), weight)
+    strengths = RIDGE_ALPHAS if alpha == "auto" else np.array([max(float(alpha), 1e-9)])
     # a row of weight w is w copies; leaving one copy out removes 1/w of its leverage
     errors = [float(np.mean(problem.left_out(strength, copies=weight) ** 2)) for strength in strengths]
     strength = float(strengths[int(np.argmin(errors))])
-    return solution_of(reduced, problem.change(strength), 1, W0, b0, strength)
+    return space.solution(problem.change(strength), 1, W0, b0, strength)
 
 
 def solve_ridge_classes(
@@ -100,18 +100,18 @@ def solve_ridge_classes(
     """
     if alpha == np.inf:
         return Solution(W0, b0, np.inf, 1)
-    reduced, onehot = _Reduced(features), np.eye(len(b0))[codes]
+    space, onehot = RowSpace(features), np.eye(len(b0))[codes]
     start = features @ W0.T + b0
     start -= start.mean(axis=1, keepdims=True)
     centered = onehot - 1.0 / len(b0)
     length = float(weight @ (start**2).sum(axis=1))
     slope = float(weight @ (centered * start).sum(axis=1)) / length if length > 0 else 0.0
     values = centered / (np.clip(slope, *_CODES_PER_LOGIT) if length > 0 else _CODE_PER_LOGIT)
-    problem = _LeastSquares(reduced.rows, values - start, weight)
+    problem = _LeastSquares(space.rows, values - start, weight)
     found = []
-    for strength in _CLASS_STRENGTHS if alpha == "auto" else [max(float(alpha), 1e-9)]:
+    for strength in CLASS_ALPHAS if alpha == "auto" else [max(float(alpha), 1e-9)]:
         held_out = values - problem.left_out(strength) / problem.root
         temperature, score = choose_temperature(held_out, onehot, weight)
         found.append((score, float(strength), temperature))
     _, strength, temperature = max(found, key=lambda one: one[0])
-    return solution_of(reduced, problem.change(strength), 1, W0, b0, strength).at(temperature)
+    return space.solution(problem.change(strength), 1, W0, b0, strength).at(temperature)
