@@ -52,3 +52,10 @@ def test_solvers_that_are_none_are_refused(backbone, strategy, match):
     for head in (None, MLPHead((4,))):
         with pytest.raises(ValueError, match=match):
             TransferClassifier(backbone, head=head, strategy=strategy).fit(*moons(30))
+
+
+@pytest.mark.parametrize("alpha", [-1, "some", None, True, float("nan")])
+@pytest.mark.parametrize("strategy", [LinearProbing, ProbeThenTune])
+def test_a_pull_that_is_none_is_refused(strategy, alpha):
+    with pytest.raises(ValueError, match=f"{strategy.__name__} got alpha"):
+        strategy(alpha=alpha).head_solver()
