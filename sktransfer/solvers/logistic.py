@@ -26,7 +26,7 @@ from sktransfer.solvers.temperature import choose_temperature
 # speak for smaller ones. Infinity, the source head as it is, is left to those who ask for it.
 ALPHAS = 10.0 ** np.arange(0.0, -3.25, -0.5)
 _PATIENCE = 10.0  # nats below the best score at which smaller alphas are no longer tried
-_LAPLACE_ROWS = 150  # beyond, five folds take less time, and their rows suffice
+_LAPLACE_ROWS = 150  # beyond, five folds take less time and score no worse
 _FOLD_ROWS = 2000  # rows that choose alpha where there are more
 _LARGEST = 1e8  # feature whose square leaves no digit of the bias in float64
 _TYPICAL_CURVATURE = 0.02  # p (1 - p) of a row that is neither certain nor undecided

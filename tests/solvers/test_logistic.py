@@ -55,7 +55,7 @@ def test_softmax_head_minimises_the_documented_objective(n_rows, n_features, zer
 
 
 @pytest.mark.parametrize("solve", [solve_softmax, solve_ridge])
-def test_an_infinite_pull_keeps_the_head_bit_for_bit(solve):
+def test_an_infinite_alpha_keeps_the_head_bit_for_bit(solve):
     features, codes, weight, W0, b0 = problem(20, 5, zero_start=False)
     labels = codes if solve is solve_softmax else np.eye(3)[codes]
     solved = solve(features, labels, weight, W0, b0, np.inf)

@@ -44,7 +44,7 @@ def test_logits_that_are_not_finite_leave_the_temperature_at_one():
 
 
 @pytest.mark.parametrize("solve", [solve_ridge_classes, lambda *args: solve_softmax(*args, calibrated=True)])
-def test_an_infinite_pull_keeps_the_source_head_and_its_temperature(solve):
+def test_an_infinite_alpha_keeps_the_source_head_and_its_temperature(solve):
     args = problem()
     solved = solve(*args, np.inf)
     np.testing.assert_array_equal(solved.weight, args[3])

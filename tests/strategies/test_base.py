@@ -45,7 +45,7 @@ def augmented(augment):
     return batch.X.tolist() if augment is None else augment(batch, Draws(0, torch.device("cpu"))).X.tolist()
 
 
-def test_the_neutral_strategy_freezes_slows_pulls_probes_and_changes_nothing():
+def test_the_neutral_strategy_freezes_slows_penalises_solves_and_changes_nothing():
     assert answers(Strategy()) == ([0] * 8, [1.0] * 4, 0.0, None, 1.0, [[[1.0] * 3] * 2] * 4)
 
 
@@ -87,7 +87,7 @@ def test_what_is_no_number_of_blocks_is_an_error_that_names_the_parameter(n_froz
         count_frozen(n_frozen_blocks, 3)
 
 
-def test_probes_answer_their_pull():
+def test_head_solvers_answer_their_alpha():
     probing, tuning = HeadSolver("auto", "lbfgs", calibrated=True), HeadSolver("auto", "lbfgs", calibrated=False)
     assert [s.head_solver() for s in ALL] == [None, None, probing, None, None, None, tuning, None, None]
     assert LinearProbing(alpha=2).head_solver().alpha == ProbeThenTune(alpha=2).head_solver().alpha == 2.0

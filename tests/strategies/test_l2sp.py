@@ -19,7 +19,7 @@ def test_l2sp_is_half_the_weighted_squared_distance():
     assert float(found) == pytest.approx(expected)
 
 
-def test_l2sp_pulls_by_its_gradient_and_not_what_is_frozen():
+def test_l2sp_acts_by_its_gradient_and_not_on_frozen_weights():
     weight = torch.tensor([3.0, 1.0], requires_grad=True)
     L2SP(alpha=0.5).penalty({"a": weight}, {"a": torch.tensor([1.0, 1.0])}).backward()
     assert weight.grad.tolist() == [1.0, 0.0]

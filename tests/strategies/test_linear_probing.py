@@ -56,6 +56,6 @@ def test_solvers_that_are_none_are_refused(backbone, strategy, match):
 
 @pytest.mark.parametrize("alpha", [-1, "some", None, True, float("nan")])
 @pytest.mark.parametrize("strategy", [LinearProbing, ProbeThenTune])
-def test_a_pull_that_is_none_is_refused(strategy, alpha):
+def test_an_alpha_that_is_no_number_of_at_least_zero_is_refused(strategy, alpha):
     with pytest.raises(ValueError, match=f"{strategy.__name__} got alpha"):
         strategy(alpha=alpha).head_solver()

@@ -9,13 +9,13 @@ from tests.helpers import moons, small_backbone
 
 
 class Uncalibrated(LinearProbing):
-    """The probe that tuning begins from."""
+    """The head that tuning begins from."""
 
     def head_solver(self):
         return HeadSolver("auto", "lbfgs")
 
 
-def test_probe_then_tune_goes_its_share_of_the_way_from_the_probed_network():
+def test_probe_then_tune_goes_part_of_the_way_from_the_probed_network():
     X, y = moons(60, seed=1, offset=0.5)
     backbone, params = small_backbone(max_epochs=2), {"lr": 0.01, "max_epochs": 5, "random_state": 0}
     half, whole = (
@@ -33,7 +33,7 @@ def test_probe_then_tune_goes_its_share_of_the_way_from_the_probed_network():
 
 
 @pytest.mark.parametrize("params", [{"tune_rate": 0}, {"tune_interpolation": 0}, {"tune_interpolation": 1.5}])
-def test_probe_then_tune_refuses_a_rate_or_share_of_nothing(params):
+def test_probe_then_tune_refuses_a_rate_or_interpolation_of_zero(params):
     with pytest.raises(ValueError, match=next(iter(params))):
         TransferClassifier(small_backbone(max_epochs=1), strategy=ProbeThenTune(**params)).fit(*moons(40))
 
