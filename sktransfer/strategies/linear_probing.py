@@ -26,9 +26,10 @@ class LinearProbing(Strategy):
         Strength of the penalty towards the source head (rows of new classes: towards the mean of its rows); 0: none.
         Infinity keeps the source head as it is. ``"auto"`` chooses from the labelled rows alone. With ``"lbfgs"`` it
         lies between 0.001 and 1 and has the best evidence plus leave-one-out likelihood up to 150 rows, and the best
-        likelihood of five folds for more rows. With ``"ridge"`` it lies between 0.001 and 100 and has the best
-        leave-one-out likelihood. A regressor's lies between 0.001 and 1,000, or is infinite, and has the smallest
-        leave-one-out error. The scale is given in the Notes; the `alpha` of :class:`sktransfer.L2SP` has another.
+        likelihood of five folds (of 2,000 rows at most) for more. With ``"ridge"`` it lies between 0.001 and 100 and
+        has the best leave-one-out likelihood. A regressor's lies between 0.001 and 1,000, or is infinite, and has the
+        smallest leave-one-out error. The scale is given in the Notes; the `alpha` of :class:`sktransfer.L2SP` has
+        another.
     solver : {"lbfgs", "ridge", "sgd"}, default="lbfgs"
         How a classifier's head is found. ``"lbfgs"``: cross-entropy, the best from one to ten labels a class.
         ``"ridge"``: one-vs-rest least squares on class codes in closed form, for hundreds of rows and many searches.
@@ -41,8 +42,8 @@ class LinearProbing(Strategy):
 
         sum_i w_i * cross_entropy(W f_i + b, y_i) + alpha / 2 * (d |W - W_s|^2 + |b - b_s|^2)
 
-    where ``d`` is the number of features. In other words, features are divided by the square root of their number
-    before the squared distance is taken. ``alpha`` is therefore the precision of a Gaussian prior on the change of a
+    where ``d`` is the number of features. The solver divides the features by the square root of ``d``, which multiplies
+    the squared distance of ``W`` by ``d``. ``alpha`` is therefore the precision of a Gaussian prior on the change of a
     logit for an average row, and one value means the same for every backbone. ``"ridge"`` has squared distances from
     the class codes, in units of the source's logits, in place of the cross-entropy.
 
