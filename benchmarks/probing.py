@@ -1,9 +1,9 @@
-"""How long a probe takes, and which of its solvers is the best on few labels.
+"""How long linear probing takes, and which of its solvers is the best on few labels.
 
     OMP_NUM_THREADS=1 python -m benchmarks.probing                      time alone, half a minute
     OMP_NUM_THREADS=1 python -m benchmarks.probing ../shared/data       and the solvers on the development tasks
 
-Time: the whole fit of a ``TransferClassifier`` with its checks, features and choice of the pull, against scikit-learn's
+Time: the whole fit of a ``TransferClassifier`` with its checks, features and choice of alpha, against scikit-learn's
 ``LogisticRegression`` on features that are there already; fits alternate, medians, one thread. Solvers: balanced
 accuracy, log-loss, expected calibration error (15 bins) and seconds a fit on the tasks of `benchmarks/defaults.py`,
 none of which a table scores.
@@ -80,7 +80,7 @@ def measure_time() -> None:
         ratio = statistics.median(ours) / statistics.median(theirs)
         print(
             f"{len(y):5d} rows: {1e3 * statistics.median(ours):6.1f} ms, LogisticRegression "
-            f"{1e3 * statistics.median(theirs):6.1f} ms, ratio {ratio:.2f}; pull {model.history_[0]['alpha']:.3g}, "
+            f"{1e3 * statistics.median(theirs):6.1f} ms, ratio {ratio:.2f}; alpha {model.history_[0]['alpha']:.3g}, "
             f"{model.history_[0]['n_iter']} iterations"
         )
 

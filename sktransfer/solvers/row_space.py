@@ -1,13 +1,13 @@
-"""Rows of a linear problem in as few directions as they span, and a solved head back on the features.
+"""The rows of a linear problem in the orthogonal directions that they span, and a solved head on the features.
 
 ::
 
     standardised features (n, d) --> rows [features / sqrt(d), 1] --> orthogonal directions (n, r), r <= min(n, d + 1)
     change of the head in directions (r, n_outputs) --> weight (n_outputs, d) and bias (n_outputs,)
 
-Dividing by ``sqrt(d)`` makes an average row of unit length whatever the number of features, so that one grid of
-strengths serves all backbones. With fewer rows than features the problem is solved in the span of the rows, which
-holds the optimum.
+The division by ``sqrt(d)`` gives an average row the same length for every number of features, so that one grid of
+alphas serves all backbones. The optimum lies in the span of the rows, so that fewer rows than features make a smaller
+problem.
 """
 
 from __future__ import annotations
@@ -19,9 +19,18 @@ import numpy as np
 
 @dataclass
 class Solution:
-    """A solved head on standardised features: weight (n_outputs, d), bias (n_outputs,), the pull it was solved with.
+    """A solved head on standardised features.
 
-    Weight and bias are divided by `temperature` already.
+    Parameters
+    ----------
+    weight : ndarray of shape (n_outputs, d)
+    bias : ndarray of shape (n_outputs,)
+        Both are already divided by `temperature`.
+    alpha : float
+        Strength of the penalty towards the source head that the problem was solved with.
+    n_iter : int
+        Iterations of the solver, at least 1.
+    temperature : float, default=1.0
     """
 
     weight: np.ndarray
@@ -36,8 +45,19 @@ class Solution:
         return replace(self, weight=weight, bias=bias, temperature=temperature)
 
 
-class _Reduced:
-    """Rows in at most ``min(n, d + 1)`` orthogonal directions, largest first; distances are kept."""
+class RowSpace:
+    """Rows in at most ``min(n, d + 1)`` orthogonal directions, the longest first; distances are kept.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n_samples, d)
+        Standardised features, float64.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n_samples, n_directions)
+        Coordinates of the rows in the directions.
+    """
 
     def __init__(self, features: np.ndarray):
         n_rows, n_features = features.shape
@@ -54,15 +74,8 @@ class _Reduced:
             self._back = vectors[:, keep]
             self.rows = rows @ self._back
 
-    def change(self, reduced: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Change of weight (n_outputs, d) and bias (n_outputs,) for standardised features."""
-        full = (self._back @ reduced).T
-        return full[:, :-1] / np.sqrt(full.shape[1] - 1), full[:, -1]
-
-
-def solution_of(
-    reduced: _Reduced, change: np.ndarray, n_iter: int, W0: np.ndarray, b0: np.ndarray, alpha: float
-) -> Solution:
-    """The head ``(W0, b0)`` plus a change in reduced directions."""
-    weight, bias = reduced.change(change)
-    return Solution(W0 + weight, b0 + bias, alpha, max(1, n_iter))
+    def solution(self, change: np.ndarray, n_iter: int, W0: np.ndarray, b0: np.ndarray, alpha: float) -> Solution:
+        """The head ``(W0, b0)`` plus a change of shape (n_directions, n_outputs), on standardised features."""
+        full = (self._back @ change).T
+        weight, bias = full[:, :-1] / np.sqrt(full.shape[1] - 1), full[:, -1]
+        return Solution(W0 + weight, b0 + bias, alpha, max(1, n_iter))

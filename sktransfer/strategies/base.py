@@ -1,16 +1,15 @@
-"""What may change during ``fit``: the questions that every strategy answers.
+"""The interface of all strategies: questions about what may change during ``fit``.
 
-A strategy knows nothing of training loops. It answers questions, each with a neutral answer, and the fit
-asks them::
+A strategy does not train. It answers questions, each of which has a neutral answer, and the fit asks them::
 
-    question                     what it answers                  neutral   combined by
-    n_frozen(epoch, n_blocks)    blocks that stay frozen             0      maximum
-    lr_factor(depth)             rate relative to the head           1      product
-    penalty(weights, source)     penalty towards the source          0      sum
-    head_solver()                head solved before epoch 0         None    first that is not None
-    interpolation()              how much of the change is kept      1      product
-    weight_decay_rate()          decay of matrices                   0      sum
-    augment(n_frozen, n_blocks)  how batches are changed            None    one after the other
+    question                     answer                                 neutral   combined by
+    n_frozen(epoch, n_blocks)    number of blocks that are frozen          0      maximum
+    lr_factor(depth)             learning rate relative to `lr`            1      product
+    penalty(weights, source)     penalty towards the source                0      sum
+    head_solver()                solver of the head before epoch 0        None    first that is not None
+    interpolation()              fraction of the change that is kept       1      product
+    weight_decay_rate()          weight decay of matrices                  0      sum
+    augment(n_frozen, n_blocks)  function that changes batches            None    one after the other
 
 Because the neutral answers are the identities of these combinations, strategies combine with ``&`` without
 special cases, and the neutral strategy itself is full fine-tuning.
@@ -32,7 +31,7 @@ if TYPE_CHECKING:  # a stored model holds its strategy, and predicts without tor
 
 
 class Batch(NamedTuple):
-    """What a step of training sees: what :meth:`Strategy.augment` changes.
+    """Rows of one step of training, which :meth:`Strategy.augment` may change.
 
     Parameters
     ----------
@@ -43,7 +42,7 @@ class Batch(NamedTuple):
     weight : tensor of shape (n_samples,)
         Weights of the samples.
     n_classes : int or None
-        None: a regressor trains.
+        None for a regressor.
     """
 
     X: torch.Tensor
@@ -52,22 +51,23 @@ class Batch(NamedTuple):
     n_classes: int | None = None
 
 
-# Makes another batch of the same size; what it draws, it draws from the fit's own generators.
+# Makes another batch of the same size. It draws random numbers from the generators of the fit alone.
 Augment = Callable[[Batch, "Draws"], Batch]
 
 
 class HeadSolver(NamedTuple):
-    """How the head alone is solved before the first epoch: what :meth:`Strategy.head_solver` answers.
+    """How the head is solved before the first epoch: the answer of :meth:`Strategy.head_solver`.
 
     Parameters
     ----------
     alpha : float or "auto"
-        Strength of the pull to the source head; ``"auto"`` chooses it from the labelled rows.
+        Strength of the penalty towards the source head; ``"auto"`` chooses it from the labelled rows. See
+        :class:`sktransfer.LinearProbing` for its scale.
     solver : {"lbfgs", "ridge"}
         See :class:`sktransfer.LinearProbing`.
     calibrated : bool
-        Whether a classifier's head is divided by the temperature that the labelled rows advise. What trains on
-        after the probe finds its own.
+        Whether a classifier's head is divided by the temperature that is chosen from the labelled rows. A head that
+        trains on is not calibrated: its probabilities change with its training.
     """
 
     alpha: float | str
@@ -76,9 +76,10 @@ class HeadSolver(NamedTuple):
 
 
 class Strategy(BaseEstimator):
-    """The neutral strategy: everything learns at the same rate from the first epoch on.
+    """The neutral strategy: all blocks and the head learn at the same rate from the first epoch on.
 
-    Subclass it and override the answers that differ; ``FineTuning`` and ``L2SP`` are short examples.
+    To write a strategy, subclass it and override the answers that differ. :class:`sktransfer.FineTuning` and
+    :class:`sktransfer.L2SP` are short examples.
 
     Examples
     --------
@@ -97,33 +98,38 @@ class Strategy(BaseEstimator):
         return 1.0
 
     def penalty(self, weights: Mapping[str, torch.Tensor], source: Mapping[str, torch.Tensor]) -> torch.Tensor | float:
-        """What is added to the loss for distance from the source.
+        """Term that is added to the loss for the distance of the weights from those of the source.
 
         Parameters
         ----------
         weights : mapping of str to tensor
-            The parameters that learn now. Names begin with the block's name or with ``head``.
+            The parameters that are not frozen. Names begin with the name of the block or with ``head``.
         source : mapping of str to tensor
-            The source's values of those that came from it; NaN in rows of the head whose class it did not know.
+            Values in the source of the parameters that came from it; NaN in rows of the head whose class it did not
+            know.
+
+        Returns
+        -------
+        tensor of shape () or float
         """
         return 0.0
 
     def head_solver(self) -> HeadSolver | None:
-        """How the head alone is solved first; None: it is not."""
+        """How the head is solved before the first epoch; None: it is not."""
         return None
 
     def interpolation(self) -> float:
-        """How far the weights go from where training by epochs began to where it ended; 1: all the way."""
+        """Fraction of the way from the weights before the epochs to those after them; 1: all the way."""
         return 1.0
 
     def weight_decay_rate(self) -> float:
-        """Share by which matrices that learn shrink in each step, relative to their learning rate."""
+        """Fraction by which matrices that learn shrink in each step, divided by their learning rate."""
         return 0.0
 
     def augment(self, n_frozen: int, n_blocks: int) -> Augment | None:
-        """How batches are changed while `n_frozen` of `n_blocks` blocks are frozen; None: not at all.
+        """Function that changes batches while `n_frozen` of `n_blocks` blocks are frozen; None: they do not change.
 
-        Frozen features of rows that change cannot be kept: the blocks then run for every batch.
+        Features of rows that change cannot be kept, so that frozen blocks then run for every batch.
 
         Returns
         -------
@@ -178,7 +184,7 @@ class Combined(Strategy):
         return self.first.weight_decay_rate() + self.second.weight_decay_rate()
 
     def augment(self, n_frozen: int, n_blocks: int) -> Augment | None:
-        """The first answer, and then the second."""
+        """Both functions, one after the other."""
         first, second = self.first.augment(n_frozen, n_blocks), self.second.augment(n_frozen, n_blocks)
         if first is None or second is None:
             return second if first is None else first
@@ -186,14 +192,14 @@ class Combined(Strategy):
 
 
 def count_frozen(n_frozen_blocks: int | str, n_blocks: int) -> int:
-    """Turn ``n_frozen_blocks`` into a number of blocks counted from the input.
+    """Turn the parameter ``n_frozen_blocks`` into a number of blocks counted from the input.
 
     Negative numbers count from the end, as in ``layers[:-2]``; ``"all"`` is all of them.
 
     Raises
     ------
     ValueError
-        If there are not that many blocks.
+        If there are not that many blocks, or if it is neither a whole number nor ``"all"``.
     """
     if n_frozen_blocks == "all":
         return n_blocks

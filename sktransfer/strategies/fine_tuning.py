@@ -2,20 +2,24 @@
 
 ::
 
-    X -> [block 1 .. n: frozen] -> [blocks n+1 .. : learn] -> [head: learns] -> loss
-                                   from the source's weights
+    X -> [blocks 1 .. n: frozen] -> [blocks n+1 ..: learn] -> [head: learns] -> loss
+              |                           |                       |
+              source's weights            begin at the            begins at the source head
+                                          source's weights        for classes that it knew
 """
 
 from sktransfer.strategies.base import Strategy, count_frozen
 
 
 class FineTuning(Strategy):
-    """Everything above the first `n_frozen_blocks` blocks learns on the target rows.
+    """All blocks above the first `n_frozen_blocks` and the head learn on the target rows.
+
+    They begin at the weights of the source and share one learning rate.
 
     Parameters
     ----------
     n_frozen_blocks : int or "all", default=0
-        Blocks that stay as they are, counted from the input; a negative number counts from the end, as in
+        Blocks that do not change, counted from the input. A negative number counts from the end, as in
         ``layers[:-2]``.
 
     References
@@ -34,5 +38,11 @@ class FineTuning(Strategy):
         self.n_frozen_blocks = n_frozen_blocks
 
     def n_frozen(self, epoch: int, n_blocks: int) -> int:
-        """The same number in every epoch."""
+        """The same number in every epoch.
+
+        Raises
+        ------
+        ValueError
+            If the backbone does not have that many blocks.
+        """
         return count_frozen(self.n_frozen_blocks, n_blocks)

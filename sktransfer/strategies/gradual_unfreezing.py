@@ -12,7 +12,10 @@ from sktransfer.utils.parameters import is_whole
 
 
 class GradualUnfreezing(Strategy):
-    """The head learns first; every `every` epochs the next block below it joins.
+    """Fine-tuning that begins with the head alone and thaws one more block every `every` epochs.
+
+    The last block thaws first, the first block last. Once all blocks are thawed, the rest of the epochs train all of
+    them.
 
     Parameters
     ----------
@@ -35,7 +38,13 @@ class GradualUnfreezing(Strategy):
         self.every = every
 
     def n_frozen(self, epoch: int, n_blocks: int) -> int:
-        """All blocks at first, one less every `every` epochs."""
+        """All blocks at first, one less every `every` epochs.
+
+        Raises
+        ------
+        ValueError
+            If `every` is not an integer of at least 1.
+        """
         if not is_whole(self.every) or self.every < 1:
             raise ValueError(f"GradualUnfreezing got every={self.every!r}; it must be an integer of at least 1 epoch.")
         return max(0, n_blocks - epoch // int(self.every))

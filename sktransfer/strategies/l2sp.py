@@ -1,4 +1,4 @@
-"""L2-SP: the weights are pulled back to where the source left them.
+"""L2-SP: fine-tuning with a penalty on the distance of the weights from those of the source.
 
 ::
 
@@ -28,9 +28,13 @@ class L2SP(Strategy):
     Parameters
     ----------
     alpha : float, default=0.01
-        Strength of the pull to the source, at least 0.
+        Strength of the penalty towards the source, at least 0. It multiplies squared distances of weights in the unit
+        of the loss, which is the mean over the rows of a batch. The penalty is neither divided by the number of weights
+        nor by that of rows, so that a good value depends on the network. :class:`sktransfer.LinearProbing` has an
+        `alpha` of another scale: it multiplies squared changes of logits, and its loss is a sum over rows.
     beta : float, default=0.01
-        Strength of the pull of new weights to zero, at least 0.
+        Strength of the penalty towards zero of weights that did not come from the source, at least 0; of the scale of
+        `alpha`.
 
     References
     ----------
@@ -51,7 +55,13 @@ class L2SP(Strategy):
         self.beta = beta
 
     def penalty(self, weights: Mapping[str, torch.Tensor], source: Mapping[str, torch.Tensor]) -> Any:
-        """Half the squared distance, weighted by `alpha` or `beta`."""
+        """``alpha / 2`` times the squared distance from the source, plus ``beta / 2`` times new weights squared.
+
+        Raises
+        ------
+        ValueError
+            If `alpha` or `beta` is not a number of at least 0.
+        """
         import torch
 
         for name, value in (("alpha", self.alpha), ("beta", self.beta)):
@@ -62,7 +72,7 @@ class L2SP(Strategy):
             start = source.get(name)
             if start is None:
                 total = total + self.beta / 2 * weight.square().sum()
-            elif name.startswith("head."):  # single rows of the head may be new
+            elif name.startswith("head."):  # rows of classes that the source did not know are NaN in `start`
                 known = torch.isfinite(start)
                 total = total + self.alpha / 2 * (weight - torch.where(known, start, weight)).square().sum()
                 total = total + self.beta / 2 * torch.where(known, torch.zeros_like(weight), weight).square().sum()

@@ -2,7 +2,8 @@
 
 ::
 
-    X -> [block 1: lr d^2] -> [block 2: lr d] -> [head: lr] -> loss        d = decay
+    X -> [block 1: learns] -> [block 2: learns] -> [head: learns] -> loss
+          lr * decay^2         lr * decay           lr
 """
 
 from sktransfer.strategies.base import Strategy
@@ -10,7 +11,10 @@ from sktransfer.utils.parameters import is_number
 
 
 class LayerDecay(Strategy):
-    """Each block learns `decay` times as fast as the one above it.
+    """Fine-tuning in which the learning rate falls from the head to the input.
+
+    The learning rate of each block is `decay` times that of the block above it. Lower blocks hold features that more
+    machines share, so that they change less.
 
     Parameters
     ----------
@@ -33,7 +37,13 @@ class LayerDecay(Strategy):
         self.decay = decay
 
     def lr_factor(self, depth: int) -> float:
-        """``decay ** depth``."""
+        """``decay ** depth``.
+
+        Raises
+        ------
+        ValueError
+            If `decay` is not in (0, 1].
+        """
         if not (is_number(self.decay) and 0 < self.decay <= 1):
             raise ValueError(f"LayerDecay got decay={self.decay!r}; it must be a number above 0 and at most 1.")
         return float(self.decay) ** depth

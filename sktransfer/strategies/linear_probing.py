@@ -2,51 +2,56 @@
 
 ::
 
-    X -> [block 1: frozen] -> [block 2: frozen] -> features -> [head: learns] -> loss
+    X -> [block 1: frozen] -> [block 2: frozen] -> features -> [head: solved] -> loss
                                                                   |
-                                            pulled to the source head where there is one
+                       alpha / 2 * squared distance from the source head, if there is one -> loss
 """
 
-from sktransfer.strategies.base import HeadSolver, Strategy
+from sktransfer.strategies.base import Augment, HeadSolver, Strategy
 from sktransfer.utils.parameters import InvalidParameterError, is_number
 
 SOLVERS = "lbfgs", "ridge", "sgd"
 
 
 class LinearProbing(Strategy):
-    """Only the head learns; the backbone stays as it is.
+    """Only the head learns; the backbone does not change.
 
-    A linear head is solved exactly: the problem is convex, and few labels need no learning rate. Where classes were
-    known to the source, the head is pulled to the source head, so that one label a class already does no harm.
-    An :class:`sktransfer.MLPHead` trains for ``max_epochs`` on the frozen features.
+    A linear head is solved to its optimum: the problem is convex, and has no learning rate or number of epochs to
+    choose. A penalty holds the head to the source head where the source knew the classes, so that one label a class
+    does no harm. An :class:`sktransfer.MLPHead` trains for ``max_epochs`` on the frozen features.
 
     Parameters
     ----------
     alpha : "auto" or float, default="auto"
-        Strength of the pull to the source's rows (of new classes: to their mean); 0: none.
-        ``"auto"`` chooses one from the labelled rows alone: with ``"lbfgs"`` between 0.001 and 1 by their evidence and
-        leave-one-out likelihood, with ``"ridge"`` between 0.001 and 100 by leave-one-out likelihood. Infinity keeps the
-        source head as it is.
+        Strength of the penalty towards the source head (rows of new classes: towards the mean of its rows); 0: none.
+        Infinity keeps the source head as it is. ``"auto"`` chooses from the labelled rows alone. With ``"lbfgs"`` it
+        lies between 0.001 and 1 and has the best evidence plus leave-one-out likelihood up to 150 rows, and the best
+        likelihood of five folds (of 2,000 rows at most) for more. With ``"ridge"`` it lies between 0.001 and 100 and
+        has the best leave-one-out likelihood. A regressor's lies between 0.001 and 1,000, or is infinite, and has the
+        smallest leave-one-out error. The scale is given in the Notes; the `alpha` of :class:`sktransfer.L2SP` has
+        another.
     solver : {"lbfgs", "ridge", "sgd"}, default="lbfgs"
         How a classifier's head is found. ``"lbfgs"``: cross-entropy, the best from one to ten labels a class.
         ``"ridge"``: one-vs-rest least squares on class codes in closed form, for hundreds of rows and many searches.
-        ``"sgd"``: cross-entropy by epochs on the frozen features, from the source head and without a pull, for very
-        many rows. A regressor's head is least squares with the first two.
+        ``"sgd"``: cross-entropy by epochs on the frozen features, from the source head and without a penalty, for very
+        many rows. A regressor's head is found by least squares with the first two.
 
     Notes
     -----
-    With standardised features ``f``, source head ``W_s`` and pull ``a`` the head minimises::
+    With standardised features ``f``, source head ``W_s, b_s`` and row weights ``w`` the head minimises::
 
-        sum_i w_i * cross_entropy(W f_i + b, y_i) + a / 2 * (d |W - W_s|^2 + |b - b_s|^2)
+        sum_i w_i * cross_entropy(W f_i + b, y_i) + alpha / 2 * (d |W - W_s|^2 + |b - b_s|^2)
 
-    where ``d`` is the number of features: ``a`` is the precision of a Gaussian prior on the change of a logit for an
-    average row, so one value means the same for every backbone. ``"ridge"`` has squared distances from the class
-    codes, brought to the scale of the source's logits, in place of the cross-entropy.
+    where ``d`` is the number of features. The solver divides the features by the square root of ``d``, which multiplies
+    the squared distance of ``W`` by ``d``. ``alpha`` is therefore the precision of a Gaussian prior on the change of a
+    logit for an average row, and one value means the same for every backbone. ``"ridge"`` has squared distances from
+    the class codes, in units of the source's logits, in place of the cross-entropy.
 
-    Probabilities are calibrated: the solved head is divided by the temperature under which each row is most likely
-    by its leave-one-out logits (of more than 600 unknowns: five folds, up to 2,000 rows), with a prior around 1. No
-    row is held out from the head. ``"sgd"`` keeps a temperature of 1: its end is no optimum around which to leave a
-    row out, and very many rows leave little to correct.
+    Probabilities are calibrated: the solved head is divided by the temperature under which the rows are most likely by
+    held-out logits, with a prior around 1. With ``"lbfgs"`` these are leave-one-out logits up to 150 rows, and those of
+    five folds up to 2,000 rows; more rows leave little to correct and keep a temperature of 1. With ``"ridge"`` they
+    are leave-one-out logits. All rows take part in the final head. ``"sgd"`` keeps a temperature of 1, too: it stops
+    short of the optimum that leave-one-out logits need.
 
     References
     ----------
@@ -72,7 +77,13 @@ class LinearProbing(Strategy):
         return n_blocks
 
     def head_solver(self) -> HeadSolver | None:
-        """Pull and solver; None with ``"sgd"``, which trains by epochs."""
+        """`alpha` and `solver`; None with ``"sgd"``, which trains by epochs.
+
+        Raises
+        ------
+        ValueError
+            If `alpha` is not ``"auto"`` or a number of at least 0, `solver` is unknown, or ``"sgd"`` has an `alpha`.
+        """
         alpha = check_alpha(type(self).__name__, self.alpha)
         if self.solver not in SOLVERS:
             raise InvalidParameterError(
@@ -89,8 +100,34 @@ class LinearProbing(Strategy):
         return None
 
 
+class HeadFirst(LinearProbing):
+    """Train the head by epochs on frozen blocks, before another strategy trains the blocks as well.
+
+    It takes the place of the head solver where the head cannot be solved, such as an :class:`sktransfer.MLPHead`.
+
+    Parameters
+    ----------
+    then : Strategy
+        The strategy that trains afterwards. Its augmentation applies here, too.
+    """
+
+    def __init__(self, then: Strategy):
+        super().__init__()
+        self.then = then
+
+    def augment(self, n_frozen: int, n_blocks: int) -> Augment | None:
+        """The answer of `then`."""
+        return self.then.augment(n_frozen, n_blocks)
+
+
 def check_alpha(who: str, alpha: object) -> float | str:
-    """`alpha` if it is ``"auto"`` or a number of at least 0."""
+    """Return `alpha` if it is ``"auto"`` or a number of at least 0, the latter as a float.
+
+    Raises
+    ------
+    ValueError
+        If it is anything else; the message begins with `who`, the name of the strategy.
+    """
     if alpha == "auto":
         return "auto"
     if is_number(alpha) and alpha >= 0:  # type: ignore[operator]

@@ -2,9 +2,10 @@
 
 ::
 
-    1. X -> [blocks: frozen]                       -> features -> [head: solved]
-    2. X -> [blocks 1 .. n: frozen] -> [blocks n+1 ..: learn slowly] -> [head: learns slowly, from there] -> loss
-    3. weights = (1 - share) * weights after 1 + share * weights after 2
+    1. X -> [blocks: frozen] -> features -> [head: solved]
+    2. X -> [blocks 1 .. n: frozen] -> [blocks n+1 ..: learn] -> [head: learns from there] -> loss
+                                            lr * tune_rate            lr * tune_rate
+    3. weights = (1 - tune_interpolation) * weights after 1 + tune_interpolation * weights after 2
 """
 
 from sktransfer.strategies.base import HeadSolver, Strategy, count_frozen
@@ -13,22 +14,23 @@ from sktransfer.utils.parameters import is_number
 
 
 class ProbeThenTune(Strategy):
-    """First solve the head on the frozen backbone, then fine-tune all of it at a small rate.
+    """First solve the head on the frozen backbone, then fine-tune all of it at a small rate (LP-FT).
 
-    A random head distorts the features in the first steps of fine-tuning; a solved head does not. The result is the
-    average of the network before and after tuning, which keeps more of what the source knew. It is what estimators do
-    by default when they have a backbone.
+    A random head distorts the features in the first steps of fine-tuning; a solved head does not. The result lies
+    between the network before and the network after tuning (WiSE-FT), which keeps more of the source's knowledge.
+    Estimators use this strategy by default when they have a backbone.
 
     Parameters
     ----------
     tune_rate : float, default=0.3
         Learning rate of the second step, relative to the estimator's ``lr``.
     tune_interpolation : float, default=0.5
-        How far the weights go from the probed to the tuned ones, in (0, 1]; 1 is plain LP-FT.
+        Weight of the tuned network in the average of the probed and the tuned one, in (0, 1]; 1 is plain LP-FT.
     n_frozen_blocks : int or "all", default=0
         Blocks that stay frozen in the second step too; see :class:`sktransfer.FineTuning`.
     alpha : "auto" or float, default="auto"
-        Pull of the first step; see :class:`sktransfer.LinearProbing`.
+        Strength of the penalty towards the source head in the first step; of the scale and with the choice of
+        :class:`sktransfer.LinearProbing`.
 
     References
     ----------
@@ -55,17 +57,29 @@ class ProbeThenTune(Strategy):
         return count_frozen(self.n_frozen_blocks, n_blocks)
 
     def lr_factor(self, depth: int) -> float:
-        """`tune_rate` at every depth."""
+        """`tune_rate` at every depth.
+
+        Raises
+        ------
+        ValueError
+            If `tune_rate` is not a number above 0.
+        """
         if not (is_number(self.tune_rate) and self.tune_rate > 0):
             raise ValueError(f"ProbeThenTune got tune_rate={self.tune_rate!r}; it must be a number above 0.")
         return float(self.tune_rate)
 
     def head_solver(self) -> HeadSolver:
-        """The strength of the pull in the first step."""
+        """`alpha` for the first step. The solved head is not calibrated, because it trains on."""
         return HeadSolver(check_alpha(type(self).__name__, self.alpha))
 
     def interpolation(self) -> float:
-        """`tune_interpolation`."""
+        """`tune_interpolation`.
+
+        Raises
+        ------
+        ValueError
+            If it is not in (0, 1].
+        """
         if not (is_number(self.tune_interpolation) and 0 < self.tune_interpolation <= 1):
             raise ValueError(
                 f"ProbeThenTune got tune_interpolation={self.tune_interpolation!r}; it must be above 0 and at most 1."

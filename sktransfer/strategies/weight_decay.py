@@ -1,8 +1,10 @@
-"""Weight decay.
+"""Weight decay, decoupled from the gradient as in AdamW.
 
 ::
 
-    after each step:   w <- w - lr * weight_decay * w      (matrices that learn; biases and normalisation do not decay)
+    X -> [blocks: learn] -> [head: learns] -> loss -> step of the optimizer
+                                                         |
+          matrices that learn:  w <- w - lr * weight_decay * w    (biases and normalisation do not decay)
 """
 
 from sktransfer.strategies.base import Strategy
@@ -10,11 +12,11 @@ from sktransfer.utils.parameters import is_number
 
 
 class WeightDecay(Strategy):
-    """Matrices that learn shrink a little with each step, decoupled from the gradient as in AdamW.
+    """Matrices that learn shrink by a fraction of themselves in each step.
 
-    A network that trains from scratch decays by 0.01 by default. A pretrained one would drift away from the source, so
-    it does not decay unless this strategy asks for it; :class:`sktransfer.L2SP` pulls it to the source instead of to
-    zero.
+    Estimators use this strategy by default for a network that trains from scratch. A pretrained network would decay
+    away from the source, so that it decays only where this strategy is asked for. :class:`sktransfer.L2SP` has a
+    penalty towards the source in place of zero.
 
     Parameters
     ----------
@@ -37,7 +39,13 @@ class WeightDecay(Strategy):
         self.weight_decay = weight_decay
 
     def weight_decay_rate(self) -> float:
-        """`weight_decay`."""
+        """`weight_decay`.
+
+        Raises
+        ------
+        ValueError
+            If it is not a number of at least 0.
+        """
         if not (is_number(self.weight_decay) and self.weight_decay >= 0):
             raise ValueError(f"WeightDecay got weight_decay={self.weight_decay!r}; it must be a number of at least 0.")
         return float(self.weight_decay)

@@ -34,8 +34,8 @@ from sktransfer.backbones.inputs import Inputs
 from sktransfer.networks.heads import LinearHead
 from sktransfer.networks.transfer_module import TransferModule, as_tensor, share_blocks
 from sktransfer.strategies.augmentation_ops import try_augment
-from sktransfer.strategies.base import Augment, HeadSolver, Strategy, adds_penalty
-from sktransfer.strategies.linear_probing import LinearProbing
+from sktransfer.strategies.base import HeadSolver, Strategy, adds_penalty
+from sktransfer.strategies.linear_probing import HeadFirst
 from sktransfer.strategies.probe_then_tune import ProbeThenTune
 from sktransfer.strategies.weight_decay import WeightDecay
 from sktransfer.training.frozen_features import FrozenFeatures
@@ -142,18 +142,6 @@ class Schedule:
     head_solver: HeadSolver | None
     strategies: list[Strategy]
     share: float
-
-
-class HeadFirst(LinearProbing):
-    """Only the head learns, on batches that are augmented as `then` says."""
-
-    def __init__(self, then: Strategy):
-        super().__init__()
-        self.then = then
-
-    def augment(self, n_frozen: int, n_blocks: int) -> Augment | None:
-        """What `then` answers."""
-        return self.then.augment(n_frozen, n_blocks)
 
 
 def schedule(assembly: Assembly, n_epochs: int) -> Schedule:
