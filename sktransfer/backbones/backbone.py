@@ -17,7 +17,6 @@ import numpy as np
 
 from sktransfer.backbones.inputs import Inputs, Source
 from sktransfer.exceptions import ModelFileError
-from sktransfer.inference.numpy_network import NumpyNetwork
 from sktransfer.networks.layers import Blocks, fits, layers_of, width_after
 
 if TYPE_CHECKING:  # loading a backbone of known layers and predicting with it needs no torch
@@ -100,7 +99,6 @@ class Backbone:
         self._weights = weights
         known = layers is not None and inputs.shape is None and all(map(fits, layers, weights))
         self._layers: Blocks | None = layers if known else None
-        self._programs: dict[int, NumpyNetwork | None] = {}
         self._lock = RLock()
         self.name = name
         self.inputs = inputs
@@ -138,15 +136,6 @@ class Backbone:
 
                 self._built = build_blocks(self._description, self._block_names, self._weights)
             return self._built
-
-    def program(self, n_blocks: int) -> NumpyNetwork | None:
-        """The first `n_blocks` blocks for numpy; None if only torch can compute them."""
-        with self._lock:
-            if n_blocks not in self._programs:
-                known = self._layers is not None
-                parts = list(zip(self._layers or (), self._weights, strict=known))[:n_blocks]
-                self._programs[n_blocks] = NumpyNetwork(parts) if known else None
-            return self._programs[n_blocks]
 
     def __setattr__(self, name: str, value: Any) -> None:
         # shared by clones and threads: what one of them changed, all would see
@@ -201,7 +190,6 @@ class Backbone:
         other = object.__new__(Backbone)
         fields = {key: changes.get(key, getattr(self, key)) for key in ("name", "inputs", "source", "provenance")}
         other._set(self._description, self._block_names, self._built, self._weights, self._layers, **fields)
-        other._programs = self._programs
         return other
 
     def moved(self, modules: Iterable[nn.Module]) -> list[bool]:
@@ -222,8 +210,6 @@ class Backbone:
                 blocks[i] = copy.deepcopy(module).eval().requires_grad_(False).to("cpu", torch.float32)
                 weights[i] = weights_of(blocks[i])
         other._set(self._description, self._block_names, blocks, weights, self._layers, **fields)
-        if not any(moved):
-            other._programs = self._programs  # a hundred heads on one backbone hold its products once
         return other
 
     def __repr__(self) -> str:

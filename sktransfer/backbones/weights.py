@@ -39,6 +39,10 @@ class Weights(Mapping[str, np.ndarray]):
     def __len__(self) -> int:
         return len(self._arrays)
 
+    # Equal to itself alone, so that it can be a key: comparing arrays would take longer than what is looked up.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
     @property
     def sha256(self) -> str:
         """Digest of names, types, shapes and bytes."""

@@ -22,6 +22,7 @@ from sktransfer.backbones.check_input import check_input, given_backbone, prepar
 from sktransfer.backbones.columns import compare_columns
 from sktransfer.backbones.from_scratch import FromScratch, resolve_backbone
 from sktransfer.inference.numpy_network import FEW_ROWS, NumpyNetwork
+from sktransfer.inference.predictor import blocks_in_numpy
 from sktransfer.utils.callbacks import CallbackSupport, FitTask, with_callbacks
 from sktransfer.utils.chunks import chunk_of, in_chunks
 from sktransfer.utils.device import is_cpu, resolve_device
@@ -175,7 +176,7 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
         slices = in_chunks(len(X), len(X) if X.ndim == 2 else chunk_of(X))
         chunks = (prepared(who, X[part], self.backbone_, names) for part in slices)
         backbone, stop = self.backbone_, self._stop  # parameters may be set after the fit
-        program = backbone.program(stop) if number_format() is np.float32 else None
+        program = blocks_in_numpy(backbone, stop) if number_format() is np.float32 else None
         if program is not None and is_cpu(self.device):
             features = self._in_numpy(program, next(chunks))
         else:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 from threading import RLock
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -24,6 +25,36 @@ from sktransfer.validation.rows import LARGEST_INPUT
 
 if TYPE_CHECKING:
     from sktransfer.networks.transfer_module import TransferModule
+
+
+class _Blocks:
+    """Blocks from the input up to some block, in numpy, and the longer sequences that begin with them."""
+
+    def __init__(self) -> None:
+        self.network: NumpyNetwork | None = None
+        self.longer: WeakKeyDictionary[Weights, _Blocks] = WeakKeyDictionary()
+
+
+_LOCK = RLock()
+_KNOWN = _Blocks()
+
+
+def blocks_in_numpy(backbone: Backbone, n_blocks: int) -> NumpyNetwork | None:
+    """The first `n_blocks` blocks for numpy; None if only torch can compute them.
+
+    Backbones that share their weights share the products, so that a hundred heads on one backbone hold them once. They
+    are kept as long as the weights of all these blocks are.
+    """
+    if backbone._layers is None:
+        return None
+    parts = list(zip(backbone._layers, backbone._weights, strict=True))[:n_blocks]
+    with _LOCK:  # estimators in several threads share one backbone
+        known = _KNOWN
+        for _, weights in parts:
+            known = known.longer.setdefault(weights, _Blocks())
+        if known.network is None:
+            known.network = NumpyNetwork(parts)
+        return known.network
 
 
 class Predictor:
@@ -73,7 +104,7 @@ class Predictor:
         """The network in numpy; None if only torch can compute it."""
         if self._program is None and self._layers is not None:
             with self._lock:
-                body = self.backbone.program(len(self.backbone.blocks))
+                body = blocks_in_numpy(self.backbone, len(self.backbone.blocks))
                 self._program = NumpyNetwork([(self._layers, self.arrays)], below=body)
         return self._program
 

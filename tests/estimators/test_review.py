@@ -21,6 +21,7 @@ from sktransfer import (
     TransferClassifier,
     TransferRegressor,
 )
+from sktransfer.inference.predictor import blocks_in_numpy
 from tests.helpers import moons, small_backbone
 
 
@@ -109,7 +110,7 @@ def test_heads_on_one_backbone_hold_its_products_once(backbone):
         TransferClassifier(backbone.describe(name=name), strategy=LinearProbing()).fit(X, y) for name in "ab"
     )
     bodies = [model._predictor.program._below for model in (first, second)]
-    assert bodies[0] is bodies[1] is backbone.program(3)
+    assert bodies[0] is bodies[1] is blocks_in_numpy(backbone, 3)
     assert products(first._predictor.program) < products(bodies[0]) / 3
     tuned = TransferClassifier(backbone, strategy=FineTuning(2), max_epochs=1, random_state=0).fit(X, y)
     assert tuned._predictor.program._below is not bodies[0]
