@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sktransfer.backbones.inputs import Inputs, Source
+from sktransfer.backbones.inputs import Inputs
+from sktransfer.backbones.source import Source
 from sktransfer.exceptions import ModelFileError
 from sktransfer.networks.layers import Blocks, fits, layers_of, width_after
 

@@ -11,9 +11,10 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from sktransfer.backbones.backbone import Backbone
-from sktransfer.backbones.weights import Weights, minor_versions, running_versions
+from sktransfer.backbones.weights import Weights
 from sktransfer.exceptions import ModelFileError, ModelVersionWarning
 from sktransfer.inference.predictor import Predictor
+from sktransfer.utils.versions import minor_versions, running_versions
 
 if TYPE_CHECKING:
     from sktransfer.networks.transfer_module import TransferModule

@@ -27,9 +27,9 @@ from sktransfer import (
     TransferRegressor,
     save_backbone,
 )
-from sktransfer.backbones import weights as _state
-from sktransfer.backbones.weights import Weights, minor_versions
+from sktransfer.backbones.weights import Weights
 from sktransfer.estimators import persisted as _persisted
+from sktransfer.utils.versions import minor_versions, running_versions
 from tests.helpers import moons, small_backbone
 
 
@@ -168,7 +168,7 @@ def test_weights_that_were_mapped_read_only_still_predict(fitted, tmp_path):
 
 def with_versions(monkeypatch, model, **changes):
     """The model as another installation would have written it."""
-    versions = {**_state.running_versions(), **changes}
+    versions = {**running_versions(), **changes}
     with monkeypatch.context() as patch:
         patch.setattr(_persisted, "running_versions", lambda: versions)
         return pickle.dumps(model)
@@ -185,7 +185,7 @@ def test_another_minor_version_warns_and_names_it(fitted, monkeypatch, package):
 
 
 def test_another_patch_release_is_silent(fitted, monkeypatch):
-    patches = {name: ".".join(version.split(".")[:2]) + ".99" for name, version in _state.running_versions().items()}
+    patches = {name: ".".join(version.split(".")[:2]) + ".99" for name, version in running_versions().items()}
     stored = with_versions(monkeypatch, fitted, **patches)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
