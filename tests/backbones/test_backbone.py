@@ -210,7 +210,7 @@ def test_describe_changes_words_and_shares_weights():
     other = backbone.describe(name="pump_b", inputs=Inputs(n=4, names=tuple("abcd")), provenance={"rate_hz": 1})
     assert (other.name, other.inputs.names, other.provenance) == ("pump_b", tuple("abcd"), {"rate_hz": 1})
     assert (backbone.name, backbone.inputs.names, backbone.provenance) == ("pump_a", None, {})
-    assert all(a is b for a, b in zip(other._weights, backbone._weights, strict=True))
+    assert all(a is b for a, b in zip(other.weights, backbone.weights, strict=True))
     with pytest.raises(TypeError, match="blocks"):
         backbone.describe(blocks=["0"])
 
@@ -243,10 +243,10 @@ def test_retrained_shares_frozen_weights_and_copies_the_others():
     backbone = small_backbone(max_epochs=2)
     fit = TransferClassifier(backbone, strategy=FineTuning(2), max_epochs=2, random_state=0).fit(*moons(60, seed=1))
     after = fit.backbone_
-    assert [a is b for a, b in zip(after._weights, backbone._weights, strict=True)] == [True, True, False]
+    assert [a is b for a, b in zip(after.weights, backbone.weights, strict=True)] == [True, True, False]
     assert [a is b for a, b in zip(after._modules, backbone._modules, strict=True)] == [True, True, False]
-    assert after._weights[2]["0.weight"].tobytes() != backbone._weights[2]["0.weight"].tobytes()
-    assert np.shares_memory(after._weights[2]["0.weight"], after._modules[2][0].weight.numpy())
+    assert after.weights[2]["0.weight"].tobytes() != backbone.weights[2]["0.weight"].tobytes()
+    assert np.shares_memory(after.weights[2]["0.weight"], after._modules[2][0].weight.numpy())
 
 
 def test_width_and_order_of_columns_are_compared_by_name():
