@@ -185,20 +185,14 @@ class TransferEstimator(CallbackSupport, BaseEstimator):
 
     def _run(self, X: np.ndarray, checked: bool, use: Callable[[slice, np.ndarray, np.ndarray | None], None]) -> None:
         """Call `use` with the slice, the outputs and the confidence weights (None: all one) of each chunk of rows."""
+        who = type(self).__name__
 
         def refuse() -> None:
             if not checked:
                 _validation.check_rows(self, X, reset=False)
-            _validation.to_float32(type(self).__name__, X, _validation.column_names(self, X.shape[1]))
+            _validation.to_float32(who, X, _validation.column_names(self, X.shape[1]))
 
-        def use_finite(rows: slice, outputs: np.ndarray, weights: np.ndarray | None) -> None:
-            if not np.isfinite(outputs).all():
-                raise ValueError(
-                    f"{type(self).__name__}: the network returned values that are not finite for these rows."
-                )
-            use(rows, outputs, weights)
-
-        self.device_ = self._predictor.outputs(X, self.device, self.n_jobs, refuse=refuse, use=use_finite)
+        self.device_ = self._predictor.outputs(who, X, self.device, self.n_jobs, refuse=refuse, use=use)
 
     def __sklearn_is_fitted__(self) -> bool:
         return "_predictor" in self.__dict__

@@ -80,6 +80,7 @@ class Predictor:
 
     def outputs(
         self,
+        who: str,
         X: np.ndarray,
         device: Any,
         n_jobs: int | None,
@@ -94,6 +95,8 @@ class Predictor:
 
         Parameters
         ----------
+        who : str
+            Class of the estimator, for the error.
         X : ndarray of shape (n_samples, n_features) or (n_samples, n_channels, length)
             Numbers, as the backbone takes them.
         device : str or torch.device
@@ -109,6 +112,11 @@ class Predictor:
         -------
         str
             Where the network ran.
+
+        Raises
+        ------
+        ValueError
+            If an output is not finite.
         """
         run, used, threads = _choose(self.network, lambda used: self.module_on(used).run, device, n_jobs, len(X))
         prepare, dtype = self.backbone.prepare, self._dtype
@@ -119,7 +127,10 @@ class Predictor:
                     if rows.ndim == 2 and not (np.abs(rows) <= LARGEST_INPUT).all():
                         refuse()
                     weights = confidence_weights(rows, self.backbone.inputs)
-                use(part, np.asarray(run(rows), dtype=np.float64), weights)
+                outputs = np.asarray(run(rows), dtype=np.float64)
+                if not np.isfinite(outputs).all():
+                    raise ValueError(f"{who}: the network returned values that are not finite for these rows.")
+                use(part, outputs, weights)
         return used
 
     def is_in_range(self, rows: np.ndarray) -> bool:
@@ -248,7 +259,9 @@ def blocks_in_numpy(backbone: Backbone, n_blocks: int) -> NumpyNetwork | None:
     with _LOCK:  # estimators in several threads share one backbone
         blocks = _SHARED
         for _, weights in parts:
-            blocks = blocks.longer.setdefault(weights, _Blocks())
+            if weights not in blocks.longer:
+                blocks.longer[weights] = _Blocks()
+            blocks = blocks.longer[weights]
         if blocks.network is None:
             blocks.network = NumpyNetwork(parts)
         return blocks.network
