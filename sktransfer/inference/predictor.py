@@ -46,9 +46,9 @@ class Predictor:
         With its parameters as they were in the fit.
     n_outputs : int
     arrays : Weights, optional
-        Of the head; by custom those of `module`.
+        Of the head; None: those of `module`.
     module : TransferModule, optional
-        Backbone and head as they left the fit; built from the arrays where it is not given.
+        Backbone and head as the fit left them; None: they are built from the arrays when torch is needed.
 
     Raises
     ------
@@ -124,7 +124,7 @@ class Predictor:
             for part in in_chunks(len(X), chunk_of(X)):
                 rows, weights = np.ascontiguousarray(prepare(X[part]), dtype=dtype), None
                 if not self.is_in_range(rows):
-                    if rows.ndim == 2 and not (np.abs(rows) <= LARGEST_INPUT).all():
+                    if X.ndim == 2 and not (np.abs(rows) <= LARGEST_INPUT).all():
                         refuse()
                     weights = confidence_weights(rows, self.backbone.inputs)
                 outputs = np.asarray(run(rows), dtype=np.float64)
