@@ -90,21 +90,28 @@ class Backbone:
     ):
         from torch import nn
 
-        from sktransfer.backbones import blocks as _blocks
+        from sktransfer.backbones.blocks import (
+            compare_with_forward,
+            describe_network,
+            find_blocks,
+            layers_of_modules,
+            read_inputs,
+            weights_of,
+        )
 
         if not isinstance(network, nn.Module):
             raise TypeError(f"Backbone takes a torch nn.Module, got {type(network).__name__}.")
         names = tuple(blocks) if blocks is not None else tuple(network._modules)
-        modules = _blocks.find_blocks(network, names)
+        modules = find_blocks(network, names)
         modules = [module.eval().requires_grad_(False) for module in copy.deepcopy(modules)]
         modules = [module.to("cpu") for module in modules]
-        inputs = _blocks.read_inputs(modules, inputs or Inputs())
-        description = _blocks.describe_network(network)
-        weights = [_blocks.weights_of(module) for module in modules]
-        layers = _blocks.layers_of_modules(modules)
+        inputs = read_inputs(modules, inputs or Inputs())
+        description = describe_network(network)
+        weights = [weights_of(module) for module in modules]
+        layers = layers_of_modules(modules)
         self._set(description, names, modules, weights, layers, name, inputs, source, dict(provenance or {}))
         if blocks is None and type(network) is not nn.Sequential:
-            _blocks.compare_with_forward(modules, inputs, network, self.prepare)
+            compare_with_forward(modules, inputs, network, self.prepare)
 
     def _set(self, network, blocks, modules, weights, layers, name, inputs, source, provenance) -> None:
         """Set all attributes. `modules` is None if they are to be built when first needed: then `layers` are known."""
@@ -262,10 +269,10 @@ class Backbone:
         layers = layers_of(description, names)
         if layers is None or not all(map(fits, layers, weights)):
             # a network that only torch knows, or one that does not fit its weights: then this says so
-            from sktransfer.backbones import blocks as _blocks
+            from sktransfer.backbones.blocks import build_blocks, layers_of_modules
 
-            modules = _blocks.build_blocks(description, names, weights)
-            layers = _blocks.layers_of_modules(modules)
+            modules = build_blocks(description, names, weights)
+            layers = layers_of_modules(modules)
         stored = state["inputs"]
         source = None if state["source"] is None else Source(**state["source"])
         try:

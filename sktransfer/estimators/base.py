@@ -46,7 +46,7 @@ from sktransfer.utils.device import resolve_device
 from sktransfer.utils.parameters import Interval, Options, TorchDevice, check_callbacks
 from sktransfer.utils.threads import blas_threads, torch_threads
 from sktransfer.utils.versions import minor_versions, running_versions
-from sktransfer.validation import rows as _validation
+from sktransfer.validation.rows import check_rows, check_weights, column_names, to_float32
 
 if TYPE_CHECKING:
     from sktransfer.networks.transfer_module import TransferModule
@@ -104,8 +104,8 @@ class TransferEstimator(CallbackSupport, BaseEstimator):
             raise ValueError(f"{who} requires y to be passed, but the target y is None.")
         backbone = given_backbone(self.backbone, X)
         X = check_input(self, X, backbone, reset=True)
-        names = _validation.column_names(self, X.shape[1])
-        weight = _validation.check_weights(self, sample_weight, X)
+        names = column_names(self, X.shape[1])
+        weight = check_weights(self, sample_weight, X)
         y, task = self._check_y(y, weight, len(X))
         warn_of_quality(who, X, names)
         raw = raw_windows(X, backbone, self.strategy)
@@ -189,8 +189,8 @@ class TransferEstimator(CallbackSupport, BaseEstimator):
 
         def refuse() -> None:
             if not checked:
-                _validation.check_rows(self, X, reset=False)
-            _validation.to_float32(who, X, _validation.column_names(self, X.shape[1]))
+                check_rows(self, X, reset=False)
+            to_float32(who, X, column_names(self, X.shape[1]))
 
         self.device_ = self._predictor.outputs(who, X, self.device, self.n_jobs, refuse=refuse, use=use)
 
