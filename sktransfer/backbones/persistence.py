@@ -12,11 +12,9 @@ The protocol
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ from safetensors.numpy import save as to_bytes
 from sktransfer.backbones.backbone import STATE_FORMAT, Backbone
 from sktransfer.backbones.weights import Weights
 from sktransfer.exceptions import ModelFileError
+from sktransfer.utils.files import write_atomically
 
 PROTOCOL = 1
 _SHIPPED = Path(__file__).parents[1] / "pretrained"
@@ -46,7 +45,7 @@ def save_backbone(backbone: Backbone, path: str | os.PathLike[str]) -> Path:
     backbone : Backbone
         Its network must be registered, or an ``nn.Sequential`` of standard layers.
     path : str or path-like
-        File to write, by custom ``*.safetensors``.
+        File to write; its name usually ends in ``.safetensors``.
 
     Returns
     -------
@@ -114,7 +113,7 @@ def load_backbone(path: str | os.PathLike[str]) -> Backbone:
     FileNotFoundError
         If there is neither such a file nor such a name; the message lists the shipped names.
     ModelFileError
-        If the file is damaged, foreign, or of a newer protocol.
+        If the file is damaged, was not written by sktransfer, or has a newer protocol.
     """
     file = _find(path)
     if file.stat().st_size > _LARGEST_FILE:
@@ -185,19 +184,3 @@ def _build(header: dict[str, Any], tensors: dict[str, np.ndarray]) -> Backbone:
 
 def _digest(protocol: str, header: str, tensors: dict[str, np.ndarray]) -> str:
     return hashlib.sha256(f"{protocol}|{header}|{Weights(tensors).sha256}".encode()).hexdigest()
-
-
-def write_atomically(path: Path, content: bytes) -> Path:
-    """Write a temporary file beside `path`, flush it to the disk, then rename it over `path`."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    try:
-        with temporary.open("xb") as stream:  # permissions as for any new file
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
-        raise
-    return path

@@ -22,6 +22,6 @@ def test_rates_slow_the_blocks_down_and_not_the_head():
     model.fit(X, y)
     steps = [
         np.abs(after["0.weight"] - before["0.weight"]).max()
-        for before, after in zip(backbone._weights, model.backbone_._weights, strict=True)
+        for before, after in zip(backbone.weights, model.backbone_.weights, strict=True)
     ]
     np.testing.assert_allclose(steps, [0.01 * 0.25**2, 0.01 * 0.25], rtol=1e-3)
