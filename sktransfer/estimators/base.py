@@ -42,7 +42,7 @@ from sktransfer.utils.chunks import chunk_of, in_chunks
 from sktransfer.utils.device import is_cpu, resolve_device
 from sktransfer.utils.parameters import Interval, Options, TorchDevice, check_callbacks
 from sktransfer.utils.precision import number_format
-from sktransfer.utils.threads import blas_threads, torch_threads
+from sktransfer.utils.threads import capped_threads
 from sktransfer.validation import rows as _validation
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class TransferEstimator(ArrayState, CallbackSupport, BaseEstimator):
 
         self._forget()
         rows, task = self._check(X, y, sample_weight)
-        with torch_threads(self.n_jobs), blas_threads(self.n_jobs):
+        with capped_threads(self.n_jobs):
             assembly = assemble(self, rows, task)
             history = train(self, assembly, rows, task)
             return remember(self, assembly, history, rows, task)
@@ -189,9 +189,9 @@ class TransferEstimator(ArrayState, CallbackSupport, BaseEstimator):
         program = predictor.program if number_format() is np.float32 else None
         if program is not None and is_cpu(self.device):
             self.device_ = "cpu"
-            return program.run, nullcontext() if n_rows <= FEW_ROWS else blas_threads(self.n_jobs)
+            return program.run, nullcontext() if n_rows <= FEW_ROWS else capped_threads(self.n_jobs)
         self.device_ = str(resolve_device(self.device))
-        return predictor.module_on(self.device_).run, torch_threads(self.n_jobs)
+        return predictor.module_on(self.device_).run, capped_threads(self.n_jobs)
 
     def __sklearn_is_fitted__(self) -> bool:
         return "_predictor" in self.__dict__

@@ -28,7 +28,7 @@ from sktransfer.utils.device import is_cpu, resolve_device
 from sktransfer.utils.parameters import Interval, Options, TorchDevice
 from sktransfer.utils.precision import number_format
 from sktransfer.utils.random import draw_seed
-from sktransfer.utils.threads import blas_threads, torch_threads
+from sktransfer.utils.threads import capped_threads
 from sktransfer.validation import rows as _validation
 
 
@@ -186,7 +186,7 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
         return np.asarray(features.reshape(len(X), -1), dtype=np.float32)
 
     def _in_numpy(self, program: NumpyNetwork, X: np.ndarray) -> np.ndarray:
-        capped = blas_threads(self.n_jobs) if len(X) > FEW_ROWS else nullcontext()
+        capped = capped_threads(self.n_jobs) if len(X) > FEW_ROWS else nullcontext()
         with capped, np.errstate(all="ignore"):  # what is not finite is an error of ours
             parts = [program.run(X[part]) for part in in_chunks(len(X))]
         return np.concatenate(parts, dtype=parts[0].dtype, casting="same_kind")
@@ -198,7 +198,7 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
 
         device = resolve_device(self.device)
         module = TransferModule(self.backbone_.modules_on(device), nn.Identity(), self.backbone_.blocks).eval()
-        with torch_threads(self.n_jobs):
+        with capped_threads(self.n_jobs):
             return np.concatenate([module.run_features(chunk, stop=stop) for chunk in chunks])
 
     def __sklearn_tags__(self):
