@@ -28,7 +28,6 @@ from sktransfer.backbones.check_input import (
     prepared,
     raw_windows,
     tag_dimensions,
-    warn_of_quality,
 )
 from sktransfer.backbones.from_scratch import FromScratch
 from sktransfer.estimators.persisted import ArrayState
@@ -44,6 +43,7 @@ from sktransfer.utils.parameters import Interval, Options, TorchDevice, check_ca
 from sktransfer.utils.precision import number_format
 from sktransfer.utils.threads import capped_threads
 from sktransfer.validation import rows as _validation
+from sktransfer.validation.quality import warn_of_quality
 
 if TYPE_CHECKING:
     from sktransfer.training.tasks import Classification, Regression

@@ -131,7 +131,7 @@ class Pipeline(sklearn.pipeline.Pipeline):
         if n_rows <= chunk or any(_count_rows(value) != n_rows for value in params.values()):
             return method(X, **params)
         slices = [slice(i, min(i + chunk, n_rows)) for i in range(0, n_rows, chunk)]
-        with collect_warnings(stacklevel=3) as forget:
+        with collect_warnings() as forget:
             first = method(_take(X, slices[0]), **{k: _take(v, slices[0]) for k, v in params.items()})
             if not _is_per_row(first, chunk):
                 forget()  # all rows are counted again

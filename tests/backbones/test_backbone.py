@@ -19,7 +19,7 @@ from sktransfer import (
     Source,
     TransferClassifier,
 )
-from sktransfer.backbones.columns import compare_columns
+from sktransfer.backbones.check_input import compare_columns
 from sktransfer.exceptions import ModelFileError
 from tests.helpers import moons, small_backbone, width_free_backbone
 

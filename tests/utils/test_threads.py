@@ -129,7 +129,9 @@ def test_what_is_loaded_after_the_first_call_is_capped_too():
         "print(set(blas()), torch.get_num_threads())\n"
     )
     found = counts_in_another_process(code)
-    assert found in (["{1}", several, "{1}", "1", f"{{{FREE}}}", FREE] for several in ("True", "False"))  # scipy may share one
+    assert found in (
+        ["{1}", several, "{1}", "1", f"{{{FREE}}}", FREE] for several in ("True", "False")
+    )  # scipy may share one
 
 
 def test_what_is_loaded_before_the_first_call_is_capped():
