@@ -211,7 +211,7 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, Ba
             warn_of_empty_channels(_NAME, X, names)
         found, beyond = np.empty(X.shape, X.dtype), np.zeros(X.shape[:2], dtype=bool)
         for part in in_parts(X):
-            rows = which[part] if len(self.domains_) > 1 else [0]
+            rows = which[part] if len(self.domains_) > 1 else slice(None)
             z = self._scaled(X[part], self.center_[rows], self.scale_[rows])
             far = np.abs(z) > self._credible()
             beyond[part] = far if X.ndim == 2 else far.any(axis=2)
@@ -253,7 +253,7 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, Ba
         np.clip(z, -limit, limit, out=z)
         if self.clip is None:
             remedy = "Set clip, so that such values stay usable."
-            refuse_unusable(_NAME, z, names, largest=_LARGEST_MEASUREMENT, remedy=remedy)
+            refuse_unusable(_NAME, z, lambda: names, largest=_LARGEST_MEASUREMENT, remedy=remedy)
         return z
 
     def _which_domain(self, sample_domain: Any, n_rows: int) -> np.ndarray:

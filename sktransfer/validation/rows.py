@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import datetime
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,7 @@ def check_rows(
             "signals use a backbone that was pretrained on windows, or flatten each window into one row."
         )
     array = validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False)
-    names = column_names(estimator, array.shape[1])
+    names = partial(column_names, estimator, array.shape[1])
     refuse_unusable(name, array, names, allow_nan=allow_nan, largest=largest, remedy=remedy)
     return array
 
@@ -165,7 +166,7 @@ def _is_number(text: str) -> bool:
 
 
 def refuse_unusable(
-    name: str, X: np.ndarray, names: list[Any], *, allow_nan: bool = False, largest: float, remedy: str = ""
+    name: str, X: np.ndarray, names_of: Callable[[], Sequence], *, allow_nan: bool = False, largest: float, remedy: str
 ) -> None:
     """Raise a ValueError for NaN, infinity and values too large, with the columns or channels that hold them.
 
@@ -175,21 +176,21 @@ def refuse_unusable(
         Of the estimator, for messages.
     X : ndarray of shape (n_samples, n_columns) or (n_windows, n_channels, ...)
         Floating-point numbers.
-    names : list
-        Of columns or channels.
+    names_of : callable
+        Returns the names of columns or channels; called for a message only.
     allow_nan : bool, default=False
         Whether NaN may stay.
     largest : float
         Largest absolute value that may stay.
-    remedy : str, default=""
+    remedy : str
         What to do about a value that is too large.
     """
     # the extremes are NaN if any value is, or, where NaN may stay, if all are: no temporary array when all is well
     low, high = (np.fmin, np.fmax) if allow_nan else (np.minimum, np.maximum)
     extreme = max(float(high.reduce(X, axis=None)), -float(low.reduce(X, axis=None)))
-    if extreme <= min(largest, np.finfo(np.float64).max):
+    if extreme <= min(largest, sys.float_info.max):
         return
-    column, row = words_of(X)
+    (column, row), names = words_of(X), names_of()
     X = X.reshape(*X.shape[:2], -1)
 
     def count(bad: np.ndarray) -> tuple[int, str]:
@@ -221,7 +222,7 @@ def to_float32(name: str, array: np.ndarray, names: list[str]) -> np.ndarray:
         If a value is so large that a float32 network would answer NaN.
     """
     remedy = "Put a scaler that clips in front, such as BaselineScaler()."
-    refuse_unusable(name, array, names, largest=LARGEST_INPUT, remedy=remedy)
+    refuse_unusable(name, array, lambda: names, largest=LARGEST_INPUT, remedy=remedy)
     return np.ascontiguousarray(array, dtype=number_format())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -79,7 +80,7 @@ def check_windows(
         )
     options: dict[str, Any] = {"dtype": [np.float64, np.float32], "ensure_all_finite": False, "allow_nd": True}
     array = validate_data(estimator, plain, reset=reset, **options)
-    channels = list(range(array.shape[1]))
+    channels = partial(range, array.shape[1])
     refuse_unusable(name, array, channels, allow_nan=allow_nan, largest=largest, remedy=remedy)
     return X.like(array) if isinstance(X, Windows) else array
 
