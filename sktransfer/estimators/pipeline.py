@@ -34,7 +34,7 @@ class Pipeline(sklearn.pipeline.Pipeline):
     """scikit-learn's ``Pipeline``, which predicts and transforms many rows in chunks through all steps.
 
     scikit-learn sends all rows through one step after the other, so a scaler in front of a network copies the whole
-    table. Here ``chunk_rows`` rows at a time walk through all steps, and what is needed beside the table and its
+    table. Here ``chunk_rows`` rows at a time walk through all steps, and the memory needed beside the table and its
     outputs does not grow with it. Everything else is scikit-learn's class, fits included.
 
     Every step must treat rows one by one when it predicts or transforms, which is the contract of scikit-learn's
@@ -67,7 +67,7 @@ class Pipeline(sklearn.pipeline.Pipeline):
     one value a row (``return_std=True`` may concern all rows at once), or if the outputs of the first chunk are not an
     array or frame with one row each (sparse outputs, the list of a forest with many outputs).
 
-    Warnings of this package that count rows are said once, with the count over all chunks. A sensor that is stuck over
+    Warnings of this package that count rows are given once, with the count over all chunks. A sensor that is stuck over
     the border of two chunks is reported with the longer part.
 
     Examples

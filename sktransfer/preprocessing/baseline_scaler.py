@@ -66,9 +66,9 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, Ba
         waves: False for signals whose spectrum matters, such as vibration.
     clip : float or None, default=20.0
         Largest absolute value of the output: healthy standard deviations, or their logarithm with `compress`. Without
-        `compress` faults in training often lie beyond it, and what is clipped looks the same however far it is.
+        `compress` faults in training often lie beyond it, and clipped values look the same however far they were.
     missing : {"error", "impute"}, default="error"
-        What a NaN does: an error, or the value zero after scaling (the column's healthy centre).
+        A NaN is an error, or becomes zero after scaling (the column's healthy centre).
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, Ba
         Mean number of consecutive healthy rows (in windows: samples) without change in the slowest domain, by which a
         stuck sensor is told from a slow one; infinite for a column that never moved.
     missing_rule_ : str
-        What is done with a NaN, in words.
+        How a NaN is treated, in words.
     n_features_in_ : int
         Number of columns or channels.
     feature_names_in_ : ndarray of shape (n_features_in_,)

@@ -1,4 +1,4 @@
-r"""EnvelopeSpectra: what a bearing, gear or shaft fault leaves in a window of vibration, as numbers of a fixed length.
+r"""EnvelopeSpectra: windows of vibration as a fixed number of readings at which bearing, gear and shaft faults show.
 
 ::
 
@@ -67,8 +67,8 @@ class EnvelopeSpectra(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    What :class:`Windows` know of sampling rate, speed and bearing is used. Each channel becomes 1667 numbers, float32;
-    :meth:`get_feature_names_out` names each:
+    Sampling rate, speed and bearing are taken from :class:`Windows` that know them. Each channel becomes 1667 numbers,
+    float32; :meth:`get_feature_names_out` names each:
 
     =============  ====================================================================================================
     ``0:600``      eight views times 75 readings at fault orders; reading `l` of view `v` is number ``75 * v + l``
@@ -99,9 +99,9 @@ class EnvelopeSpectra(TransformerMixin, BaseEstimator):
     =========  ==========================  =================  ==============
 
     All are 0 where the speed (``rpm`` or ``sampling_rate``) or the order is unknown (those of the shaft where the BPFO
-    is, those of the BSF where the FTF is), and where the place lies outside the spectrum of the view.
+    is, those of the BSF where the FTF is), and where the frequency lies outside the spectrum of the view.
 
-    *The axis* has 16 places an octave: ``0.25 * 2**(k / 16)`` orders of the shaft, or ``3 * 2**(k / 16)`` cycles a
+    *The axis* has 16 points an octave: ``0.25 * 2**(k / 16)`` orders of the shaft, or ``3 * 2**(k / 16)`` cycles a
     window where the speed is unknown. One speed holds for a whole window: cut windows short enough that it does.
 
     Speeds and orders that are not positive count as unknown, with a warning. A constant channel gives finite numbers.
@@ -252,7 +252,7 @@ class EnvelopeSpectra(TransformerMixin, BaseEstimator):
 
 
 def _names() -> list[str]:
-    """Of the numbers of one channel, in their order."""
+    """Names of the numbers of one channel, in their order."""
     readings = [f"{view}_{name}" for names in reading_names() for view in _VIEWS for name in names]
     return [*readings, *(f"energy{i}" for i in range(N_ENERGIES)), *_SCALARS]
 
@@ -271,7 +271,7 @@ def _shape(X: Any) -> tuple[int, int, int]:
 
 
 def _known(what: str, values: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Speeds or orders, NaN where they are unknown, which those that are not positive and finite are too."""
+    """Speeds or orders, NaN where they are unknown or not positive and finite; a warning counts the latter."""
     if values is None:
         return np.full(shape, np.nan)
     values = np.asarray(values, dtype=np.float64)

@@ -1,8 +1,8 @@
-"""Where faults show: the orders at which a damaged bearing or shaft makes lines, and a logarithmic axis beside them.
+"""Orders at which a damaged bearing or shaft makes lines in a spectrum, and a logarithmic axis beside them.
 
 ::
 
-    turns a window, orders of the bearing --> places in a spectrum, in cycles a window, and their tolerance
+    turns a window, orders of the bearing --> bins of a spectrum, in cycles a window, and their tolerance
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import numpy as np
 
 from sktransfer.preprocessing.spectra import combinations, grid
 
-# Multiples h of an order and sidebands m of what modulates it: outer race by the shaft, inner race by the shaft as it
-# turns through the load zone, balls by the cage, cage and shaft by nothing. Even multiples of the ball spin are the
-# ball striking both races; the last family is the shaft itself, whose lines may lie near the others.
+# Multiples h of an order, and sidebands m at the speed that modulates it. The shaft modulates outer and inner race, the
+# inner race as it turns through the load zone; the cage modulates the balls; nothing modulates cage and shaft. Even
+# multiples of the ball spin are the ball striking both races. The last family is the shaft itself, whose lines may lie
+# near the others.
 # McFadden & Smith, J. Sound Vib. 96 (1984), doi 10.1016/0022-460X(84)90595-9.
 _FAMILIES = (
     (0, combinations((1, 2, 3, 4, 5), (-1, 0, 1)), "shaft"),
@@ -43,7 +44,10 @@ def line_bins(shaft: np.ndarray, orders: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def axis_bins(shaft: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same for the axis, whose steps are its own tolerance."""
+    """Centre and half width of every point of the logarithmic axis, in cycles per window; (n_signals, N_AXIS).
+
+    Half a step of the axis is its tolerance.
+    """
     known = np.isfinite(shaft)
     lowest = np.where(known, _LOWEST_ORDER * np.where(known, shaft, 1.0), _LOWEST_CYCLES)
     axis = lowest[:, None] * grid(_OCTAVES, _PER_OCTAVE, 1.0)
@@ -51,7 +55,7 @@ def axis_bins(shaft: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def reading_names() -> tuple[list[str], list[str]]:
-    """Names of the readings at fault orders, such as ``bpfi_2x-1shaft``, and of the places of the axis."""
+    """Names of the readings at fault orders, such as ``bpfi_2x-1shaft``, and of the points of the axis."""
     lines = []
     for kind, pairs, modulation in _FAMILIES:
         for h, m in pairs.astype(int):

@@ -28,7 +28,7 @@ class CountedWarning:
     Parameters
     ----------
     text : str
-        The message, with ``{count}``, ``{total}`` and ``{names}`` in the places of the numbers.
+        The message, with ``{count}``, ``{total}`` and ``{names}`` where the values go.
     category : type of Warning
     count, total : int
         Number of rows that the warning is about, and of rows examined.
