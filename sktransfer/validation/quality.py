@@ -221,8 +221,9 @@ def warn_of_far(name: str, beyond: np.ndarray, names: list[Any], words: tuple[st
 
 def count_windows(text: str, found: np.ndarray, names: list[Any]) -> None:
     """Warn with the number of rows or windows in which something was `found`; shape (n, n_columns or n_channels)."""
-    columns = [names[j] for j in np.flatnonzero(found.any(axis=0))]
-    warn_of(CountedWarning(text, DataQualityWarning, int(found.any(axis=1).sum()), len(found), columns))
+    count = int(np.count_nonzero(found.any(axis=1)))
+    columns = [names[j] for j in np.flatnonzero(found.any(axis=0))] if count else []
+    warn_of(CountedWarning(text, DataQualityWarning, count, len(found), columns))
 
 
 def warn_of_lost_digits(name: str, center: np.ndarray, scale: np.ndarray, names: list[Any], column: str) -> None:
