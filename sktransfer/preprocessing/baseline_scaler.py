@@ -215,7 +215,11 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, Ba
             z = self._scaled(X[part], self.center_[rows], self.scale_[rows])
             far = np.abs(z) > self._credible()
             beyond[part] = far if X.ndim == 2 else far.any(axis=2)
-            found[part] = self._clipped(z, names)
+            z = self._clipped(z, names).astype(X.dtype, copy=False)
+            if len(z) == len(X):  # one part is the whole: no copy
+                found = z
+            else:
+                found[part] = z
         warn_of_far(_NAME, beyond, names, words)
         return same_fields(given, found)
 
