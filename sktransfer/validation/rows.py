@@ -193,23 +193,22 @@ def refuse_unusable(
     (column, row), names = words_of(X), names_of()
     X = X.reshape(*X.shape[:2], -1)
 
-    def count(bad: np.ndarray) -> tuple[int, str]:
-        """In how many rows a column has `bad` values at most, and the columns that have some."""
+    def where(bad: np.ndarray) -> str:
+        """The columns that hold `bad` values, and in how many rows."""
         counts = bad.any(axis=2).sum(axis=0)
         found = ", ".join(f"{names[j]!r} ({counts[j]} {row}s)" for j in np.flatnonzero(counts)[:5])
-        return counts.max(), found + (", ..." if (counts > 0).sum() > 5 else "")
+        return found + (", ..." if (counts > 0).sum() > 5 else "")
 
     for what, bad in (("infinity", np.isinf(X)), ("NaN", np.isnan(X) & (not allow_nan))):
-        most, found = count(bad)
-        if most > 0:
-            drop = _DROP[row] if most < len(X) else f"Drop the {column}s without any value"
+        if bad.any():
+            drop = f"Drop the {column}s without any value" if bad.all(axis=(0, 2)).any() else _DROP[row]
             drop += "; infinity is never a measurement." if what == "infinity" else _IMPUTE
-            raise ValueError(f"{name}: Input X contains {what} in {column} {found}. {drop}")
+            raise ValueError(f"{name}: Input X contains {what} in {column} {where(bad)}. {drop}")
     if extreme > largest:
         with_extreme = names[int(np.nanargmax(np.fmax.reduce(np.abs(X), axis=(0, 2))))]
         raise ValueError(
             f"{name} got a value of {extreme:.3g} in {column} {with_extreme!r}, too large for a measurement. Input X "
-            f"contains values beyond {largest:.0e} in {column} {count(np.abs(X) > largest)[1]}. {remedy}"
+            f"contains values beyond {largest:.0e} in {column} {where(np.abs(X) > largest)}. {remedy}"
         )
 
 
