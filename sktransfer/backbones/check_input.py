@@ -140,7 +140,7 @@ def compare_columns(name: str, backbone: Backbone, n_columns: int, names: Sequen
     Another number or order of columns is a ValueError; other names are a warning, because plants name the same sensor
     differently.
     """
-    found, known = list(names or ()), list(backbone.inputs.names or ())
+    found, known = ([] if n is None else list(n) for n in (names, backbone.inputs.names))
     if backbone.n_features_in not in (None, n_columns):
         detail = ""
         if found and known:
