@@ -209,14 +209,15 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, Ba
         warn_of_stuck(_NAME, X, self.typical_run_, names)
         if X.ndim == 3 and self.missing == "impute":
             warn_of_empty_channels(_NAME, X, names)
-        found, beyond = np.empty(X.shape, X.dtype), np.zeros(X.shape[:2], dtype=bool)
-        for part in in_parts(X):
+        parts, beyond = list(in_parts(X)), np.empty(X.shape[:2], dtype=bool)
+        found = np.empty(X.shape if len(parts) > 1 else 0, X.dtype)
+        for part in parts:
             rows = which[part] if len(self.domains_) > 1 else slice(None)
             z = self._scaled(X[part], self.center_[rows], self.scale_[rows])
             far = np.abs(z) > self._credible()
             beyond[part] = far if X.ndim == 2 else far.any(axis=2)
             z = self._clipped(z, names).astype(X.dtype, copy=False)
-            if len(z) == len(X):  # one part is the whole: no copy
+            if len(parts) == 1:  # no copy
                 found = z
             else:
                 found[part] = z
