@@ -215,12 +215,12 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, Ba
             rows = which[part] if len(self.domains_) > 1 else slice(None)
             z = self._scaled(X[part], self.center_[rows], self.scale_[rows])
             far = np.abs(z) > self._credible()
-            beyond[part] = far if X.ndim == 2 else far.any(axis=2)
+            far = far if X.ndim == 2 else far.any(axis=2)
             z = self._clipped(z, names).astype(X.dtype, copy=False)
-            if len(parts) == 1:  # no copy
-                found = z
+            if len(parts) == 1:  # no copy, which is slow where columns lie side by side in memory
+                found, beyond = z, far
             else:
-                found[part] = z
+                found[part], beyond[part] = z, far
         warn_of_far(_NAME, beyond, names, words)
         return same_fields(given, found)
 
