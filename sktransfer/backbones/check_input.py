@@ -2,30 +2,30 @@ r"""`X` as a backbone takes it: rows of a table, windows or images, checked and 
 
 ::
 
-    X --as many dimensions as the backbone takes?--> rows:            `_validation.py`
-                                                 \-> windows, images: `_window_checks.py`, rate, shape
+    X --as many dimensions as the backbone takes?--> rows            --same columns?
+                                                 \-> windows, images --same channels, length, rate?
     checked X --front end of the backbone--> what its first block takes, float32
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
 
 from sktransfer.backbones.backbone import Backbone
-from sktransfer.backbones.columns import compare_shapes
 from sktransfer.backbones.from_scratch import FromScratch
 from sktransfer.backbones.persistence import load_backbone
 from sktransfer.strategies.base import Strategy
 from sktransfer.utils.chunks import chunk_of, in_chunks
+from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.utils.precision import number_format
 from sktransfer.utils.random import build_seeded
-from sktransfer.validation import rows as _validation
-from sktransfer.validation import windows as _window_checks
+from sktransfer.validation.rows import check_rows, to_float32
+from sktransfer.validation.windows import check_rate, check_windows, count_dimensions
 from sktransfer.windows.windows import same_fields
 
 _WINDOWS = "windows (n_windows, n_channels, length)"
@@ -62,7 +62,7 @@ def input_key(backbone: Any) -> Hashable:
     """Equal for backbones that check and prepare `X` alike."""
     inputs = backbone.inputs if isinstance(backbone, Backbone | FromScratch) else None
     if inputs is not None:
-        return inputs.shape, inputs.sampling_rate, inputs.front_end
+        return inputs.shape, inputs.n, inputs.names, inputs.sampling_rate, inputs.front_end
     return str(backbone) if isinstance(backbone, str | os.PathLike) else dimensions_taken(backbone)
 
 
@@ -91,39 +91,42 @@ height, width)
         If `X` has other dimensions, channels, samples or a sampling rate than the backbone takes, and for all that
         the checks of rows or windows refuse.
     """
+    name = type(estimator).__name__
     taken = dimensions_taken(estimator.backbone) if backbone is None else backbone.n_dimensions
-    found = 2 if issparse(X) else _window_checks.count_dimensions(X)
+    found = 2 if issparse(X) else count_dimensions(X)
     if issparse(X) or (found <= 2 and taken in (None, 2)):
-        X = _validation.check_rows(estimator, X, reset=reset)
+        X = check_rows(estimator, X, reset=reset)
         if reset:
             estimator.sampling_rate_ = None
+            if backbone is not None:
+                compare_columns(name, backbone, X.shape[1], getattr(estimator, "feature_names_in_", None))
         return X
     if taken not in (None, found):
-        raise _other_dimensions(estimator, X, backbone, found, taken)
-    X = _window_checks.check_windows(estimator, X, reset=reset)
-    if backbone is not None:
-        compare_shapes(type(estimator).__name__, backbone, X.shape)
-    takes, name = (None, "") if backbone is None else (backbone.inputs.sampling_rate, backbone.name)
-    _window_checks.check_rate(estimator, X, takes, name, reset=reset)
+        raise _other_dimensions(name, X, backbone, found, taken)
+    X = check_windows(estimator, X, reset=reset)
+    if backbone is None:
+        check_rate(estimator, X, None, "", reset=reset)
+    else:
+        compare_shapes(name, backbone, X.shape)
+        check_rate(estimator, X, backbone.inputs.sampling_rate, backbone.name, reset=reset)
     return X
 
 
-def _other_dimensions(estimator: Any, X: Any, backbone: Backbone | None, found: int, taken: int) -> ValueError:
-    who = type(estimator).__name__
+def _other_dimensions(name: str, X: Any, backbone: Backbone | None, found: int, taken: int) -> ValueError:
     named = f"its network {'mlp' if taken == 2 else 'cnn'!r}" if backbone is None else f"its backbone {backbone.name!r}"
     shape = f"shape {np.shape(X)}" if hasattr(X, "shape") else f"{found} dimensions"
     if taken == 2:
         what = "windows of" if found == 3 else "an array of"
         return ValueError(
-            f"Found array with dim {found}. {who} got {what} {shape}, but {named} takes rows of a table, (n_samples, "
+            f"Found array with dim {found}. {name} got {what} {shape}, but {named} takes rows of a table, (n_samples, "
             "n_features): use LaggedWindows, flatten each window into one row, or pass a backbone of windows."
         )
     if found <= 2 and taken == 3:
         return ValueError(
-            f"{who} got X of {shape}, but {named} takes {_WINDOWS}: cut the recordings with SlidingWindows."
+            f"{name} got X of {shape}, but {named} takes {_WINDOWS}: cut the recordings with SlidingWindows."
         )
     takes = _WINDOWS if taken == 3 else f"{taken} dimensions, (n_samples, {_sizes(backbone)})"
-    return ValueError(f"{who} got X of {shape}, but {named} takes {takes}.")
+    return ValueError(f"{name} got X of {shape}, but {named} takes {takes}.")
 
 
 def _sizes(backbone: Backbone | None) -> str:
@@ -131,15 +134,59 @@ def _sizes(backbone: Backbone | None) -> str:
     return ", ".join("any" if size is None else str(size) for size in shape)
 
 
-def warn_of_quality(who: str, X: np.ndarray, names: list[str]) -> None:
-    """Warn of columns or channels that look wrong although every cell is a number."""
-    if X.ndim == 2:
-        _validation.warn_of_quality(who, X, names)
-    else:
-        _window_checks.warn_of_window_quality(who, X)
+def compare_columns(name: str, backbone: Backbone, n_columns: int, names: Sequence[str] | None) -> None:
+    """Compare the columns of the rows with those that the backbone was pretrained on.
+
+    Another number or order of columns is a ValueError; other names are a warning, because plants name the same sensor
+    differently.
+    """
+    found, known = ([] if n is None else list(n) for n in (names, backbone.inputs.names))
+    if backbone.n_features_in not in (None, n_columns):
+        detail = ""
+        if found and known:
+            missing, extra = [n for n in known if n not in found], [n for n in found if n not in known]
+            detail = f" Missing: {missing[:8]}; unknown: {extra[:8]}."
+        raise ValueError(
+            f"{name} got X with {n_columns} features, but its backbone {backbone.name!r} was pretrained on "
+            f"{backbone.n_features_in}.{detail} Select the same columns, or pass a backbone trained on these."
+        )
+    if not found or not known or found == known:
+        return
+    if sorted(found) == sorted(known):
+        raise ValueError(
+            f"{name} got the columns of backbone {backbone.name!r} in another order. "
+            "Select them by name: X[list(backbone.inputs.names)]."
+        )
+    first = next((n, k) for n, k in zip(found, known, strict=False) if n != k)
+    warn_caller(
+        f"{name} got other column names than backbone {backbone.name!r} was pretrained on (first: {first[0]!r} "
+        f"where it had {first[1]!r}). Make sure that they are the same sensors in the same order."
+    )
 
 
-def prepared(who: str, X: np.ndarray, backbone: Backbone | None, names: list[str]) -> np.ndarray:
+def compare_shapes(name: str, backbone: Backbone, shape: Sequence[int]) -> None:
+    """Raise a ValueError unless windows or images of this shape are what the backbone takes.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of `X`.
+    """
+    takes = backbone.inputs.shape or (None,) * (len(shape) - 1)
+    if takes[0] not in (None, shape[1]):
+        raise ValueError(
+            f"{name} got windows of {shape[1]} channels, but its backbone {backbone.name!r} takes {takes[0]}. Select "
+            "the same channels, or pass a backbone that takes any number."
+        )
+    if any(size not in (None, found) for size, found in zip(takes[1:], shape[2:], strict=True)):
+        known = " x ".join("any" if size is None else str(size) for size in takes[1:])
+        raise ValueError(
+            f"{name} got samples of {' x '.join(map(str, shape[2:]))} values a channel, but its backbone "
+            f"{backbone.name!r} takes {known}. Cut windows, or scale images, to that size."
+        )
+
+
+def prepared(name: str, X: np.ndarray, backbone: Backbone | None, names: list[str]) -> np.ndarray:
     """Checked `X` as the first block takes it, C-contiguous and in the number format of networks.
 
     Raises
@@ -148,7 +195,7 @@ def prepared(who: str, X: np.ndarray, backbone: Backbone | None, names: list[str
         If a value of a row is too large, or the front end returns what is no number.
     """
     if X.ndim == 2:
-        return _validation.to_float32(who, X, names)
+        return to_float32(name, X, names)
     if backbone is None:
         return np.ascontiguousarray(X, dtype=number_format())
     out: np.ndarray | None = None
@@ -158,7 +205,9 @@ def prepared(who: str, X: np.ndarray, backbone: Backbone | None, names: list[str
             out = np.empty((len(X), *found.shape[1:]), dtype=number_format())
         out[part] = found
     if out is None or not np.isfinite(out).all():
-        raise ValueError(f"{who}: the front end of the backbone returned values that are not finite for these windows.")
+        raise ValueError(
+            f"{name}: the front end of the backbone returned values that are not finite for these windows."
+        )
     return out
 
 

@@ -32,7 +32,6 @@ from sktransfer.backbones.check_input import (
     prepared,
     raw_windows,
     tag_dimensions,
-    warn_of_quality,
 )
 from sktransfer.backbones.from_scratch import FromScratch
 from sktransfer.exceptions import ModelFileError, ModelVersionWarning
@@ -44,8 +43,9 @@ from sktransfer.utils.callbacks import CallbackSupport
 from sktransfer.utils.chunks import chunk_of
 from sktransfer.utils.device import resolve_device
 from sktransfer.utils.parameters import Interval, Options, TorchDevice, check_callbacks
-from sktransfer.utils.threads import blas_threads, torch_threads
+from sktransfer.utils.threads import capped_threads
 from sktransfer.utils.versions import minor_versions, running_versions
+from sktransfer.validation.quality import warn_of_quality
 from sktransfer.validation.rows import check_rows, check_weights, column_names, to_float32
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class TransferEstimator(CallbackSupport, BaseEstimator):
 
         self._forget()
         rows, task = self._check(X, y, sample_weight)
-        with torch_threads(self.n_jobs), blas_threads(self.n_jobs):
+        with capped_threads(self.n_jobs):
             assembly = assemble(self, rows, task)
             history = train(self, assembly, rows, task)
             return remember(self, assembly, history, rows, task)

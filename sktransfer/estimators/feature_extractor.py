@@ -17,7 +17,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from sktransfer.backbones.backbone import Backbone
 from sktransfer.backbones.check_input import check_input, given_backbone, prepared, tag_dimensions
-from sktransfer.backbones.columns import compare_columns
 from sktransfer.backbones.from_scratch import FromScratch, resolve_backbone
 from sktransfer.inference.predictor import features
 from sktransfer.utils.callbacks import CallbackSupport, FitTask, with_callbacks
@@ -121,8 +120,6 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
         backbone, _ = resolve_backbone(
             self.backbone if isinstance(self.backbone, FromScratch) else given, X.shape[1:], seed
         )
-        if X.ndim == 2:
-            compare_columns(type(self).__name__, backbone, X.shape[1], getattr(self, "feature_names_in_", None))
         if self.block is not None and self.block not in backbone.blocks:
             raise ValueError(
                 f"FeatureExtractor: backbone {backbone.name!r} has no block {self.block!r}; "

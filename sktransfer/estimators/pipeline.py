@@ -16,11 +16,13 @@ from typing import Any
 
 import numpy as np
 import sklearn.pipeline
-from scipy import sparse
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
+from sktransfer.utils.chunks import in_chunks
 from sktransfer.utils.counted_warnings import collect_warnings
+
+_FRAMES = ("pandas", "polars")  # modules whose frames are joined
 
 
 def _offers(method: str) -> Callable[[Any], bool]:
@@ -32,7 +34,7 @@ class Pipeline(sklearn.pipeline.Pipeline):
     """scikit-learn's ``Pipeline``, which predicts and transforms many rows in chunks through all steps.
 
     scikit-learn sends all rows through one step after the other, so a scaler in front of a network copies the whole
-    table. Here ``chunk_rows`` rows at a time walk through all steps, and what is needed beside the table and its
+    table. Here ``chunk_rows`` rows at a time walk through all steps, and the memory needed beside the table and its
     outputs does not grow with it. Everything else is scikit-learn's class, fits included.
 
     Every step must treat rows one by one when it predicts or transforms, which is the contract of scikit-learn's
@@ -60,11 +62,12 @@ class Pipeline(sklearn.pipeline.Pipeline):
 
     Notes
     -----
-    A call goes to scikit-learn's method in one piece if it has no more rows than walk together, if ``X`` is neither
-    an array, a frame, a CSR matrix nor a list, if a keyword argument does not hold one value a row (``return_std=True``
-    may concern all rows at once), or if the outputs of the first chunk are not one a row.
+    Arrays and frames go in chunks. A call goes to scikit-learn's method in one piece if it has no more rows than walk
+    together, if ``X`` is anything else (a list, a sparse matrix), if a keyword argument is not an array or frame with
+    one value a row (``return_std=True`` may concern all rows at once), or if the outputs of the first chunk are not an
+    array or frame with one row each (sparse outputs, the list of a forest with many outputs).
 
-    Warnings of this package that count rows are said once, with the count over all chunks. A sensor that is stuck over
+    Warnings of this package that count rows are given once, with the count over all chunks. A sensor that is stuck over
     the border of two chunks is reported with the longer part.
 
     Examples
@@ -130,14 +133,19 @@ class Pipeline(sklearn.pipeline.Pipeline):
         n_rows, chunk = _count_rows(X), self._chunk(X)
         if n_rows <= chunk or any(_count_rows(value) != n_rows for value in params.values()):
             return method(X, **params)
-        slices = [slice(i, min(i + chunk, n_rows)) for i in range(0, n_rows, chunk)]
-        with collect_warnings(stacklevel=3) as forget:
-            first = method(_take(X, slices[0]), **{k: _take(v, slices[0]) for k, v in params.items()})
-            if not _is_per_row(first, chunk):
+        with collect_warnings() as forget:
+            slices = in_chunks(n_rows, chunk)
+            outputs = (method(_take(X, part), **{k: _take(v, part) for k, v in params.items()}) for part in slices)
+            first = next(outputs)
+            if _count_rows(first) != chunk or (type(first) is not np.ndarray and _home(first) not in _FRAMES):
                 forget()  # all rows are counted again
                 return method(X, **params)
-            rest = (method(_take(X, part), **{k: _take(v, part) for k, v in params.items()}) for part in slices[1:])
-            return _join(first, rest, n_rows, hasattr(X, "index"))
+            if isinstance(first, np.ndarray):
+                return _fill(first, outputs, n_rows)
+            frames = [first, *outputs]
+            _compare_rows(sum(map(len, frames)), n_rows)
+            options = {"ignore_index": not hasattr(X, "index")} if _home(first) == "pandas" else {}
+            return sys.modules[_home(first)].concat(frames, **options)
 
 
 def make_pipeline(*steps, memory=None, transform_input=None, verbose=False):
@@ -170,13 +178,8 @@ def make_pipeline(*steps, memory=None, transform_input=None, verbose=False):
 
 
 def _count_rows(X: Any) -> int:
-    """Rows of what can be cut into slices of rows, else -1."""
-    if sparse.issparse(X):
-        return X.shape[0] if X.format == "csr" else -1
-    shape = getattr(X, "shape", None)
-    if shape is None:
-        return len(X) if isinstance(X, list | tuple) else -1
-    return shape[0] if len(shape) > 0 else -1
+    """Rows of an array or a frame, else -1."""
+    return X.shape[0] if hasattr(X, "__array__") and getattr(X, "ndim", 2) > 0 and hasattr(X, "shape") else -1
 
 
 def _take(X: Any, part: slice) -> Any:
@@ -184,34 +187,12 @@ def _take(X: Any, part: slice) -> Any:
     return X.iloc[part] if hasattr(X, "iloc") else X[part]
 
 
-def _is_per_row(output: Any, n_rows: int) -> bool:
-    """Whether outputs are one a row and of a kind that can be joined; a list is one array for each of many outputs."""
-    if isinstance(output, list):
-        return len(output) > 0 and all(type(one) is np.ndarray and len(one) == n_rows for one in output)
-    known = type(output) is np.ndarray or sparse.issparse(output) or _home(output) in ("pandas", "polars")
-    return known and _count_rows(output) == n_rows
-
-
 def _home(output: Any) -> str:
     return type(output).__module__.partition(".")[0]
 
 
-def _join(first: Any, rest: Iterator[Any], n_rows: int, indexed: bool) -> Any:
-    """One output from those of all chunks; arrays are filled in place. `indexed`: X has an index that frames keep."""
-    if isinstance(first, np.ndarray):
-        return _fill(first, rest, n_rows)
-    parts = [first, *rest]
-    if isinstance(first, list):
-        return [np.concatenate([part[i] for part in parts]) for i in range(len(first))]
-    _compare_rows(sum(_count_rows(part) for part in parts), n_rows)
-    if sparse.issparse(first):
-        return sparse.vstack(parts, format="csr")
-    if _home(first) == "pandas":
-        return sys.modules["pandas"].concat(parts, ignore_index=not indexed)
-    return sys.modules["polars"].concat(parts)
-
-
 def _fill(first: np.ndarray, rest: Iterator[np.ndarray], n_rows: int) -> np.ndarray:
+    """One array from those of all chunks, filled in place."""
     joined = np.empty((n_rows, *first.shape[1:]), dtype=first.dtype)
     end = 0
     for part in chain([first], rest):

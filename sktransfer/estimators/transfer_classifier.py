@@ -13,7 +13,7 @@ from sktransfer.inference.out_of_range import count_out_of_range, warn_of_range
 from sktransfer.utils.callbacks import with_callbacks
 from sktransfer.utils.parameters import InvalidParameterError
 from sktransfer.validation import labels as _labels
-from sktransfer.validation import rows as _validation
+from sktransfer.validation.quality import warn_of_single_rows
 
 if TYPE_CHECKING:
     from sktransfer.training.tasks import Classification
@@ -244,7 +244,7 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
                 f"{'' if len(classes) == 1 else 'es'}: {classes.tolist()}."
             )
         counts = np.array([(y == c).sum() for c in classes])
-        _validation.warn_of_single_rows(who, classes, counts)
+        warn_of_single_rows(who, classes, counts)
         if isinstance(self.class_weight, str) and self.class_weight != "balanced":
             raise InvalidParameterError(
                 f"The 'class_weight' parameter of {who} must be a dict, 'balanced' or None. Got {self.class_weight!r} "

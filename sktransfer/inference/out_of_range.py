@@ -68,4 +68,4 @@ def warn_of_range(who: str, n_outside: int, n_rows: int) -> None:
         f"{who}: {{count}} of {{total}} rows lie far outside the range of all rows seen in training; what is said of "
         "them is a guess. Check units, sensors and scaling."
     )
-    warn_of(CountedWarning(text, OutOfRangeWarning, n_outside, n_rows), stacklevel=3)
+    warn_of(CountedWarning(text, OutOfRangeWarning, n_outside, n_rows))

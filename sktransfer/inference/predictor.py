@@ -27,7 +27,7 @@ from sktransfer.inference.out_of_range import along_channels, confidence_weights
 from sktransfer.networks.layers import fits
 from sktransfer.utils.chunks import chunk_of, in_chunks
 from sktransfer.utils.device import is_cpu, resolve_device
-from sktransfer.utils.threads import blas_threads, torch_threads
+from sktransfer.utils.threads import capped_threads
 from sktransfer.validation.rows import LARGEST_INPUT
 
 if TYPE_CHECKING:
@@ -216,9 +216,9 @@ def _choose(
     Returns the function that computes a chunk, where it does so, and a cap on the threads that it uses.
     """
     if network is not None and is_cpu(device):
-        return network.run, "cpu", nullcontext() if n_rows <= FEW_ROWS else blas_threads(n_jobs)
+        return network.run, "cpu", nullcontext() if n_rows <= FEW_ROWS else capped_threads(n_jobs)
     used = str(resolve_device(device))
-    return in_torch(used), used, torch_threads(n_jobs)
+    return in_torch(used), used, capped_threads(n_jobs)
 
 
 def _blocks_in_torch(backbone: Backbone, stop: int, device: str) -> Run:

@@ -31,7 +31,7 @@ from sktransfer.training.frozen_features import FrozenFeatures
 from sktransfer.training.stacked_fits import Lane, rank
 from sktransfer.training.start import solve_head
 from sktransfer.utils.random import draw_seed
-from sktransfer.utils.threads import blas_threads, torch_threads
+from sktransfer.utils.threads import capped_threads
 from sktransfer.validation import rows as _validation
 
 
@@ -150,8 +150,7 @@ class Lanes:
         if n_jobs is self._n_jobs or n_jobs == self._n_jobs:
             return
         self._threads.close()
-        self._threads.enter_context(torch_threads(n_jobs))
-        self._threads.enter_context(blas_threads(n_jobs))
+        self._threads.enter_context(capped_threads(n_jobs))
         self._n_jobs = n_jobs
 
     def _rows(self, X: np.ndarray) -> FrozenFeatures:

@@ -19,7 +19,7 @@ from threading import Event, Lock
 from joblib import cpu_count, effective_n_jobs
 
 from sktransfer.training.stacked_fits import Lane, train_stack
-from sktransfer.utils.threads import blas_threads, torch_threads
+from sktransfer.utils.threads import capped_threads
 
 Stack = list[list[Lane]]
 
@@ -61,7 +61,7 @@ def train_stacks(
     def train(stack: Stack) -> bool:
         n_jobs = stack[0][0].estimator.n_jobs
         try:
-            with torch_threads(n_jobs), blas_threads(n_jobs):
+            with capped_threads(n_jobs):
                 train_stack(stack, on_epoch)
         except Exception:
             return False  # fitted alone, each of its fits says for itself what is wrong

@@ -19,26 +19,30 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from sktransfer.preprocessing.baseline import (
-    check_domains,
-    healthy_ones,
-    scaled,
-    some_values,
-    statistics_of_rows,
-    statistics_of_windows,
-)
+from sktransfer.preprocessing.window_scaler import INTERQUARTILE_RANGE
 from sktransfer.utils.callbacks import CallbackSupport, FitTask, with_callbacks
+from sktransfer.utils.chunks import in_parts
+from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.utils.parameters import Interval, StrOptions
-from sktransfer.validation import quality as _quality
-from sktransfer.validation import window_quality as _window_quality
-from sktransfer.validation.rows import check_rows, column_names, refuse_larger_than
-from sktransfer.validation.window_quality import chunks, is_windows
-from sktransfer.validation.windows import check_windows
+from sktransfer.validation.domains import check_domains
+from sktransfer.validation.quality import (
+    typical_runs,
+    warn_of_dominant_values,
+    warn_of_empty_channels,
+    warn_of_far,
+    warn_of_lost_digits,
+    warn_of_quality,
+    warn_of_stuck,
+    words_of,
+)
+from sktransfer.validation.rows import column_names, refuse_unusable
+from sktransfer.validation.windows import check_samples
 from sktransfer.windows.windows import same_fields
 
 # Nothing that is measured is larger, and its square still fits a float64.
 _LARGEST_MEASUREMENT = 1e30
-_WHO = "BaselineScaler"
+_LARGEST_FLOAT = float(np.finfo(np.float64).max)
+_NAME = "BaselineScaler"
 
 
 class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -62,9 +66,9 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, Ba
         waves: False for signals whose spectrum matters, such as vibration.
     clip : float or None, default=20.0
         Largest absolute value of the output: healthy standard deviations, or their logarithm with `compress`. Without
-        `compress` faults in training often lie beyond it, and what is clipped looks the same however far it is.
+        `compress` faults in training often lie beyond it, and clipped values look the same however far they were.
     missing : {"error", "impute"}, default="error"
-        What a NaN does: an error, or the value zero after scaling (the column's healthy centre).
+        A NaN is an error, or becomes zero after scaling (the column's healthy centre).
 
     Attributes
     ----------
@@ -78,7 +82,7 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, Ba
         Mean number of consecutive healthy rows (in windows: samples) without change in the slowest domain, by which a
         stuck sensor is told from a slow one; infinite for a column that never moved.
     missing_rule_ : str
-        What is done with a NaN, in words.
+        How a NaN is treated, in words.
     n_features_in_ : int
         Number of columns or channels.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -149,39 +153,31 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, Ba
             return self._fit(X, y, sample_domain)
 
     def _fit(self, X, y, sample_domain):
-        windows, impute = is_windows(X), self.missing == "impute"
-        checks, what = (_window_quality, "channel") if windows else (_quality, "column")
-        X = self._checked(X, reset=True) if windows else check_rows(self, X, reset=True, allow_nan=impute)
-        names = list(range(X.shape[1])) if windows else column_names(self, X.shape[1])
-        mend = f"Drop the {'window' if windows else 'row'}, or mark such values as missing."
-        refuse_larger_than(_LARGEST_MEASUREMENT, _WHO, X, names, mend, what)
-        checks.warn_of_quality(_WHO, X, names)
-        healthy = healthy_ones(len(X), y, self.normal_label)
+        X = self._check(X, reset=True)
+        names = self._names(X)
+        warn_of_quality(_NAME, X, names)
+        healthy = _healthy(len(X), y, self.normal_label)
         domains = check_domains(sample_domain, len(X))
         self.domains_ = np.unique(domains)
-        centers, scales, counts, runs = [], [], [], []
+        found = []
         for domain in self.domains_:
             ours = X[healthy & (domains == domain)]
             if len(ours) == 0:
                 where = f" in sample_domain {domain}" if sample_domain is not None else ""
                 raise ValueError(
                     f"BaselineScaler found no row with y == {self.normal_label!r}{where}; y holds "
-                    f"{some_values(y)}. Set normal_label to the healthy label, or fit the scaler on healthy rows only "
-                    "and pass FrozenEstimator(scaler)."
+                    f"{_first_labels(y)}. Set normal_label to the healthy label, or fit the scaler on healthy rows "
+                    "only and pass FrozenEstimator(scaler)."
                 )
-            center, scale = (statistics_of_windows if windows else statistics_of_rows)(ours, self.method, names)
-            centers.append(center)
-            scales.append(scale)
-            counts.append(len(ours))
-            runs.append(checks.typical_runs(ours))
-        self.center_, self.scale_, self.n_normal_ = np.array(centers), np.array(scales), np.array(counts)
-        self.typical_run_ = np.max(runs, axis=0)
-        self._warn_of_lost_digits(X, names, stacklevel=4)
-        self.missing_rule_ = "healthy centre of the column" if impute else "error"
+            found.append((*_center_and_scale(ours, self.method, names), len(ours), typical_runs(ours)))
+        self.center_, self.scale_, self.n_normal_, runs = (np.array(values) for values in zip(*found, strict=True))
+        self.typical_run_ = runs.max(axis=0)
+        self._warn_of_lost_digits(X, names)
+        self.missing_rule_ = "healthy centre of the column" if self.missing == "impute" else "error"
         return self
 
     def fit_transform(self, X, y=None, sample_domain=None):
-        """Both, with the same domains; parameters and errors are those of :meth:`fit`."""
+        """Fit, then transform the same rows. Parameters and errors are those of :meth:`fit`."""
         return self.fit(X, y, sample_domain).transform(X, sample_domain)
 
     def transform(self, X, sample_domain=None):
@@ -206,50 +202,64 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, Ba
             If a domain was not seen in ``fit``.
         """
         check_is_fitted(self)
-        if is_windows(X):
-            return same_fields(X, self._transform_windows(X, sample_domain))
-        X = check_rows(self, X, reset=False, allow_nan=self.missing == "impute")
+        given, X = X, self._check(X, reset=False)
         which = self._which_domain(sample_domain, len(X))
-        row = 0 if len(self.domains_) == 1 else which
-        z = scaled(X, self.center_[row], self.scale_[row], self.missing == "impute", self.compress)
-        names = column_names(self, X.shape[1])
-        self._warn_of_lost_digits(X, names, stacklevel=5)
-        _quality.warn_of_far_rows(_WHO, z, self._credible(), names)
-        _quality.warn_of_stuck_columns(_WHO, X, self.typical_run_, names)
-        return self._clipped(z, names, "column").astype(X.dtype, copy=False)
+        names, words = self._names(X), words_of(X)
+        self._warn_of_lost_digits(X, names)
+        warn_of_stuck(_NAME, X, self.typical_run_, names)
+        if X.ndim == 3 and self.missing == "impute":
+            warn_of_empty_channels(_NAME, X, names)
+        parts, beyond = list(in_parts(X)), np.empty(X.shape[:2], dtype=bool)
+        found = np.empty(X.shape if len(parts) > 1 else 0, X.dtype)
+        for part in parts:
+            rows = which[part] if len(self.domains_) > 1 else slice(None)
+            z = self._scaled(X[part], self.center_[rows], self.scale_[rows])
+            far = np.abs(z) > self._credible()
+            far = far if X.ndim == 2 else far.any(axis=2)
+            z = self._clipped(z, names).astype(X.dtype, copy=False)
+            if len(parts) == 1:  # no copy, which is slow where columns lie side by side in memory
+                found, beyond = z, far
+            else:
+                found[part], beyond[part] = z, far
+        warn_of_far(_NAME, beyond, names, words)
+        return same_fields(given, found)
 
-    def _checked(self, X: Any, reset: bool) -> np.ndarray:
-        return np.asarray(
-            check_windows(self, X, reset=reset, allow_nan=self.missing == "impute", largest=np.finfo(np.float64).max)
+    def _check(self, X: Any, reset: bool) -> np.ndarray:
+        return check_samples(
+            self,
+            X,
+            reset=reset,
+            allow_nan=self.missing == "impute",
+            largest=_LARGEST_MEASUREMENT if reset else _LARGEST_FLOAT,
+            remedy="Drop the row or window, or mark such values as missing.",
         )
 
-    def _transform_windows(self, X: Any, sample_domain: Any) -> np.ndarray:
-        """The same, a few windows at a time."""
-        X = self._checked(X, reset=False)
-        which = self._which_domain(sample_domain, len(X))
-        names = list(range(X.shape[1]))
-        self._warn_of_lost_digits(X, names, stacklevel=6)
-        _window_quality.warn_of_stuck_channels(_WHO, X, self.typical_run_, names)
-        found, beyond = np.empty(X.shape, X.dtype), np.zeros(X.shape[:2], dtype=bool)
+    def _names(self, X: np.ndarray) -> list[Any]:
+        return column_names(self, X.shape[1]) if X.ndim == 2 else list(range(X.shape[1]))
+
+    def _scaled(self, X: np.ndarray, center: np.ndarray, scale: np.ndarray) -> np.ndarray:
+        """Distance from the centre in scales, in float64: an offset of 1e5 with unit spread is lost in float32."""
+        if X.ndim == 3:
+            center, scale = center[:, :, None], scale[:, :, None]
+        z = X.astype(np.float64)
+        with np.errstate(over="ignore"):  # what overflows is clipped, or refused later
+            z -= center
+            z /= scale
         if self.missing == "impute":
-            _window_quality.warn_of_empty_channels(_WHO, X, names)
-        for part in chunks(X):
-            center, scale = (values[which[part], :, None] for values in (self.center_, self.scale_))
-            z = scaled(X[part], center, scale, self.missing == "impute", self.compress)
-            beyond[part] = (np.abs(z) > self._credible()).any(axis=2)
-            found[part] = self._clipped(z, names, "channel")
-        _window_quality.warn_of_far_windows(_WHO, beyond, names)
-        return found
+            np.nan_to_num(z, copy=False, nan=0.0, posinf=None, neginf=None)
+        return np.sign(z) * np.log1p(np.abs(z)) if self.compress else z
 
     def _credible(self) -> float:
         """Largest scaled value that a sound sensor may show."""
         return min(self.clip or np.inf, np.log1p(1e4) if self.compress else 1e4)
 
-    def _clipped(self, z: np.ndarray, names: list[Any], what: str) -> np.ndarray:
+    def _clipped(self, z: np.ndarray, names: list[Any]) -> np.ndarray:
+        limit = _LARGEST_FLOAT if self.clip is None else self.clip
+        np.clip(z, -limit, limit, out=z)
         if self.clip is None:
-            refuse_larger_than(_LARGEST_MEASUREMENT, _WHO, z, names, "Set clip, so that such values stay usable.", what)
-            return z
-        return np.clip(z, -self.clip, self.clip, out=z)
+            remedy = "Set clip, so that such values stay usable."
+            refuse_unusable(_NAME, z, lambda: names, largest=_LARGEST_MEASUREMENT, remedy=remedy)
+        return z
 
     def _which_domain(self, sample_domain: Any, n_rows: int) -> np.ndarray:
         if sample_domain is None and len(self.domains_) > 1:
@@ -268,10 +278,10 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, Ba
             )
         return np.searchsorted(self.domains_, domains)
 
-    def _warn_of_lost_digits(self, X: np.ndarray, names: list[Any], stacklevel: int) -> None:
+    def _warn_of_lost_digits(self, X: np.ndarray, names: list[Any]) -> None:
         if X.dtype == np.float32:
             moved = np.where(np.isfinite(self.typical_run_), self.scale_, np.inf)
-            _quality.warn_of_lost_digits(_WHO, self.center_, moved, names, stacklevel)
+            warn_of_lost_digits(_NAME, self.center_, moved, names, words_of(X)[0])
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -280,3 +290,81 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, Ba
         tags.target_tags.required = self.normal_label is not None
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _healthy(n: int, y: Any, normal_label: Any) -> np.ndarray:
+    """Which of `n` rows or windows are healthy; all without a `normal_label`."""
+    if normal_label is None:
+        return np.ones(n, dtype=bool)
+    if y is None:
+        raise ValueError(f"BaselineScaler(normal_label={normal_label!r}) needs y to find the healthy rows, got y=None.")
+    labels = np.asarray(y, dtype=object)
+    if labels.shape != (n,):
+        raise ValueError(f"BaselineScaler got y of shape {labels.shape}; expected ({n},), one label a row.")
+    return np.array([label == normal_label for label in labels], dtype=bool)
+
+
+def _first_labels(y: Any) -> str:
+    """The first few labels, for messages."""
+    values = sorted({str(value) for value in np.asarray(y, dtype=object)})
+    return ", ".join(repr(v) for v in values[:8]) + (", ..." if len(values) > 8 else "")
+
+
+def _center_and_scale(X: np.ndarray, method: str, names: list[Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Centre and scale of each column or channel of healthy rows or windows, in float64."""
+    column, row = words_of(X)
+    if X.ndim == 2:
+        return _statistics(X.astype(np.float64, copy=False), method, names, column, row)
+    moments = _moments(X) if method == "standard" else None
+    if moments is not None:
+        return moments[0], _without_rounding(*moments)
+    found = [
+        _statistics(X[:, j].reshape(-1, 1).astype(np.float64), method, names[j : j + 1], column, row)
+        for j in range(X.shape[1])
+    ]
+    return np.concatenate([center for center, _ in found]), np.concatenate([scale for _, scale in found])
+
+
+def _statistics(
+    values: np.ndarray, method: str, names: list[Any], column: str, row: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Centre and scale of each column of `values`, which may hold NaN; a column without a value gets infinite scale."""
+    empty = np.isnan(values).all(axis=0)
+    if empty.any():
+        warn_caller(
+            f"BaselineScaler: the {column}s {[names[j] for j in np.flatnonzero(empty)]} hold no value in the healthy "
+            f"{row}s; they are ignored (always zero after scaling)."
+        )
+        values = np.where(empty, 0.0, values)
+    if method == "robust":
+        low, center, high = np.nanpercentile(values, [25, 50, 75], axis=0)
+        scale = (high - low) / INTERQUARTILE_RANGE
+    else:
+        center = np.nanmean(values, axis=0)
+        squares = (values - center) ** 2
+        scale = np.sqrt(np.nanmean(squares, axis=0))
+        warn_of_dominant_values(_NAME, values, squares, names, column)
+    return center, np.where(empty, np.inf, _without_rounding(center, scale))
+
+
+def _without_rounding(center: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """The scale, or 1 where it is below rounding: dividing by it would turn rounding errors into signals."""
+    still = scale <= 10 * np.finfo(np.float64).eps * np.abs(center)
+    return np.where(still | (scale == 0), 1.0, scale)
+
+
+def _moments(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Mean and standard deviation of each channel, a few windows at a time.
+
+    None if a closer look is due: a sample is missing, or a single one makes up most of the spread.
+    """
+    n_samples, parts = len(windows) * windows.shape[2], list(in_parts(windows))
+    center = sum(windows[part].sum(axis=(0, 2), dtype=np.float64) for part in parts) / n_samples
+    total, largest = np.zeros(len(center)), np.zeros(len(center))
+    for part in parts:
+        squares = (windows[part] - center[:, None]) ** 2
+        total += squares.sum(axis=(0, 2))
+        largest = np.maximum(largest, squares.max(axis=(0, 2)))
+    if np.isnan(center).any() or (largest > 0.9 * total).any():
+        return None
+    return center, np.sqrt(total / n_samples)

@@ -76,23 +76,24 @@ class BearingGeometry:
     contact_angle: float = 0.0
 
     def __post_init__(self) -> None:
-        who = "BearingGeometry"
         if not is_whole(self.n_rollers) or self.n_rollers < _FEWEST_ROLLERS:
             raise ValueError(
-                f"{who}: n_rollers is a whole number of at least {_FEWEST_ROLLERS}, got {self.n_rollers!r}."
+                f"BearingGeometry: n_rollers is a whole number of at least {_FEWEST_ROLLERS}, got {self.n_rollers!r}."
             )
         for name in ("roller_diameter", "pitch_diameter"):
             value = getattr(self, name)
             if not is_number(value) or not 0 < value < math.inf:
-                raise ValueError(f"{who}: {name} is a positive number, such as mm, got {value!r}.")
+                raise ValueError(f"BearingGeometry: {name} is a positive number, such as mm, got {value!r}.")
         angle = self.contact_angle
         if not is_number(angle) or not 0 <= angle < 90:
-            raise ValueError(f"{who}: contact_angle is a number of degrees from 0 to below 90, got {angle!r}.")
+            raise ValueError(
+                f"BearingGeometry: contact_angle is a number of degrees from 0 to below 90, got {angle!r}."
+            )
         ratio = self.roller_diameter / self.pitch_diameter
         if ratio >= 1 or self.n_rollers * math.asin(ratio) > math.pi * _ROUNDING:
             raise ValueError(
-                f"{who}: {self.n_rollers} rollers of diameter {self.roller_diameter:g} do not fit on a pitch circle of "
-                f"diameter {self.pitch_diameter:g}. Give diameters, not radii, both in one unit."
+                f"BearingGeometry: {self.n_rollers} rollers of diameter {self.roller_diameter:g} do not fit on a pitch "
+                f"circle of diameter {self.pitch_diameter:g}. Give diameters, not radii, both in one unit."
             )
 
     @property
@@ -103,7 +104,7 @@ class BearingGeometry:
         cage = (1 - share) / 2
         return self.n_rollers * cage, self.n_rollers * (1 + share) / 2, (1 - share**2) / (2 * ratio), cage
 
-    # what takes four orders takes this object: an array of them, or a sequence
+    # usable wherever four orders are: as an array, and as a sequence
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.orders, dtype=dtype)
 

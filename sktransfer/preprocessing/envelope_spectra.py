@@ -1,4 +1,4 @@
-r"""EnvelopeSpectra: what a bearing, gear or shaft fault leaves in a window of vibration, as numbers of a fixed length.
+r"""EnvelopeSpectra: windows of vibration as a fixed number of readings at which bearing, gear and shaft faults show.
 
 ::
 
@@ -22,13 +22,21 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sktransfer.exceptions import DataQualityWarning
-from sktransfer.preprocessing import fault_orders as _fault_lines
-from sktransfer.preprocessing import spectra as _spectra
-from sktransfer.preprocessing.fault_orders import N_AXIS, N_LINES
+from sktransfer.preprocessing.fault_orders import N_AXIS, N_LINES, axis_bins, line_bins, reading_names
+from sktransfer.preprocessing.spectra import (
+    Lines,
+    band_energies,
+    kurtosis_of_band,
+    over_background,
+    squared_envelope_spectrum,
+    tapered,
+    whitened,
+)
 from sktransfer.utils.counted_warnings import CountedWarning, warn_of
-from sktransfer.validation.windows import check_windows, count_dimensions, warn_of_window_quality
+from sktransfer.validation.quality import warn_of_quality
+from sktransfer.validation.windows import check_windows, count_dimensions
 
-_WHO = "EnvelopeSpectra"
+_NAME = "EnvelopeSpectra"
 _BANDS = ((0.05, 0.24), (0.24, 0.43), (0.43, 0.62), (0.62, 0.81), (0.81, 1.0))
 N_VIEWS = len(_BANDS) + 3  # the bands, all of them as it is and whitened, and the plain spectrum
 _VIEWS = (*(f"band{i}" for i in range(len(_BANDS))), "whole", "whitened", "spectrum")
@@ -37,7 +45,7 @@ N_SCALARS = N_ENERGIES + len(_BANDS) + 6
 N_NUMBERS = N_VIEWS * (N_LINES + N_AXIS) + N_SCALARS
 _KURTOSES = tuple(f"kurtosis_band{i}" for i in range(len(_BANDS)))
 _SCALARS = (*_KURTOSES, "kurtosis", "crest", "deviation", "level", "turns", "known")
-LEVEL = N_NUMBERS - 4  # place of the logarithm of the deviation
+LEVEL = N_NUMBERS - 4  # index of the logarithm of the deviation
 _CHUNK = 256  # signals at a time: their spectra stay in the cache
 _LEAST_LENGTH = 32  # samples: below 64, neighbouring bands of energy share a bin
 
@@ -59,8 +67,8 @@ class EnvelopeSpectra(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    What :class:`Windows` know of sampling rate, speed and bearing is used. Each channel becomes 1667 numbers, float32;
-    :meth:`get_feature_names_out` names each:
+    Sampling rate, speed and bearing are taken from :class:`Windows` that know them. Each channel becomes 1667 numbers,
+    float32; :meth:`get_feature_names_out` names each:
 
     =============  ====================================================================================================
     ``0:600``      eight views times 75 readings at fault orders; reading `l` of view `v` is number ``75 * v + l``
@@ -91,9 +99,9 @@ class EnvelopeSpectra(TransformerMixin, BaseEstimator):
     =========  ==========================  =================  ==============
 
     All are 0 where the speed (``rpm`` or ``sampling_rate``) or the order is unknown (those of the shaft where the BPFO
-    is, those of the BSF where the FTF is), and where the place lies outside the spectrum of the view.
+    is, those of the BSF where the FTF is), and where the frequency lies outside the spectrum of the view.
 
-    *The axis* has 16 places an octave: ``0.25 * 2**(k / 16)`` orders of the shaft, or ``3 * 2**(k / 16)`` cycles a
+    *The axis* has 16 points an octave: ``0.25 * 2**(k / 16)`` orders of the shaft, or ``3 * 2**(k / 16)`` cycles a
     window where the speed is unknown. One speed holds for a whole window: cut windows short enough that it does.
 
     Speeds and orders that are not positive count as unknown, with a warning. A constant channel gives finite numbers.
@@ -132,7 +140,7 @@ class EnvelopeSpectra(TransformerMixin, BaseEstimator):
         ValueError
             If `X` cannot be used, such as for NaN or windows that are too short.
         """
-        warn_of_window_quality(_WHO, self._check(X, reset=True))
+        warn_of_quality(_NAME, self._check(X, reset=True), [])
         return self
 
     def transform(self, X):
@@ -178,15 +186,15 @@ class EnvelopeSpectra(TransformerMixin, BaseEstimator):
         channels = [f"ch{j}" for j in range(n)] if input_features is None else list(input_features)
         if len(channels) != n:
             raise ValueError(
-                f"{_WHO}.get_feature_names_out got {len(channels)} names of channels, but was fitted to windows of {n} "
-                "channels. Pass one a channel; input_features should have length equal to their number."
+                f"{_NAME}.get_feature_names_out got {len(channels)} names of channels, but was fitted to windows of "
+                f"{n} channels. Pass one a channel; input_features should have length equal to their number."
             )
         return np.array([f"{channel}_{name}" for channel in channels for name in _names()], dtype=object)
 
     def _check(self, X: Any, reset: bool) -> np.ndarray:
         if count_dimensions(X) != 3:
             raise ValueError(
-                f"{_WHO} got X of {count_dimensions(X)} dimensions, but takes windows (n_windows, n_channels, "
+                f"{_NAME} got X of {count_dimensions(X)} dimensions, but takes windows (n_windows, n_channels, "
                 "window_length): cut the recordings with SlidingWindows."
             )
         windows = check_windows(self, X, reset=reset)
@@ -229,12 +237,12 @@ class EnvelopeSpectra(TransformerMixin, BaseEstimator):
         level = signals.mean(axis=1, keepdims=True, dtype=np.float64)  # float32 would lose digits beside a large one
         signals = (signals - level).astype(np.float32, copy=False)
         deviation = np.sqrt((signals**2).mean(axis=1, keepdims=True)) + 1e-12
-        spectrum = rfft(signals / deviation * _spectra.tapered(signals.shape[1]), axis=1)
-        center, half = _fault_lines.line_places(shaft, orders)
-        axis, step = _fault_lines.axis_places(shaft)
+        spectrum = rfft(signals / deviation * tapered(signals.shape[1]), axis=1)
+        center, half = line_bins(shaft, orders)
+        axis, step = axis_bins(shaft)
         lines, axes = [], []
         for amplitude in _views(spectrum):
-            found = _spectra.Lines(_spectra.over_background(amplitude))
+            found = Lines(over_background(amplitude))
             lines.append(found.read(center, half))
             axes.append(found.read(axis, step))
         width = N_VIEWS * N_LINES
@@ -244,8 +252,8 @@ class EnvelopeSpectra(TransformerMixin, BaseEstimator):
 
 
 def _names() -> list[str]:
-    """Of the numbers of one channel, in their order."""
-    readings = [f"{view}_{name}" for names in _fault_lines.names() for view in _VIEWS for name in names]
+    """Names of the numbers of one channel, in their order."""
+    readings = [f"{view}_{name}" for names in reading_names() for view in _VIEWS for name in names]
     return [*readings, *(f"energy{i}" for i in range(N_ENERGIES)), *_SCALARS]
 
 
@@ -253,38 +261,38 @@ def _shape(X: Any) -> tuple[int, int, int]:
     """Shape of windows that are long enough."""
     shape = np.shape(X)
     if len(shape) != 3:
-        raise ValueError(f"{_WHO} takes windows (n_windows, n_channels, window_length), got X of shape {shape}.")
+        raise ValueError(f"{_NAME} takes windows (n_windows, n_channels, window_length), got X of shape {shape}.")
     if shape[2] < _LEAST_LENGTH:
         raise ValueError(
-            f"{_WHO} got windows of {shape[2]} samples, but needs at least {_LEAST_LENGTH}: shorter ones hold no "
+            f"{_NAME} got windows of {shape[2]} samples, but needs at least {_LEAST_LENGTH}: shorter ones hold no "
             "spectra of bands. Cut longer windows."
         )
     return shape
 
 
 def _known(what: str, values: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Speeds or orders, NaN where they are unknown, which those that are not positive and finite are too."""
+    """Speeds or orders, NaN where they are unknown or not positive and finite; a warning counts the latter."""
     if values is None:
         return np.full(shape, np.nan)
     values = np.asarray(values, dtype=np.float64)
     wrong = (values <= 0) | np.isinf(values)
     count = int(wrong.reshape(len(values), -1).any(axis=1).sum())
-    text = f"{_WHO}: {what} is not positive and finite in {{count}} of {{total}} windows; it counts as unknown there."
-    warn_of(CountedWarning(text, DataQualityWarning, count, len(values)), 5)
+    text = f"{_NAME}: {what} is not positive and finite in {{count}} of {{total}} windows; it counts as unknown there."
+    warn_of(CountedWarning(text, DataQualityWarning, count, len(values)))
     return np.where(wrong, np.nan, values)
 
 
 def _views(spectrum: np.ndarray) -> Any:
     """Amplitude spectra of one chunk of signals, one view after the other."""
     for low, high in _BANDS:
-        yield _spectra.squared_envelope_spectrum(spectrum, low, high)
-    yield _spectra.squared_envelope_spectrum(spectrum, 0.05, 1.0)
-    yield _spectra.squared_envelope_spectrum(_spectra.whitened(spectrum), 0.02, 1.0)
+        yield squared_envelope_spectrum(spectrum, low, high)
+    yield squared_envelope_spectrum(spectrum, 0.05, 1.0)
+    yield squared_envelope_spectrum(whitened(spectrum), 0.02, 1.0)
     yield np.abs(spectrum).astype(np.float32, copy=False)
 
 
 def _scalars(signals, spectrum, level, deviation, shaft, orders) -> np.ndarray:
-    kurtoses = [_spectra.kurtosis_of_band(spectrum, low, high) for low, high in _BANDS]
+    kurtoses = [kurtosis_of_band(spectrum, low, high) for low, high in _BANDS]
     standard = signals / deviation
     squares = standard * standard
     crest = np.log(np.sqrt(squares.max(axis=1)) + 1e-3)
@@ -298,4 +306,4 @@ def _scalars(signals, spectrum, level, deviation, shaft, orders) -> np.ndarray:
         np.where(known, np.log2(np.where(known, shaft, 1.0)) / 4, 0.0),
         np.isfinite(orders).all(axis=1) & known,
     ]
-    return np.column_stack([_spectra.band_energies(spectrum, N_ENERGIES), *columns])
+    return np.column_stack([band_energies(spectrum, N_ENERGIES), *columns])

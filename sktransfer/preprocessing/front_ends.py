@@ -1,4 +1,4 @@
-"""Front ends by name: what stands between windows and the first block of a backbone, and has no weights.
+"""Front ends by name. A front end computes the input of the first block of a backbone from windows, without weights.
 
 A file names its front end, never its code, as it names its network.
 """

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from numbers import Integral, Real
 from typing import Any
 
@@ -17,7 +16,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from sktransfer.exceptions import DataQualityWarning
+from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.utils.parameters import Interval, InvalidParameterError, StrOptions
 from sktransfer.validation.rows import check_rows
 from sktransfer.windows.windows import Windows
@@ -35,22 +34,22 @@ class LaggedWindows(TransformerMixin, BaseEstimator):
         Samples in a window. None: as many as there are lags in the names; all columns, of one channel, where names
         tell no lags.
     order : {"names", "channel-major", "time-major"}, default="names"
-        Where a column belongs: by its name; by its place, all samples of a channel side by side; or by its place, all
-        channels of a time side by side. Oldest first, unless `newest_first`. Names that tell no lags (and arrays)
-        fall back to ``"channel-major"``.
+        What tells the channel and the sample of a column: its name; its position, all samples of a channel side by
+        side; or its position, all channels of a time side by side. Positions run from the oldest sample to the newest,
+        unless `newest_first`. Arrays, and frames whose names tell no lags, fall back to ``"channel-major"``.
     pattern : str or None, default=None
         Regular expression with the groups ``channel`` and ``lag`` (whole number; empty for the newest sample), matched
         with whole names. None: names such as ``pressure_t-2``, ``pressure(t-2)``, ``pressure_t`` and
         ``pressure_lag2``; ``pressure`` alone is lag 0 beside such names.
     newest_first : bool, default=False
-        Whether the samples of a channel come newest first, where columns go by their place.
+        Whether the samples of a channel come newest first, where columns go by their position.
     sampling_rate : float or None, default=None
         Samples a second of a channel, in Hz; remembered by the windows.
 
     Attributes
     ----------
     channels_ : list
-        Names of the channels; numbers if columns go by their place.
+        Names of the channels; numbers if columns go by their position.
     length_ : int
         Samples in a window.
     columns_ : ndarray of shape (n_channels, length_)
@@ -110,7 +109,7 @@ class LaggedWindows(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a lag is missing or a column cannot be placed.
+            If a lag is missing, or the name of a column tells no lag.
 
         Warns
         -----
@@ -130,13 +129,11 @@ class LaggedWindows(TransformerMixin, BaseEstimator):
                     f"{'X has no names' if names is None else f'X has {list(names)[:8]}'}."
                 )
             if names is not None and self.order == "names" and self.length is None and n_columns > 1:
-                warnings.warn(
+                warn_caller(
                     f"LaggedWindows: no column name tells a lag, as 'pressure_t-1' does; the first is {names[0]!r}. "
-                    f"All {n_columns} columns are taken as samples of one channel. Set length, order or pattern.",
-                    DataQualityWarning,
-                    stacklevel=2,
+                    f"All {n_columns} columns are taken as samples of one channel. Set length, order or pattern."
                 )
-            found = self._by_place(n_columns)
+            found = self._by_position(n_columns)
         self.channels_, self.columns_ = found
         self.length_ = self.columns_.shape[1]
         return self
@@ -174,15 +171,15 @@ class LaggedWindows(TransformerMixin, BaseEstimator):
             )
         return patterns
 
-    def _by_place(self, n_columns: int) -> tuple[list[Any], np.ndarray]:
+    def _by_position(self, n_columns: int) -> tuple[list[Any], np.ndarray]:
         length = n_columns if self.length is None else self.length
         if n_columns % length:
             raise ValueError(
                 f"LaggedWindows(length={length}) got {n_columns} columns, which is no multiple of it. Pass "
                 "n_channels * length columns."
             )
-        places = np.arange(n_columns)
-        columns = places.reshape(length, -1).T if self.order == "time-major" else places.reshape(-1, length)
+        numbers = np.arange(n_columns)
+        columns = numbers.reshape(length, -1).T if self.order == "time-major" else numbers.reshape(-1, length)
         return list(range(len(columns))), columns[:, ::-1] if self.newest_first else columns
 
     def __sklearn_tags__(self):
@@ -198,27 +195,27 @@ def _by_name(names: list[str], patterns: list[re.Pattern], length: int | None) -
     channels = {match["channel"] for match in matches if match}
     if not channels:
         return None
-    places: dict[str, dict[int, int]] = {}
+    lags_of: dict[str, dict[int, int]] = {}
     for column, (name, match) in enumerate(zip(names, matches, strict=True)):
         if match is None and name not in channels:
             raise ValueError(
                 f"LaggedWindows: column {name!r} tells no lag, as 'pressure_t-1' does. Drop it, or set pattern or "
                 "order."
             )
-        lags = places.setdefault(match["channel"] if match else name, {})
+        lags = lags_of.setdefault(match["channel"] if match else name, {})
         lag = int(match["lag"] or 0) if match else 0
         if lag in lags:
             raise ValueError(f"LaggedWindows: {names[lags[lag]]!r} and {name!r} are the same lag of the same channel.")
         lags[lag] = column
-    first, wanted = next(iter(places)), sorted(next(iter(places.values())), reverse=True)
-    for channel, lags in places.items():
+    first, wanted = next(iter(lags_of)), sorted(next(iter(lags_of.values())), reverse=True)
+    for channel, lags in lags_of.items():
         if sorted(lags, reverse=True) != wanted:
-            odd = sorted(set(lags) ^ set(wanted))
+            unpaired = sorted(set(lags) ^ set(wanted))
             raise ValueError(
                 f"LaggedWindows: the channels {first!r} and {channel!r} do not have the same lags; only one has "
-                f"{odd[:8]}."
+                f"{unpaired[:8]}."
             )
     if len(set(np.diff(wanted))) > 1 or length not in (None, len(wanted)):
         expected = "lags at equal distances" if length is None else f"{length} lags at equal distances"
         raise ValueError(f"LaggedWindows: channel {first!r} has the lags {wanted[::-1]}; expected {expected}.")
-    return list(places), np.array([[lags[lag] for lag in wanted] for lags in places.values()])
+    return list(lags_of), np.array([[lags[lag] for lag in wanted] for lags in lags_of.values()])

@@ -1,4 +1,4 @@
-"""Squared envelope spectra of bands, and reading lines and axes from them: the arithmetic of `envelope.py`.
+"""Squared envelope spectra of bands, and reading lines and axes from them: the arithmetic of :class:`EnvelopeSpectra`.
 
 ::
 
@@ -86,10 +86,10 @@ class Lines:
             In bins, which are cycles per window.
         """
         outside = ~((center >= 0.75) & (center <= self.n_bins - 1))
-        place = np.rint(np.where(outside, 0.0, center)).astype(np.intp)
+        bins = np.rint(np.where(outside, 0.0, center)).astype(np.intp)
         widths = np.asarray(_WIDTHS) / 2
         level = np.searchsorted(widths, np.where(outside, 0.0, half_width)).clip(0, len(_WIDTHS) - 1)
-        found = self._levels[level, np.arange(len(center))[:, None], place]
+        found = self._levels[level, np.arange(len(center))[:, None], bins]
         found[outside] = 0.0
         return found
 
@@ -97,7 +97,7 @@ class Lines:
 def _wider(level: np.ndarray, step: int) -> np.ndarray:
     """Running maximum over three times the width: three looks at the narrower one, `step` apart, are enough.
 
-    Less than `step` bins from an end, up to half the narrower width of bins at that end is not seen.
+    Less than `step` bins from an end, up to half the narrower width of bins at that end is left out.
     """
     wider = level.copy()
     np.maximum(wider[:, step:], level[:, :-step], out=wider[:, step:])
@@ -125,9 +125,9 @@ def kurtosis_of_band(spectrum: np.ndarray, low: float, high: float) -> np.ndarra
 
 
 def whitened(spectrum: np.ndarray) -> np.ndarray:
-    """The spectrum with all amplitudes one: cepstrum pre-whitening.
+    """Cepstrum pre-whitening: the spectrum with all amplitudes set to one.
 
-    It takes resonances, gears and tones out and leaves impulses: Randall & Antoni, Mech. Syst. Signal Process. 25
+    This removes resonances, gears and tones, and leaves impulses: Randall & Antoni, Mech. Syst. Signal Process. 25
     (2011), doi 10.1016/j.ymssp.2010.07.017.
     """
     return spectrum / (np.abs(spectrum) + _TINY)

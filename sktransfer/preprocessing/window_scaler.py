@@ -13,13 +13,13 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from sktransfer.utils.chunks import in_parts
 from sktransfer.utils.parameters import StrOptions
-from sktransfer.validation.rows import check_rows
-from sktransfer.validation.window_quality import chunks, is_windows, warn_of_flat_channels
-from sktransfer.validation.windows import check_windows
+from sktransfer.validation.quality import warn_of_flat_channels
+from sktransfer.validation.windows import check_samples, is_windows
 from sktransfer.windows.windows import same_fields
 
-_IQR = 1.3489795003921634  # interquartile range of a normal distribution with unit standard deviation
+INTERQUARTILE_RANGE = 1.3489795003921634  # of a normal distribution with unit standard deviation
 
 
 class WindowScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -108,7 +108,7 @@ class WindowScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         windows = self._check(X, reset=False)
         found, flat = np.empty_like(windows), np.zeros(windows.shape[:2], dtype=bool)
-        for part in chunks(windows):
+        for part in in_parts(windows):
             found[part], flat[part] = _scaled(windows[part].astype(np.float64), self.method)
         if not is_windows(X):
             return found[:, 0]
@@ -117,9 +117,8 @@ class WindowScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return same_fields(X, found)
 
     def _check(self, X: Any, reset: bool) -> np.ndarray:
-        if is_windows(X):
-            return np.asarray(check_windows(self, X, reset=reset, largest=np.finfo(np.float64).max))
-        return check_rows(self, X, reset=reset)[:, None]
+        checked = check_samples(self, X, reset=reset, largest=np.finfo(np.float64).max)
+        return checked if checked.ndim == 3 else checked[:, None]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -129,7 +128,14 @@ class WindowScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
 
 def _scaled(z: np.ndarray, method: str) -> tuple[np.ndarray, np.ndarray]:
-    """Scaled windows, in place, and which channels of which windows are flat."""
+    """Scale windows in place.
+
+    Returns
+    -------
+    z : ndarray of shape (n_windows, n_channels, window_length)
+    flat : ndarray of shape (n_windows, n_channels), bool
+        Whether the channel does not change in the window.
+    """
     if method == "robust":
         low, center, high = np.percentile(z, [25, 50, 75], axis=2, keepdims=True)
     else:
@@ -142,7 +148,7 @@ def _scaled(z: np.ndarray, method: str) -> tuple[np.ndarray, np.ndarray]:
         return z, np.zeros(z.shape[:2], dtype=bool)
     scale = deviation
     if method == "robust":
-        scale = np.where(high - low > least, (high - low) / _IQR, deviation)
+        scale = np.where(high - low > least, (high - low) / INTERQUARTILE_RANGE, deviation)
     flat = scale <= least
     z /= np.where(flat, 1.0, scale)
     z[flat[:, :, 0]] = 0.0

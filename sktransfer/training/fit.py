@@ -28,7 +28,6 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from sktransfer.backbones.backbone import Backbone
-from sktransfer.backbones.columns import compare_columns
 from sktransfer.backbones.from_scratch import resolve_backbone
 from sktransfer.backbones.inputs import Inputs
 from sktransfer.networks.heads import LinearHead
@@ -80,9 +79,6 @@ def assemble(
     """
     seed = draw_seed(estimator.random_state) if seed is None else seed
     backbone, scratch = resolved or resolve_backbone(estimator.backbone, rows.X.shape[1:], seed)
-    if backbone.n_dimensions == 2:
-        names = getattr(estimator, "feature_names_in_", None)
-        compare_columns(type(estimator).__name__, backbone, rows.X.shape[1], names)
     strategy = estimator.strategy
     if strategy is None:
         strategy = WeightDecay() if scratch else ProbeThenTune()

@@ -1,1 +1,1 @@
-"""Parameters, random numbers, threads, devices, chunks: what every room may use."""
+"""Parameters, random numbers, threads, devices, chunks: for use in every folder."""

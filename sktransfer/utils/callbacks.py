@@ -21,7 +21,7 @@ __all__ = ["CallbackSupport", "FitTask", "with_callbacks"]
 
 
 class CallbackSupport(CallbackSupportMixin):
-    """scikit-learn's mixin; callbacks are left out of files, where a progress bar has no place."""
+    """scikit-learn's mixin, whose callbacks are left out of pickles: a progress bar does not belong into a file."""
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()

@@ -1,4 +1,4 @@
-"""How many samples go through a network at once."""
+"""How many samples go through a network, or through a check, at once."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 CHUNK = 1024  # rows at once, so that their activations stay in the cache
 # Bytes of windows at once: the outputs of a first convolution are several times as large.
 CHUNK_BYTES = 2**19
+_PART = 2**22  # numbers of a table or of windows that are checked or scaled together
 
 
 def in_chunks(n_rows: int, chunk: int = CHUNK) -> Iterator[slice]:
@@ -23,3 +24,8 @@ def chunk_of(X: Any) -> int:
         return CHUNK
     n_values = max(1, prod(X.shape[1:]))
     return max(4, min(CHUNK_BYTES // (4 * n_values) // 4 * 4, CHUNK))
+
+
+def in_parts(X: Any) -> Iterator[slice]:
+    """Slices of a few rows or windows each, so that temporary arrays as large as these stay small."""
+    return in_chunks(len(X), max(1, _PART // max(1, prod(X.shape[1:]))))

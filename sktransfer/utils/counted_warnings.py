@@ -1,4 +1,4 @@
-"""Warnings that count rows, said once for all chunks of a call.
+"""Warnings that count rows, given once for all chunks of a call.
 
 ::
 
@@ -9,76 +9,81 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from sktransfer.exceptions import DataQualityWarning
+
+_NOT_THE_CALLER = ("sktransfer", "sklearn", "joblib", "contextlib")
 
 
 @dataclass
 class CountedWarning:
-    """What one warning has counted so far.
+    """A warning about some of the rows.
 
     Parameters
     ----------
     text : str
-        The warning, with ``{count}``, ``{total}`` and ``{names}`` where they go.
+        The message, with ``{count}``, ``{total}`` and ``{names}`` where the values go.
     category : type of Warning
     count, total : int
-        Rows it is about, and rows looked at.
-    names : list of str
-        Columns it is about; the first five are said.
+        Number of rows that the warning is about, and of rows examined.
+    names : list
+        Columns that the warning is about; the message lists the first five.
+    merge : callable
+        Joins the counts of two chunks: their sum, or ``max`` where the count is a length.
     """
 
     text: str
     category: type[Warning]
     count: int = 0
     total: int = 0
-    names: list[str] = field(default_factory=list)
-
-    def say(self, stacklevel: int) -> None:
-        """Warn, unless nothing was counted."""
-        if self.count:
-            text = self.text.format(count=self.count, total=self.total, names=self.names[:5])
-            warnings.warn(text, self.category, stacklevel + 1)
+    names: list = field(default_factory=list)
+    merge: Callable[[int, int], int] = int.__add__
 
 
-_open: ContextVar[dict[str, CountedWarning] | None] = ContextVar("tallies of the call in chunks", default=None)
+_collected: ContextVar[dict[str, CountedWarning] | None] = ContextVar("warnings of the open block", default=None)
 
 
-def warn_of(found: CountedWarning, stacklevel: int, merge: Callable[[int, int], int] = int.__add__) -> None:
-    """Say what was `found`; inside :func:`said_once` keep it, counts joined by `merge`."""
-    tallies = _open.get()
-    if tallies is None:
-        found.say(stacklevel + 1)
+def warn_of(found: CountedWarning) -> None:
+    """Warn, unless the count is zero. Inside :func:`collect_warnings` the counts are added to those of other chunks."""
+    collected = _collected.get()
+    if collected is None:
+        if found.count:
+            names = found.names[:5]
+            warn_caller(found.text.format(count=found.count, total=found.total, names=names), found.category)
         return
-    kept = tallies.setdefault(found.text, CountedWarning(found.text, found.category))
-    kept.count, kept.total = merge(kept.count, found.count), kept.total + found.total
+    kept = collected.setdefault(found.text, replace(found, count=0, total=0, names=[]))
+    kept.count, kept.total = found.merge(kept.count, found.count), kept.total + found.total
     kept.names += [name for name in found.names if name not in kept.names]
 
 
 @contextmanager
-def collect_warnings(stacklevel: int) -> Iterator[Callable[[], None]]:
-    """Collect what the block counts, in this thread, and say it at its end; nested blocks leave it to the outer one.
+def collect_warnings() -> Iterator[Callable[[], None]]:
+    """Collect the counts of the block in this thread, and warn of each at its end. An inner block adds to the outer.
 
-    The block gets a function that forgets what it has counted so far.
+    Yields
+    ------
+    callable
+        Forgets the counts of the block so far.
     """
-    outer = _open.get()
-    if outer is not None:
-        before = {text: (tally.count, tally.total) for text, tally in outer.items()}
-
-        def forget() -> None:
-            for text, tally in outer.items():
-                tally.count, tally.total = before.get(text, (0, 0))
-
-        yield forget
-        return
-    tallies: dict[str, CountedWarning] = {}
-    token = _open.set(tallies)
+    collected: dict[str, CountedWarning] = {}
+    token = _collected.set(collected)
     try:
-        yield tallies.clear
+        yield collected.clear
     finally:
-        _open.reset(token)
-    for tally in tallies.values():
-        tally.say(stacklevel + 2)  # contextlib adds two frames
+        _collected.reset(token)
+    for found in collected.values():
+        warn_of(found)
+
+
+def warn_caller(text: str, category: type[Warning] = DataQualityWarning) -> None:
+    """Warn at the line that called this package, through scikit-learn where that stands between."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _NOT_THE_CALLER:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, category, level)

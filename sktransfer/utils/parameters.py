@@ -1,4 +1,4 @@
-"""Checks of parameters, with the sentences of scikit-learn's own table-driven checks, to which this is the door."""
+"""Checks of parameters. scikit-learn's table of constraints is imported here and nowhere else."""
 
 import numbers
 from typing import Any
@@ -14,6 +14,7 @@ __all__ = [
     "check_callbacks",
     "check_dropout",
     "check_sizes",
+    "invalid_parameter",
     "is_number",
     "is_whole",
 ]
@@ -43,29 +44,27 @@ def is_whole(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
-def check_sizes(who: str, sizes: Any, name: str = "hidden_layer_sizes") -> None:
+def invalid_parameter(name: str, parameter: str, must: str, value: Any) -> InvalidParameterError:
+    """The error for the `value` of a `parameter` of a class called `name`, in scikit-learn's words."""
+    return InvalidParameterError(f"The {parameter!r} parameter of {name} must {must}. Got {value!r} instead.")
+
+
+def check_sizes(name: str, sizes: Any, parameter: str = "hidden_layer_sizes") -> None:
     """Raise an InvalidParameterError unless `sizes` is a non-empty sequence of whole numbers of at least 1."""
     good = isinstance(sizes, list | tuple) and len(sizes) > 0
     if not (good and all(is_whole(s) and s >= 1 for s in sizes)):
-        raise InvalidParameterError(
-            f"The {name!r} parameter of {who} must be a non-empty sequence of integers of at least 1. "
-            f"Got {sizes!r} instead."
-        )
+        raise invalid_parameter(name, parameter, "be a non-empty sequence of integers of at least 1", sizes)
 
 
-def check_dropout(who: str, dropout: Any) -> None:
+def check_dropout(name: str, dropout: Any) -> None:
     """Raise an InvalidParameterError unless `dropout` is a number in [0, 1)."""
     if not (is_number(dropout) and 0 <= dropout < 1):
-        raise InvalidParameterError(
-            f"The 'dropout' parameter of {who} must be a number from 0 to below 1. Got {dropout!r} instead."
-        )
+        raise invalid_parameter(name, "dropout", "be a number from 0 to below 1", dropout)
 
 
-def check_callbacks(who: str, callbacks: Any) -> None:
+def check_callbacks(name: str, callbacks: Any) -> None:
     """Raise an InvalidParameterError unless every item is a skorch callback or a pair of a name and one."""
     for item in callbacks or ():
         callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
         if not hasattr(callback, "on_epoch_end"):
-            raise InvalidParameterError(
-                f"The 'callbacks' parameter of {who} must hold skorch callbacks. Got {item!r} instead."
-            )
+            raise invalid_parameter(name, "callbacks", "hold skorch callbacks", item)

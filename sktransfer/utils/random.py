@@ -1,7 +1,8 @@
 """Randomness that belongs to one fit: nothing here moves a global generator.
 
 ``torch.manual_seed`` is shared by all threads of a process, so two fits in two threads would draw from each
-other. Initial weights are therefore made under a lock; dropout draws from generators of its own (`_dropout.py`).
+other. Initial weights are therefore made under a lock. Dropout draws from generators of its own
+(`training/dropout.py`).
 """
 
 from __future__ import annotations

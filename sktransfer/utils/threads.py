@@ -1,9 +1,10 @@
-"""Scoped caps on the threads of torch and of numpy's BLAS.
+"""One cap on the threads of numpy's BLAS and of torch.
 
-The thread count belongs to the process, so it is counted how many calls are inside, in all and in this thread. Two
-threads that fit at once never leave a wrong count behind.
+Both counts belong to the process, so the calls that are inside a block are counted. Two threads that fit at once never
+leave a wrong count behind.
 """
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,64 +13,81 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
+# Modules that load a BLAS or an OpenMP of their own: numpy's is there by the time this file is read.
+_LOADERS = ("scipy.linalg._fblas", "torch.nn")
+
+
+class _Depth(threading.local):
+    """How many blocks with a torch count are open in this thread."""
+
+    value = 0
+
+
 _LOCK = threading.Lock()
-_DEPTH = threading.local()
-_inside = 0
-_before = 1
-_blas_inside = 0
-_blas_limit: Any = None
+_DEPTH = _Depth()
+_n_inside = 0
+_blas: Any = None  # gives BLAS its threads back
+_torch_count: int | None = None  # torch's count before the first of the open blocks
 
 
 @contextmanager
-def torch_threads(n_jobs: int | None) -> Iterator[None]:
-    """Run the block with `n_jobs` torch threads (None: 1; -1: as many as there are now)."""
-    global _inside, _before
+def capped_threads(n_jobs: int | None) -> Iterator[None]:
+    """Run the block with at most so many threads in numpy's BLAS and, if it is loaded, in torch.
+
+    Torch is told by its own function, because the MKL inside it does not listen to OpenMP once its count was set. It
+    is never imported for this.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        Threads; None: 1; -1: as many as there are now.
+    """
     if n_jobs == -1:
         yield
         return
-    import torch  # not above: what runs in numpy needs the cap below, and no torch
-
-    depth = getattr(_DEPTH, "value", 0)
-    with _LOCK:
-        if _inside == 0:
-            _before = torch.get_num_threads()
-        # OpenMP keeps a count for each thread: a nested call gives back what it found, the first what the process had
-        previous = torch.get_num_threads() if depth else _before
-        _inside += 1
-        _DEPTH.value = depth + 1
-        if torch.get_num_threads() != (n_jobs or 1):
-            torch.set_num_threads(n_jobs or 1)
+    torch = sys.modules.get("torch") if "torch.nn" in sys.modules else None
+    before = _enter(n_jobs or 1, torch)
     try:
         yield
     finally:
-        with _LOCK:
-            _inside -= 1
-            _DEPTH.value = depth
-            if torch.get_num_threads() != previous:
-                torch.set_num_threads(previous)
+        _leave(before, torch)
 
 
-@contextmanager
-def blas_threads(n_jobs: int | None) -> Iterator[None]:
-    """The same for numpy's BLAS, whose threads would spin against torch's on a busy machine."""
-    global _blas_inside, _blas_limit
-    if n_jobs == -1:
-        yield
-        return
+def _enter(n_threads: int, torch: Any) -> int:
+    """Cap the threads; return the count that torch is to get back in this thread."""
+    global _n_inside, _blas, _torch_count
     with _LOCK:
-        if _blas_inside == 0:
-            _blas_limit = _controller().limit(limits=n_jobs or 1, user_api="blas")
-        _blas_inside += 1
-    try:
-        yield
-    finally:
-        with _LOCK:
-            _blas_inside -= 1
-            if _blas_inside == 0:
-                _blas_limit.restore_original_limits()
+        if _n_inside == 0:
+            _blas = _libraries(tuple(name in sys.modules for name in _LOADERS)).limit(limits=n_threads, user_api="blas")
+            _torch_count = None
+        _n_inside += 1
+        if torch is None:
+            return 0
+        current = torch.get_num_threads()
+        if _torch_count is None:
+            _torch_count = current
+        # OpenMP keeps a count for each thread, and a new thread begins with the capped one: the first block of a
+        # thread gives back the count of the process, and a block inside it the count that it found
+        before = current if _DEPTH.value else _torch_count
+        _DEPTH.value += 1
+        if current != n_threads:
+            torch.set_num_threads(n_threads)
+        return before
+
+
+def _leave(before: int, torch: Any) -> None:
+    global _n_inside
+    with _LOCK:
+        _n_inside -= 1
+        if _n_inside == 0:
+            _blas.restore_original_limits()
+        if torch is not None:
+            _DEPTH.value -= 1
+            if torch.get_num_threads() != before:
+                torch.set_num_threads(before)
 
 
 @cache
-def _controller() -> ThreadpoolController:
-    """The process's BLAS libraries: looking for them costs milliseconds, and numpy's and scipy's are loaded by now."""
+def _libraries(loaded: tuple[bool, ...]) -> ThreadpoolController:
+    """The libraries of the process. Looking for them takes a millisecond, so it is done once for what is `loaded`."""
     return ThreadpoolController()

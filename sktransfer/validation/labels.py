@@ -1,4 +1,4 @@
-"""The checks of what is to be predicted, and their sentences."""
+"""Checks of labels and of numbers to predict."""
 
 import numbers
 from typing import Any
@@ -12,7 +12,7 @@ def _compare_lengths(y: np.ndarray, n_rows: int) -> None:
         raise ValueError(f"Found input variables with inconsistent numbers of samples: [{n_rows}, {len(y)}] (X and y).")
 
 
-def check_labels(who: str, y: Any, n_rows: int) -> np.ndarray:
+def check_labels(name: str, y: Any, n_rows: int) -> np.ndarray:
     """Class labels of shape (n_rows,) with their own dtype.
 
     Raises
@@ -31,7 +31,7 @@ def check_labels(who: str, y: Any, n_rows: int) -> np.ndarray:
     for word, bad in (("NaN", missing), ("infinity", infinite)):
         if bad.any():
             raise ValueError(
-                f"{who}: Input y contains {word}: {int(bad.sum())} labels are no class, in rows "
+                f"{name}: Input y contains {word}: {int(bad.sum())} labels are no class, in rows "
                 f"{np.flatnonzero(bad)[:5].tolist()}. Drop these rows."
             )
     if y.dtype.kind == "O":
@@ -39,11 +39,11 @@ def check_labels(who: str, y: Any, n_rows: int) -> np.ndarray:
         numeric = all(issubclass(kind, numbers.Number | np.generic) for kind in kinds)
         if len(kinds) > 1 and not numeric:
             first = {kind.__name__: next(i for i, v in enumerate(y) if isinstance(v, kind)) for kind in kinds}
-            raise ValueError(f"{who} got labels of mixed kinds in y (first row of each: {first}). Use one kind.")
+            raise ValueError(f"{name} got labels of mixed kinds in y (first row of each: {first}). Use one kind.")
     return y
 
 
-def check_values(who: str, y: Any, n_rows: int) -> np.ndarray:
+def check_values(name: str, y: Any, n_rows: int) -> np.ndarray:
     """Numbers to predict, float64, of shape (n_rows,) or (n_rows, n_outputs); a single column is flattened."""
     y = check_array(y, dtype=np.float64, ensure_2d=False, ensure_all_finite=False, input_name="y", ensure_min_samples=0)
     if y.ndim == 2 and y.shape[1] == 1:
@@ -52,11 +52,11 @@ def check_values(who: str, y: Any, n_rows: int) -> np.ndarray:
     bad = ~np.isfinite(y.reshape(n_rows, -1)).all(axis=1)
     if bad.any():
         raise ValueError(
-            f"{who}: Input y contains NaN or infinity in rows {np.flatnonzero(bad)[:5].tolist()}. Drop these rows."
+            f"{name}: Input y contains NaN or infinity in rows {np.flatnonzero(bad)[:5].tolist()}. Drop these rows."
         )
     largest = float(np.abs(y).max(initial=0.0))
     if largest > 1e30:
-        raise ValueError(f"{who} got a label of {largest:.3g} in y, too large to square. Change its unit.")
+        raise ValueError(f"{name} got a label of {largest:.3g} in y, too large to square. Change its unit.")
     if n_rows < 2:
-        raise ValueError(f"{who} needs at least 2 rows to fit, got n_samples = {n_rows}: 1 sample.")
+        raise ValueError(f"{name} needs at least 2 rows to fit, got n_samples = {n_rows}: 1 sample.")
     return y

@@ -1,41 +1,36 @@
-"""The checks of what users pass in, and their sentences.
+"""Checks of rows of a table and of their weights, and the refusal of numbers that rows and windows share.
 
-Every message says who, what was expected, what came, and how to mend it, and names the column where it can.
+Every message says which estimator got what, what it expected and what to do, and names the column where it can.
 """
 
 from __future__ import annotations
 
 import datetime
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
 from sktransfer.utils.precision import number_format
-from sktransfer.validation.quality import warn_of_quality, warn_of_single_rows
-
-if TYPE_CHECKING:  # rows that are no frames need no pandas
-    import pandas as pd
-
-__all__ = [
-    "check_rows",
-    "check_weights",
-    "column_names",
-    "refuse_larger_than",
-    "to_float32",
-    "warn_of_quality",
-    "warn_of_single_rows",
-]
+from sktransfer.validation.quality import words_of
 
 # Squares of larger float32 numbers overflow inside a network, and their products with weights become NaN.
 LARGEST_INPUT = 1e15
 _TIMES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
-_TIME_COLUMN = "{} got X with the time column {!r}. Drop or encode it."
+_DROP = {
+    "row": "Drop or fill these rows",
+    "window": "Drop these windows, fill the gaps of the recording before it is cut",
+}
+_IMPUTE = ', or use BaselineScaler(missing="impute").'
 
 
-def check_rows(estimator: Any, X: Any, *, reset: bool, allow_nan: bool = False) -> np.ndarray:
+def check_rows(
+    estimator: Any, X: Any, *, reset: bool, allow_nan: bool = False, largest: float = np.inf, remedy: str = ""
+) -> np.ndarray:
     """Turn `X` into a float32 or float64 array, or say which column is in the way.
 
     Parameters
@@ -48,6 +43,10 @@ def check_rows(estimator: Any, X: Any, *, reset: bool, allow_nan: bool = False) 
         True in ``fit``, False where columns must equal those of ``fit``.
     allow_nan : bool, default=False
         Whether NaN (not infinity) may stay.
+    largest : float, default=inf
+        Largest absolute value that may stay.
+    remedy : str, default=""
+        What to do about a value that is larger, for the message.
 
     Raises
     ------
@@ -55,26 +54,28 @@ def check_rows(estimator: Any, X: Any, *, reset: bool, allow_nan: bool = False) 
         For duplicate column names, text or dates, NaN, infinity, other columns than in ``fit``, and everything
         that scikit-learn's own checks refuse.
     """
-    who = type(estimator).__name__
+    name = type(estimator).__name__
     if issparse(X):
-        raise SparseInputError(f"{who} got sparse X, but a network takes dense rows. Densify them: X.toarray().")
+        raise SparseInputError(f"{name} got sparse X, but a network takes dense rows. Densify them: X.toarray().")
     if type(X).__module__.startswith("pyarrow"):
         X = X.to_pandas()
     if not reset:
-        _compare_columns(who, estimator, X)
-    _refuse_unusable_columns(who, X)
+        _compare_columns(name, estimator, X)
+    if wrong := _unusable_column(X):
+        raise ValueError(f"{name} {wrong}")
     if type(X).__module__.startswith("polars") and hasattr(X, "schema"):
         # scikit-learn 1.6 does not see the column names of polars 2
         import pandas as pd
 
-        X = pd.DataFrame({name: X[name].to_numpy() for name in X.columns})
+        X = pd.DataFrame({column: X[column].to_numpy() for column in X.columns})
     if getattr(X, "ndim", 2) == 3:
         raise ValueError(
-            f"Found array with dim 3. {who} expected <= 2 dimensions: rows of a table. For windows of sensor "
+            f"Found array with dim 3. {name} expected <= 2 dimensions: rows of a table. For windows of sensor "
             "signals use a backbone that was pretrained on windows, or flatten each window into one row."
         )
     array = validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False)
-    _refuse_non_finite(who, estimator, array, allow_nan)
+    names = partial(column_names, estimator, array.shape[1])
+    refuse_unusable(name, array, names, allow_nan=allow_nan, largest=largest, remedy=remedy)
     return array
 
 
@@ -93,42 +94,45 @@ def _frame_columns(X: Any) -> list[Any] | None:
     return None if columns is None or callable(columns) else list(columns)
 
 
-def _compare_columns(who: str, estimator: Any, X: Any) -> None:
+def _compare_columns(name: str, estimator: Any, X: Any) -> None:
     """Say what is missing, extra or out of order before scikit-learn's shorter message does."""
     names = getattr(estimator, "feature_names_in_", None)
     columns = _frame_columns(X)
     if names is None or columns is None or columns == list(names) or not all(isinstance(c, str) for c in columns):
         return
-    missing = [name for name in names if name not in columns]
-    extra = [name for name in columns if name not in set(names)]
+    missing = [column for column in names if column not in columns]
+    extra = [column for column in columns if column not in set(names)]
     if missing or extra:
         found = f" Missing: {missing}." if missing else ""
         found += f" Not seen in fit: {extra}." if extra else ""
     else:
         found = " The columns are the same, in another order."
     raise ValueError(
-        f"{who}: the feature names should match those that were passed during fit.{found} "
+        f"{name}: the feature names should match those that were passed during fit.{found} "
         "Select them by name: X[list(estimator.feature_names_in_)]."
     )
 
 
-def _refuse_unusable_columns(who: str, X: Any) -> None:
-    columns = _frame_columns(X)
-    if columns is not None:
-        repeated = sorted({str(c) for c in columns if columns.count(c) > 1}) if len(set(columns)) < len(columns) else []
-        if repeated:
-            raise ValueError(f"{who} got X with duplicate column names {repeated}. Rename or drop the copies.")
-        if "pandas" in sys.modules and isinstance(X, sys.modules["pandas"].DataFrame):
-            for name in columns:
-                _refuse_unusable_column(who, name, X[name])
-        elif hasattr(X, "schema"):
-            _refuse_unusable_schema(who, X)
-    elif (kind := getattr(getattr(X, "dtype", None), "kind", "")) in ("M", "m"):
-        raise ValueError(_TIME_COLUMN.format(who, "x0"))
-    elif kind in ("O", "U", "S") or _holds_text(X):
-        array = np.asarray(X, dtype=object)
-        for j in range(array.shape[1] if array.ndim == 2 else 0):
-            _refuse_text_cells(who, f"x{j}", array[:, j])
+def _unusable_column(X: Any) -> str | None:
+    """What is wrong with the name or the type of a column, as the end of a sentence; None if nothing is."""
+    columns = _frame_columns(X) or []
+    repeated = sorted({str(c) for c in columns if columns.count(c) > 1}) if len(set(columns)) < len(columns) else []
+    if repeated:
+        return f"got X with duplicate column names {repeated}. Rename or drop the copies."
+    return next((wrong for name, cells in _columns_of_objects(X) if (wrong := _text_or_time(name, cells))), None)
+
+
+def _columns_of_objects(X: Any) -> Iterator[tuple[Any, np.ndarray]]:
+    """Name and cells of each column that may hold text or times."""
+    if "pandas" in sys.modules and isinstance(X, sys.modules["pandas"].DataFrame):
+        is_numeric = sys.modules["pandas"].api.types.is_numeric_dtype
+        yield from ((name, X[name].to_numpy(dtype=object)) for name in X.columns if not is_numeric(X[name].dtype))
+    elif hasattr(X, "schema"):  # polars
+        others = [name for name, dtype in X.schema.items() if not dtype.is_numeric() and str(dtype) != "Boolean"]
+        yield from ((name, X[name].to_numpy()) for name in others)
+    elif getattr(getattr(X, "dtype", None), "kind", "-") in "OUSMm" or _holds_text(X):
+        array = X if hasattr(X, "dtype") else np.asarray(X, dtype=object)
+        yield from ((f"x{j}", array[:, j]) for j in range(array.shape[1] if array.ndim == 2 else 0))
 
 
 def _holds_text(X: Any) -> bool:
@@ -136,43 +140,21 @@ def _holds_text(X: Any) -> bool:
     return any(isinstance(cell, str | bytes) for row in rows if isinstance(row, list | tuple) for cell in row)
 
 
-def _refuse_unusable_column(who: str, name: Any, column: pd.Series) -> None:
-    import pandas as pd
-
-    if pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
-        return
-    if pd.api.types.is_datetime64_any_dtype(column.dtype) or pd.api.types.is_timedelta64_dtype(column.dtype):
-        raise ValueError(_TIME_COLUMN.format(who, name))
-    _refuse_text_cells(who, name, column.to_numpy(dtype=object, na_value=np.nan))
-
-
-def _refuse_unusable_schema(who: str, X: Any) -> None:
-    """The same for polars frames, whose columns have one type each."""
-    for name, dtype in X.schema.items():
-        kind = str(dtype)
-        if kind.startswith(("String", "Utf8", "Categorical", "Enum")):
-            _refuse_text_cells(who, name, X[name].to_numpy())
-        elif kind.startswith(("Date", "Time", "Duration")):
-            raise ValueError(_TIME_COLUMN.format(who, name))
-
-
-def _refuse_text_cells(who: str, name: Any, cells: np.ndarray) -> None:
+def _text_or_time(column: Any, cells: np.ndarray) -> str | None:
+    """What is wrong with a column that holds text or times, as the end of a sentence."""
     for row, cell in enumerate(cells):
         if isinstance(cell, _TIMES):
-            raise ValueError(_TIME_COLUMN.format(who, name))
+            return f"got X with the time column {column!r}. Drop or encode it."
         if isinstance(cell, str | bytes):
-            cell = cell if isinstance(cell, str) else cell.decode("latin-1")
-            if not _is_number(cell):
-                comma = "," in cell and _is_number(cell.replace(".", "").replace(",", "."))
-                mend = "Drop or encode the column, or mark such text as missing (na_values) when reading the file."
-                mend = "Read the file with decimal=','." if comma else mend
-                raise ValueError(
-                    f"{who} could not convert string to float: row {row}, column {name!r} holds {cell!r}. {mend}"
-                )
-            raise ValueError(
-                f"{who} got numbers as text: row {row}, column {name!r} holds {cell!r}. "
-                f"Convert the column first, for example with pandas.to_numeric."
-            )
+            text = cell.decode("latin-1") if isinstance(cell, bytes) else str(cell)
+            where = f"row {row}, column {column!r} holds {text!r}."
+            if _is_number(text):
+                return f"got numbers as text: {where} Convert the column first, for example with pandas.to_numeric."
+            remedy = "Drop or encode the column, or mark such text as missing (na_values) when reading the file."
+            if "," in text and _is_number(text.replace(".", "").replace(",", ".")):
+                remedy = "Read the file with decimal=','."
+            return f"could not convert string to float: {where} {remedy}"
+    return None
 
 
 def _is_number(text: str) -> bool:
@@ -183,26 +165,54 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _refuse_non_finite(who: str, estimator: Any, array: np.ndarray, allow_nan: bool) -> None:
-    # one pass and no temporary array when all is well: a sum is finite only if every cell is, or it overflowed
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = np.sum(array, dtype=np.float64)
-    if np.isfinite(total):
+def refuse_unusable(
+    name: str, X: np.ndarray, names_of: Callable[[], Sequence], *, allow_nan: bool = False, largest: float, remedy: str
+) -> None:
+    """Raise a ValueError for NaN, infinity and values too large, with the columns or channels that hold them.
+
+    Parameters
+    ----------
+    name : str
+        Of the estimator, for messages.
+    X : ndarray of shape (n_samples, n_columns) or (n_windows, n_channels, ...)
+        Floating-point numbers.
+    names_of : callable
+        Returns the names of columns or channels; called for a message only.
+    allow_nan : bool, default=False
+        Whether NaN may stay.
+    largest : float
+        Largest absolute value that may stay.
+    remedy : str
+        What to do about a value that is too large.
+    """
+    # the extremes are NaN if any value is, or, where NaN may stay, if all are: no temporary array when all is well
+    low, high = (np.fmin, np.fmax) if allow_nan else (np.minimum, np.maximum)
+    extreme = max(float(high.reduce(X, axis=None)), -float(low.reduce(X, axis=None)))
+    if extreme <= min(largest, sys.float_info.max):
         return
-    flat = array.reshape(len(array), array.shape[1], -1)
-    for word, bad in (("infinity", np.isinf(flat)), ("NaN", np.isnan(flat))):
-        per_column = bad.any(axis=2).sum(axis=0)
-        if not per_column.any() or (word == "NaN" and allow_nan):
-            continue
-        names = column_names(estimator, array.shape[1])
-        where = ", ".join(f"{names[j]!r} ({per_column[j]} rows)" for j in np.flatnonzero(per_column)[:5])
-        where += ", ..." if (per_column > 0).sum() > 5 else ""
-        mend = "Drop or fill these rows" if per_column.max() < len(array) else "Drop the columns without any value"
-        mend += ', or use BaselineScaler(missing="impute").' if word == "NaN" else "; infinity is never a measurement."
-        raise ValueError(f"{who}: Input X contains {word} in column {where}. {mend}")
+    (column, row), names = words_of(X), names_of()
+    X = X.reshape(*X.shape[:2], -1)
+
+    def where(bad: np.ndarray) -> str:
+        """The columns that hold `bad` values, and in how many rows."""
+        counts = bad.any(axis=2).sum(axis=0)
+        found = ", ".join(f"{names[j]!r} ({counts[j]} {row}s)" for j in np.flatnonzero(counts)[:5])
+        return found + (", ..." if (counts > 0).sum() > 5 else "")
+
+    for what, bad in (("infinity", np.isinf(X)), ("NaN", np.isnan(X) & (not allow_nan))):
+        if bad.any():
+            drop = f"Drop the {column}s without any value" if bad.all(axis=(0, 2)).any() else _DROP[row]
+            drop += "; infinity is never a measurement." if what == "infinity" else _IMPUTE
+            raise ValueError(f"{name}: Input X contains {what} in {column} {where(bad)}. {drop}")
+    if extreme > largest:
+        with_extreme = names[int(np.nanargmax(np.fmax.reduce(np.abs(X), axis=(0, 2))))]
+        raise ValueError(
+            f"{name} got a value of {extreme:.3g} in {column} {with_extreme!r}, too large for a measurement. Input X "
+            f"contains values beyond {largest:.0e} in {column} {where(np.abs(X) > largest)}. {remedy}"
+        )
 
 
-def to_float32(who: str, array: np.ndarray, names: list[str]) -> np.ndarray:
+def to_float32(name: str, array: np.ndarray, names: list[str]) -> np.ndarray:
     """The rows as C-contiguous float32 without a copy where they are already.
 
     Raises
@@ -210,40 +220,28 @@ def to_float32(who: str, array: np.ndarray, names: list[str]) -> np.ndarray:
     ValueError
         If a value is so large that a float32 network would answer NaN.
     """
-    refuse_larger_than(LARGEST_INPUT, who, array, names, "Put a scaler that clips in front, such as BaselineScaler().")
+    remedy = "Put a scaler that clips in front, such as BaselineScaler()."
+    refuse_unusable(name, array, lambda: names, largest=LARGEST_INPUT, remedy=remedy)
     return np.ascontiguousarray(array, dtype=number_format())
-
-
-def refuse_larger_than(
-    limit: float, who: str, array: np.ndarray, names: list[Any], mend: str, what: str = "column"
-) -> None:
-    """Raise a ValueError that names the column (or channel: `what`) with a value beyond `limit`; NaN are left out."""
-    largest = max(float(np.fmax.reduce(array, axis=None)), -float(np.fmin.reduce(array, axis=None)))
-    if largest > limit:
-        per_column = np.fmax.reduce(np.abs(array).reshape(len(array), array.shape[1], -1), axis=(0, 2))
-        raise ValueError(
-            f"{who} got a value of {largest:.3g} in {what} {names[int(np.nanargmax(per_column))]!r}, too large for a "
-            f"measurement (largest allowed: {limit:.0e}). {mend}"
-        )
 
 
 def check_weights(estimator: Any, sample_weight: Any, X: np.ndarray) -> np.ndarray:
     """Weights of shape (n_samples,), float64, non-negative and not all zero; ones if None."""
-    who, n_rows = type(estimator).__name__, len(X)
+    name, n_rows = type(estimator).__name__, len(X)
     try:
         weights = np.ones(n_rows) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{who} got a sample_weight that is not numbers ({error}). Pass one number a row.") from error
+        raise ValueError(f"{name} got a sample_weight that is not numbers ({error}). Pass one number a row.") from error
     if weights.ndim == 0:
         weights = np.full(n_rows, weights)
     if weights.shape != (n_rows,):
-        raise ValueError(f"{who} got sample_weight of shape {weights.shape}; expected ({n_rows},), one weight a row.")
+        raise ValueError(f"{name} got sample_weight of shape {weights.shape}; expected ({n_rows},), one weight a row.")
     for what, bad in (("NaN", np.isnan(weights)), ("infinite", np.isinf(weights)), ("negative", weights < 0)):
         if bad.any():
             raise ValueError(
-                f"{who} got {what} sample_weight in {int(bad.sum())} rows, the first is row {int(np.argmax(bad))}. "
+                f"{name} got {what} sample_weight in {int(bad.sum())} rows, the first is row {int(np.argmax(bad))}. "
                 "Weights are numbers from 0; a row of weight 0 is left out."
             )
     if not weights.any():
-        raise ValueError(f"{who} got sample_weight that is zero for every row; give some rows a weight above 0.")
+        raise ValueError(f"{name} got sample_weight that is zero for every row; give some rows a weight above 0.")
     return weights

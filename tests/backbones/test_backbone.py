@@ -19,7 +19,7 @@ from sktransfer import (
     Source,
     TransferClassifier,
 )
-from sktransfer.backbones.columns import compare_columns
+from sktransfer.backbones.check_input import compare_columns
 from sktransfer.exceptions import ModelFileError
 from sktransfer.inference.predictor import blocks_in_numpy
 from tests.helpers import moons, small_backbone, width_free_backbone
@@ -252,7 +252,7 @@ def test_retrained_shares_frozen_weights_and_copies_the_others():
 def test_width_and_order_of_columns_are_compared_by_name():
     backbone = Backbone(network(), name="pump_a").describe(inputs=Inputs(n=4, names=("p", "q", "T", "n")))
     compare_columns("Model", backbone, 4, None)
-    compare_columns("Model", backbone, 4, ["p", "q", "T", "n"])
+    compare_columns("Model", backbone, 4, np.array(["p", "q", "T", "n"], dtype=object))
     with pytest.raises(ValueError, match="another order"):
         compare_columns("Model", backbone, 4, ["q", "p", "T", "n"])
     with pytest.raises(ValueError, match=r"3 features.*'pump_a'.*pretrained on 4.*Missing: \['n'\]"):
