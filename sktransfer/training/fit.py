@@ -39,10 +39,10 @@ from sktransfer.strategies.linear_probing import LinearProbing
 from sktransfer.strategies.probe_then_tune import ProbeThenTune
 from sktransfer.strategies.weight_decay import WeightDecay
 from sktransfer.training.frozen_features import FrozenFeatures
-from sktransfer.training.plan import Plan, Rows
+from sktransfer.training.plan import Plan, Rows, average
 from sktransfer.training.raw import RawWindows
 from sktransfer.training.rows import TrainingRows
-from sktransfer.training.start import Assembly, average, begin_head, is_solvable, solve_head, source_of, source_weights
+from sktransfer.training.start import Assembly, begin_head, is_solvable, solve_head, source_of, source_weights
 from sktransfer.training.tasks import Classification, Regression
 from sktransfer.utils.callbacks import FitTask
 from sktransfer.utils.device import resolve_device
@@ -192,7 +192,8 @@ def train(
             plan.on_epoch = progress.epoch
             history += _train_epochs(assembly, rows, plan)
             if before:
-                average(assembly.module, before, todo.share)
+                module = assembly.module
+                module.load_state_dict(average(before, module.state_dict(), todo.share))
     warn_if_worse(type(estimator).__name__, history, estimator.lr, task.chance_loss)
     return history
 

@@ -148,12 +148,6 @@ def solve_head(
     return {"alpha": solution.alpha, "temperature": solution.temperature, "n_iter": solution.n_iter}
 
 
-def average(module: TransferModule, before: dict[str, torch.Tensor], share: float) -> None:
-    """Go only `share` of the way from the weights `before` to those after training."""
-    after = module.state_dict()
-    module.load_state_dict({k: b.lerp(after[k], share) if b.is_floating_point() else b for k, b in before.items()})
-
-
 def source_weights(assembly: Assembly, task: Classification | Regression) -> dict[str, torch.Tensor]:
     """Weights that came from the source, by parameter name; NaN in rows of the head that the source did not know."""
     source = {n: v.detach().clone() for depth, group in assembly.module.groups() if depth > 0 for n, v in group.items()}
