@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.metaestimators import available_if
 
-from sktransfer.inference.out_of_range import count_far, warn_of_range
+from sktransfer.inference.out_of_range import count_out_of_range, warn_of_range
 from sktransfer.model_selection.candidates import Bench
 from sktransfer.model_selection.folds import same_rows
 
@@ -134,7 +134,7 @@ class StandIn(BaseEstimator):
         if known is None or self._result is None:
             return None
         outputs, trust = known
-        warn_of_range(type(self._result.estimator).__name__, count_far(trust), len(trust))
+        warn_of_range(type(self._result.estimator).__name__, count_out_of_range(trust), len(trust))
         return self._result.estimator, outputs.copy(), trust
 
     @available_if(_has("predict"))

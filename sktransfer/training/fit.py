@@ -257,10 +257,9 @@ def remember(estimator: Any, assembly: Assembly, history: list[dict[str, Any]], 
     """Give the estimator its fitted attributes; `assembly` is used up."""
     module = assembly.module.eval().requires_grad_(False)
     n_epochs = sum("train_loss" in record for record in history)
-    moved = assembly.backbone.moved(module.blocks)
+    moved = assembly.backbone.changed(module.blocks)
     estimator.device_ = str(module.device)
     estimator.n_outputs_ = task.n_outputs
-    estimator._head_in_use = clone(assembly.head)  # parameters may be set after the fit
     estimator.backbone_ = assembly.backbone.with_blocks(
         module.blocks,
         moved,
@@ -270,7 +269,8 @@ def remember(estimator: Any, assembly: Assembly, history: list[dict[str, Any]], 
         provenance={"fitted_from": assembly.backbone.name, "n_samples": len(rows.X)},
     )
     shared = estimator.device_ == "cpu" and number_format() is np.float32  # as backbones are
-    estimator.module_ = share_blocks(module, estimator.backbone_._modules if shared else list(module.blocks))
+    module = share_blocks(module, estimator.backbone_._modules if shared else list(module.blocks))
+    estimator._set_network(clone(assembly.head), module)  # a copy: parameters may be set after the fit
     estimator.history_ = history
     estimator.n_iter_ = n_epochs or max((record.get("n_iter", 0) for record in history), default=0)
     return estimator

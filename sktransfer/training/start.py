@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from sktransfer.backbones.backbone import Backbone
-from sktransfer.backbones.inputs import Source, feature_statistics
+from sktransfer.backbones.source import Source, feature_statistics
 from sktransfer.networks.head_modules import HeadModule
 from sktransfer.networks.heads import LinearHead
 from sktransfer.networks.transfer_module import TransferModule
