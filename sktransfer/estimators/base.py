@@ -1,12 +1,14 @@
-"""The one path that both estimators share: check, assemble, train, remember; predict; and the state on disk.
+"""The one path that both estimators share: check, fit, predict; and the state on disk.
 
 ::
 
-    X, y --check--> float32 rows, encoded labels, weights
+    X, y --check--> float32 rows, encoded labels, weights; the backbone
                         |
-             --assemble--> --train--> --remember-->     see `_training.py`; nothing is remembered unless all went well
-                                          |
-    X --check--> rows in chunks --Predictor--> outputs, and the confidence weight of each row
+                      fit: `training/fit.py`
+                        |
+                    FitResult --set_fitted--> fitted attributes, Predictor: nothing is set unless all went well
+                                                 |
+    X --check--> rows in chunks ------------ Predictor --> outputs, and the confidence weight of each row
 
 On disk an estimator is primitives, numpy arrays, versions and checksums: its parameters and fitted attributes, and of
 the network the arrays of `backbone_` and of the head, from which it is made ready again when it is first used. No torch

@@ -66,10 +66,10 @@ def private_dropout(module: nn.Module, seed: int, device: torch.device) -> Itera
 
 
 def _replace(module: nn.Module, old: Sequence[nn.Module], new: Sequence[nn.Module]) -> None:
-    """Put layers in the places of others inside `module`, wherever these stand."""
+    """Replace layers `old` inside `module` by the layers `new`."""
     by_id = {id(one): other for one, other in zip(old, new, strict=True)}
     for parent in list(module.modules()):
-        for name, child in list(parent._modules.items()):  # a layer may stand in several places
+        for name, child in list(parent._modules.items()):  # a layer may occur several times
             if child is not None and id(child) in by_id:
                 setattr(parent, name, by_id[id(child)].train(child.training))
 

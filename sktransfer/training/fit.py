@@ -182,13 +182,16 @@ def make_plan(
     )
 
 
-def warn_if_worse(who: str, history: list[dict[str, Any]], lr: float, chance: float) -> None:
-    """Warn if training made it worse than knowing nothing; dropout alone makes a small loss go up and down."""
+def warn_if_worse(name: str, history: list[dict[str, Any]], lr: float, chance: float) -> None:
+    """Warn if the loss ended well above that of equal probabilities, or of the mean, and did not fall.
+
+    Dropout alone makes a small loss go up and down, so that a small rise says nothing.
+    """
     losses = [record["train_loss"] for record in history if "train_loss" in record]
     if losses and losses[-1] > 2 * chance and (losses[-1] > losses[0] or losses[-1] > 1000 * chance):
         warnings.warn(
-            f"{who}: the loss went from {losses[0]:.3g} to {losses[-1]:.3g}, where knowing nothing gives {chance:.3g}; "
-            f"lr={lr:g} is too large for these rows.",
+            f"{name}: the loss went from {losses[0]:.3g} to {losses[-1]:.3g}, where knowing nothing gives "
+            f"{chance:.3g}; lr={lr:g} is too large for these rows.",
             ConvergenceWarning,
             stacklevel=5,
         )
@@ -233,7 +236,7 @@ def fitted_inputs(estimator: Any, inputs: Inputs, X: np.ndarray) -> Inputs:
 
 
 def _at_rate(estimator: Any, start: FitStart, inputs: Inputs) -> Inputs:
-    """`inputs` with the sampling rate of these windows, if they are all that the network has seen."""
+    """`inputs` with the sampling rate of these windows, if the network was trained on nothing else."""
     rate = getattr(estimator, "sampling_rate_", None)
     if rate is None or not start.untrained:
         return inputs

@@ -94,7 +94,7 @@ class TransferNet(NeuralNet):
             ],
             fused=True,
         )
-        self.base_rates_ = [group["lr"] for group in self.optimizer_.param_groups]
+        self.first_rates_ = [group["lr"] for group in self.optimizer_.param_groups]
         return self
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
@@ -116,13 +116,13 @@ class TransferNet(NeuralNet):
         return self.module_(x, start=self.start_)
 
     def get_loss(self, y_pred: torch.Tensor, y_true: Any, X: Any = None, training: bool = False) -> torch.Tensor:
-        """Mean of the weighted losses plus the strategy's pull.
+        """Mean of the weighted losses plus the strategy's penalty.
 
         Weights are 1 on average over all rows, not over each batch: a batch of light rows must stay light.
         """
         y, weight = y_true
         loss = torch.dot(self.plan.loss(y_pred, y), weight) / len(weight)
-        return loss + self.plan.strategy.penalty(self.learning_, self.plan.source) if self.pulls_ else loss
+        return loss + self.plan.strategy.penalty(self.learning_, self.plan.source) if self.adds_penalty_ else loss
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, torch.Tensor]:
         """One step of the optimizer; training mode is set once a phase, not once a batch."""
@@ -165,7 +165,7 @@ class TransferNet(NeuralNet):
 
     def _set_rate(self, progress: float) -> None:
         factor = cosine(progress)
-        for group, base in zip(self.optimizer_.param_groups, self.base_rates_, strict=True):
+        for group, base in zip(self.optimizer_.param_groups, self.first_rates_, strict=True):
             group["lr"] = base * factor
 
     def _report(self, loss: float) -> None:
@@ -213,7 +213,7 @@ def train(module: TransferModule, frozen: FrozenFeatures, rows: Rows, plan: Plan
         net.initialize()
         net.order_ = BatchOrder(len(rows.X), plan.batch_size, plan.seed)
         net.draws_ = Draws(plan.seed, rows.X.device)
-        net.pulls_ = adds_penalty(plan.strategy)
+        net.adds_penalty_ = adds_penalty(plan.strategy)
         net.epoch_ = 0
         net.stop_ = False
         try:

@@ -119,7 +119,7 @@ def start_fit(
     estimator : TransferClassifier or TransferRegressor
         For its parameters.
     rows, task
-        What its ``_check`` returned. The network computes in the number format of the rows.
+        What its ``_check`` returned. The network computes in the floating-point type of the rows.
     resolved : (Backbone, bool)
         What the parameter ``backbone`` stands for, and whether it is untrained.
     seed : int
@@ -251,7 +251,7 @@ def begin_head(start: FitStart, rows: TrainingRows, task: Classification | Regre
     start.features = features
     start.head_start = HeadStart(init, normalize, held_mean, held_scale, weight, bias, known, used)
     if init in ("auto", "source", "imprint"):
-        W, b = task.begin(start.head_start, features, rows)
+        W, b = task.begin(start.head_start, start.features, rows)
         _assign(network.output.weight, W)
         _assign(network.output.bias, b)
         return

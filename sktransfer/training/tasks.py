@@ -56,11 +56,11 @@ class Classification:
         return torch.nn.functional.cross_entropy(outputs, codes, reduction="none")
 
     def prior(self, rows: TrainingRows) -> np.ndarray:
-        """Bias of a head that knows nothing but how common the classes are, shape (n_classes,)."""
-        share = np.bincount(rows.y, weights=rows.weight, minlength=self.n_outputs) / rows.weight.sum()
-        return np.log(np.maximum(share, 1e-9))
+        """Logarithm of the weighted frequency of each class: the bias of a head of zero rows, shape (n_classes,)."""
+        frequency = np.bincount(rows.y, weights=rows.weight, minlength=self.n_outputs) / rows.weight.sum()
+        return np.log(np.maximum(frequency, 1e-9))
 
-    def begin(self, start: HeadStart, features: np.ndarray | None, rows: TrainingRows) -> tuple[np.ndarray, np.ndarray]:
+    def begin(self, start: HeadStart, features: np.ndarray, rows: TrainingRows) -> tuple[np.ndarray, np.ndarray]:
         """Rows of the head that the source or the class means give, on standardised features.
 
         Rows of classes that the source knew are its rows, by class name. A new class is imprinted: its row points
@@ -72,7 +72,7 @@ class Classification:
                 f"LinearHead(init='source'): the source does not know the classes {self.classes[~known].tolist()}; "
                 "use init='auto' to imprint them."
             )
-        if not known.all() and features is not None:
+        if not known.all():
             length = np.linalg.norm(W[known], axis=1).mean() if known.any() else 1.0
             imprinted = imprinted_rows(features, rows.y, rows.weight, self.n_outputs)
             W[~known] = length * imprinted[~known]
@@ -156,7 +156,7 @@ class Regression:
         """The mean of the standardised labels: zero."""
         return np.zeros(self.n_outputs)
 
-    def begin(self, start: HeadStart, features: np.ndarray | None, rows: TrainingRows) -> tuple[np.ndarray, np.ndarray]:
+    def begin(self, start: HeadStart, features: np.ndarray, rows: TrainingRows) -> tuple[np.ndarray, np.ndarray]:
         """The source's rows in this fit's units if it has as many outputs, else zero: the mean of the labels."""
         if start.init == "source" and not start.known.all():
             raise ValueError(
