@@ -66,7 +66,8 @@ class TransferEstimator(CallbackSupport, BaseEstimator):
     device_: str
     n_outputs_: int
 
-    _dtype: type[np.floating] = np.float32  # in which a fit computes; two ways to compute one thing agree in float64
+    # In which a fit computes. Tests set float64, in which two ways to compute the same thing agree digit by digit.
+    _dtype: type[np.floating] = np.float32
 
     _parameter_constraints: dict[str, Any] = {
         "backbone": [Backbone, FromScratch, str, os.PathLike, None],
@@ -143,7 +144,7 @@ class TransferEstimator(CallbackSupport, BaseEstimator):
     # ---- predict
 
     def _set_fitted(self, result: FitResult) -> Any:
-        """Take what a fit left behind; returns the estimator."""
+        """Set the fitted attributes; returns the estimator."""
         self.device_, self.n_outputs_ = str(result.module.device), result.n_outputs
         self.backbone_, self.history_, self.n_iter_ = result.backbone, result.history, result.n_iter
         self._predictor = Predictor(result.backbone, result.head, result.n_outputs, module=result.module)

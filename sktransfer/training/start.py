@@ -4,7 +4,7 @@ r"""What a fit begins with: copied blocks, and a head that begins where the sour
 
     backbone --copied--> blocks --+
                                   +--> TransferModule
-    head ------------------------ +
+    head -------------------------+
       begins at: rows of the source head, by class name | imprinted rows | zero rows
              or: solved exactly on standardised features, with a penalty on the distance from the source's rows
 """
@@ -12,7 +12,7 @@ r"""What a fit begins with: copied blocks, and a head that begins where the sour
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -55,12 +55,10 @@ class FitStart:
     seed : int
     frozen : FrozenFeatures
         Outputs of the blocks as they came, for the rows of the fit.
-
-    Attributes
-    ----------
     head_start : HeadStart
+        Set by :func:`begin_head`.
     features : ndarray of shape (n_samples, n_features) or None
-        Standardised, float64; None where the head does not begin from them.
+        Standardised, float64; set by :func:`begin_head` where the head begins from them.
     """
 
     backbone: Backbone
@@ -70,8 +68,8 @@ class FitStart:
     module: TransferModule
     seed: int
     frozen: FrozenFeatures
-    head_start: HeadStart = field(init=False)
-    features: Any = field(default=None, init=False)
+    head_start: Any = None
+    features: Any = None
 
     @property
     def solvable(self) -> bool:
@@ -225,7 +223,7 @@ def _check_word(head: Any, name: str, value: Any, allowed: tuple[str, ...]) -> N
 
 
 def begin_head(start: FitStart, rows: TrainingRows, task: Classification | Regression) -> None:
-    """Set the head's standardisation and the rows it begins with; work out `head_start` and `features` of the fit."""
+    """Set the standardisation of the head and the rows that it begins with; fill in `start`."""
     network, source = start.module.head, start.backbone.source
     init, normalize = _check_head(start)
     needs_features = normalize == "target" or start.solvable or init in ("auto", "source", "imprint")
