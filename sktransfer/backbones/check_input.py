@@ -18,32 +18,12 @@ from scipy.sparse import issparse
 
 from sktransfer.backbones.backbone import Backbone
 from sktransfer.backbones.from_scratch import FromScratch
-from sktransfer.backbones.persistence import load_backbone
-from sktransfer.strategies.base import Strategy
 from sktransfer.utils.chunks import chunk_of, in_chunks
 from sktransfer.utils.counted_warnings import warn_caller
-from sktransfer.utils.precision import number_format
-from sktransfer.utils.random import build_seeded
 from sktransfer.validation.rows import check_rows, to_float32
 from sktransfer.validation.windows import check_rate, check_windows, count_dimensions
-from sktransfer.windows.windows import same_fields
 
 _WINDOWS = "windows (n_windows, n_channels, length)"
-
-
-def given_backbone(backbone: Any, X: Any) -> Backbone | None:
-    """What checks and prepares `X`: the pretrained backbone that a parameter stands for, or one of other weights.
-
-    None if what the network takes is read off `X`.
-    """
-    if isinstance(backbone, str | os.PathLike):
-        return load_backbone(backbone)
-    if isinstance(backbone, FromScratch):
-        if backbone.inputs is None:
-            return None
-        n_channels = backbone.inputs.n or (*getattr(X, "shape", ()), 1, 1)[1]
-        return build_seeded(lambda: backbone.build(n_channels), 0)
-    return backbone
 
 
 def dimensions_taken(backbone: Any) -> int | None:
@@ -66,7 +46,7 @@ def input_key(backbone: Any) -> Hashable:
     return str(backbone) if isinstance(backbone, str | os.PathLike) else dimensions_taken(backbone)
 
 
-def check_input(estimator: Any, X: Any, backbone: Backbone | None, *, reset: bool) -> np.ndarray:
+def check_input(estimator: Any, X: Any, backbone: Backbone | FromScratch, *, reset: bool) -> np.ndarray:
     """`X` checked for what the estimator's backbone takes.
 
     Parameters
@@ -75,8 +55,8 @@ def check_input(estimator: Any, X: Any, backbone: Backbone | None, *, reset: boo
         Gets ``n_features_in_`` and its kin if `reset`, ``sampling_rate_`` among them.
     X : array-like of shape (n_samples, n_features), (n_windows, n_channels, window_length) or (n_images, n_channels, \
 height, width)
-    backbone : Backbone or None
-        None: a network is yet to be built, for windows or rows as ``estimator.backbone`` says.
+    backbone : Backbone or FromScratch
+        What it does not say of its inputs is read off `X`.
     reset : bool
         Whether this is ``fit``.
 
@@ -91,29 +71,29 @@ height, width)
         If `X` has other dimensions, channels, samples or a sampling rate than the backbone takes, and for all that
         the checks of rows or windows refuse.
     """
-    name = type(estimator).__name__
-    taken = dimensions_taken(estimator.backbone) if backbone is None else backbone.n_dimensions
+    name, taken = type(estimator).__name__, backbone.n_dimensions
     found = 2 if issparse(X) else count_dimensions(X)
     if issparse(X) or (found <= 2 and taken in (None, 2)):
         X = check_rows(estimator, X, reset=reset)
         if reset:
             estimator.sampling_rate_ = None
-            if backbone is not None:
+            if backbone.inputs is not None:
                 compare_columns(name, backbone, X.shape[1], getattr(estimator, "feature_names_in_", None))
         return X
     if taken not in (None, found):
         raise _other_dimensions(name, X, backbone, found, taken)
-    X = check_windows(estimator, X, reset=reset)
-    if backbone is None:
-        check_rate(estimator, X, None, "", reset=reset)
-    else:
+    X, rates = check_windows(estimator, X, reset=reset), None
+    if backbone.inputs is not None:
         compare_shapes(name, backbone, X.shape)
-        check_rate(estimator, X, backbone.inputs.sampling_rate, backbone.name, reset=reset)
+        rates = backbone.inputs.sampling_rate
+    check_rate(estimator, X, rates, backbone.name, reset=reset)
     return X
 
 
-def _other_dimensions(name: str, X: Any, backbone: Backbone | None, found: int, taken: int) -> ValueError:
-    named = f"its network {'mlp' if taken == 2 else 'cnn'!r}" if backbone is None else f"its backbone {backbone.name!r}"
+def _other_dimensions(name: str, X: Any, backbone: Backbone | FromScratch, found: int, taken: int) -> ValueError:
+    named = f"its backbone {backbone.name!r}"
+    if backbone.inputs is None:
+        named = f"its network {'mlp' if taken == 2 else 'cnn'!r}"
     shape = f"shape {np.shape(X)}" if hasattr(X, "shape") else f"{found} dimensions"
     if taken == 2:
         what = "windows of" if found == 3 else "an array of"
@@ -129,18 +109,18 @@ def _other_dimensions(name: str, X: Any, backbone: Backbone | None, found: int, 
     return ValueError(f"{name} got X of {shape}, but {named} takes {takes}.")
 
 
-def _sizes(backbone: Backbone | None) -> str:
-    shape = () if backbone is None else backbone.inputs.shape or ()
+def _sizes(backbone: Backbone | FromScratch) -> str:
+    shape = () if backbone.inputs is None else backbone.inputs.shape or ()
     return ", ".join("any" if size is None else str(size) for size in shape)
 
 
-def compare_columns(name: str, backbone: Backbone, n_columns: int, names: Sequence[str] | None) -> None:
+def compare_columns(name: str, backbone: Backbone | FromScratch, n_columns: int, names: Sequence[str] | None) -> None:
     """Compare the columns of the rows with those that the backbone was pretrained on.
 
     Another number or order of columns is a ValueError; other names are a warning, because plants name the same sensor
     differently.
     """
-    found, known = ([] if n is None else list(n) for n in (names, backbone.inputs.names))
+    found, known = ([] if n is None else list(n) for n in (names, backbone.inputs and backbone.inputs.names))
     if backbone.n_features_in not in (None, n_columns):
         detail = ""
         if found and known:
@@ -164,7 +144,7 @@ def compare_columns(name: str, backbone: Backbone, n_columns: int, names: Sequen
     )
 
 
-def compare_shapes(name: str, backbone: Backbone, shape: Sequence[int]) -> None:
+def compare_shapes(name: str, backbone: Backbone | FromScratch, shape: Sequence[int]) -> None:
     """Raise a ValueError unless windows or images of this shape are what the backbone takes.
 
     Parameters
@@ -172,7 +152,7 @@ def compare_shapes(name: str, backbone: Backbone, shape: Sequence[int]) -> None:
     shape : sequence of int
         Of `X`.
     """
-    takes = backbone.inputs.shape or (None,) * (len(shape) - 1)
+    takes = (backbone.inputs and backbone.inputs.shape) or (None,) * (len(shape) - 1)
     if takes[0] not in (None, shape[1]):
         raise ValueError(
             f"{name} got windows of {shape[1]} channels, but its backbone {backbone.name!r} takes {takes[0]}. Select "
@@ -186,8 +166,8 @@ def compare_shapes(name: str, backbone: Backbone, shape: Sequence[int]) -> None:
         )
 
 
-def prepared(name: str, X: np.ndarray, backbone: Backbone | None, names: list[str]) -> np.ndarray:
-    """Checked `X` as the first block takes it, C-contiguous and in the number format of networks.
+def prepared(name: str, X: np.ndarray, backbone: Backbone, names: list[str], dtype: Any = np.float32) -> np.ndarray:
+    """Checked `X` as the first block takes it, C-contiguous, of type `dtype`.
 
     Raises
     ------
@@ -195,27 +175,15 @@ def prepared(name: str, X: np.ndarray, backbone: Backbone | None, names: list[st
         If a value of a row is too large, or the front end returns what is no number.
     """
     if X.ndim == 2:
-        return to_float32(name, X, names)
-    if backbone is None:
-        return np.ascontiguousarray(X, dtype=number_format())
+        return to_float32(name, X, names, dtype)
     out: np.ndarray | None = None
     for part in in_chunks(len(X), chunk_of(X)):
         found = backbone.prepare(X[part])
         if out is None:  # filled chunk by chunk: a front end may need many times what it returns
-            out = np.empty((len(X), *found.shape[1:]), dtype=number_format())
+            out = np.empty((len(X), *found.shape[1:]), dtype=dtype)
         out[part] = found
     if out is None or not np.isfinite(out).all():
         raise ValueError(
             f"{name}: the front end of the backbone returned values that are not finite for these windows."
         )
     return out
-
-
-def raw_windows(X: np.ndarray, backbone: Backbone | None, strategy: Strategy | None) -> np.ndarray | None:
-    """`X` in the number format of networks if it may be augmented ahead of a front end; else None: nothing is kept."""
-    if backbone is None or backbone.inputs.front_end is None or strategy is None:
-        return None
-    n_blocks = len(backbone.blocks)
-    if all(strategy.augment(n_frozen, n_blocks) is None for n_frozen in range(n_blocks + 1)):
-        return None
-    return same_fields(X, np.ascontiguousarray(X, dtype=number_format()))

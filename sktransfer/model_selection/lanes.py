@@ -21,15 +21,14 @@ from sklearn.base import clone
 
 from sktransfer.backbones.backbone import Backbone
 from sktransfer.backbones.check_input import check_input, input_key, prepared
-from sktransfer.backbones.from_scratch import resolve_backbone
+from sktransfer.backbones.from_scratch import resolve
 from sktransfer.estimators.transfer_classifier import TransferClassifier
 from sktransfer.estimators.transfer_regressor import TransferRegressor
 from sktransfer.model_selection.folds import Fold
 from sktransfer.training import frozen_features as _features
-from sktransfer.training.fit import assemble
 from sktransfer.training.frozen_features import FrozenFeatures
 from sktransfer.training.stacked_fits import Lane, rank
-from sktransfer.training.start import solve_head
+from sktransfer.training.start import solve_head, start_fit
 from sktransfer.utils.random import draw_seed
 from sktransfer.utils.threads import capped_threads
 from sktransfer.validation import rows as _validation
@@ -103,12 +102,13 @@ class Lanes:
         return True
 
     def _prepared(self, estimator: Any, fold: Fold) -> Lane:
-        rows, task, fitted = self._checked(estimator, fold)
+        estimator._check_parameters()
+        seed, given = draw_seed(estimator.random_state), estimator.backbone
+        rows, task, fitted = self._checked(estimator, fold, seed)
         vars(estimator).update(fitted)
         self._use_threads(estimator.n_jobs)
-        seed, width, given = draw_seed(estimator.random_state), rows.X.shape[1:], estimator.backbone
-        source = self._source(estimator, seed)
-        resolved = self._once(("network", source, width), lambda: resolve_backbone(given, width, seed), given)
+        source, width = self._source(estimator, seed), rows.X.shape[1:]
+        resolved = self._once(("network", source, width), lambda: resolve(given, width, seed), given)
         blocks = self._once(("blocks", source, width), resolved[0].copy_blocks, given)
         frozen = self._once(("frozen", id(rows.X), source), lambda: self._rows(rows.X), rows.X)
         tests = self._once(
@@ -116,18 +116,15 @@ class Lanes:
             lambda: [self._rows(_as_rows(estimator, Xt, resolved[0])) for _, Xt in fold.seen],
             fold,
         )
-        assembly = assemble(estimator, rows, task, frozen, seed, resolved, blocks)
+        assembly = start_fit(estimator, rows, task, resolved, seed, frozen, blocks)
         return Lane(estimator, assembly, rows, task, tests)
 
-    def _checked(self, estimator: Any, fold: Fold) -> tuple[Any, Any, dict[str, Any]]:
+    def _checked(self, estimator: Any, fold: Fold, seed: int) -> tuple[Any, Any, dict[str, Any]]:
         """Rows and task of a fold, checked once for all candidates with the same class weights."""
-        estimator._check_parameters()
 
         def check() -> tuple[Any, Any, dict[str, Any]]:
-            rows, task = estimator._check(fold.X, fold.y, fold.params.get("sample_weight"))
+            rows, task, _ = estimator._check(fold.X, fold.y, fold.params.get("sample_weight"), seed)
             learned = {k: v for k, v in vars(estimator).items() if k.endswith("_") and not k.startswith("_")}
-            # what augments trains alone, on windows that it keeps itself
-            rows = rows._replace(raw=None)
             # class weights change no row: candidates that differ in them share features and batches
             X = self._once(("X", type(estimator), id(fold)), lambda: rows.X, fold)
             return (rows._replace(X=X) if np.array_equal(X, rows.X) else rows), task, learned
@@ -166,4 +163,4 @@ class Lanes:
 
 def _as_rows(estimator: Any, X: Any, backbone: Backbone) -> np.ndarray:
     who, X = type(estimator).__name__, check_input(estimator, X, backbone, reset=False)
-    return prepared(who, X, backbone, _validation.column_names(estimator, X.shape[1]))
+    return prepared(who, X, backbone, _validation.column_names(estimator, X.shape[1]), estimator._dtype)

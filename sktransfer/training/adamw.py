@@ -7,7 +7,6 @@ of the result.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import torch
 from torch.optim.adamw import adamw
@@ -57,30 +56,3 @@ def step_of_adamw(parts: Sequence[Moments], lr: float, decay: float) -> None:
         eps=1e-8,
         maximize=False,
     )
-
-
-class FusedAdamW:
-    """What ``torch.optim.AdamW(groups, fused=True)`` does to its parameters, for a loop that needs no more than that.
-
-    Parameters
-    ----------
-    groups : list of dict
-        ``params``, ``lr`` and ``weight_decay`` of each; ``lr`` may be changed between steps.
-    """
-
-    def __init__(self, groups: list[dict]):
-        self.param_groups = groups
-        self._parameters = [parameter for group in groups for parameter in group["params"]]
-        self._moments = [
-            [Moments(p.detach(), partial(getattr, p, "grad")) for p in group["params"]] for group in groups
-        ]
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients."""
-        for parameter in self._parameters:
-            parameter.grad = None
-
-    def step(self) -> None:
-        """One step."""
-        for group, moments in zip(self.param_groups, self._moments, strict=True):
-            step_of_adamw(moments, group["lr"], group["weight_decay"])

@@ -30,7 +30,7 @@ from sktransfer.training.plan import Plan, diverged_weight
 from sktransfer.training.rows import TrainingRows, count_batches
 from sktransfer.training.stacked_network import StackedNetwork, pad, shapes_of
 from sktransfer.training.stacked_training import Lockstep
-from sktransfer.training.start import Assembly
+from sktransfer.training.start import FitStart
 from sktransfer.utils.chunks import in_chunks
 
 # Weights, gradients and moments of one stack: what a processor's cache holds. More lanes would share less.
@@ -52,7 +52,7 @@ class Lane:
     """
 
     estimator: Any
-    assembly: Assembly
+    assembly: FitStart
     rows: TrainingRows
     task: Any
     tests: list[FrozenFeatures]
@@ -169,7 +169,7 @@ def train_stack(stack: list[list[Lane]], on_epoch: Callable[[int, float], None])
     n_epochs = sum(plan.max_epochs for plan in plans[0])
     for number in range(len(plans[0])):
         last = number == len(plans[0]) - 1
-        shares = [lane.schedule.share for lane in lanes]
+        shares = [lane.schedule.interpolation for lane in lanes]
         before = {k: w.detach().clone() for k, w in network.weights.items()} if last and min(shares) < 1 else {}
         Lockstep(network, stack, [plan[number] for plan in plans]).train(lambda: on_epoch(len(lanes), 1 / n_epochs))
         if before:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from sktransfer.training.adamw import Moments, step_of_adamw
-from sktransfer.training.dropout import draw_levels, dropout_generator
+from sktransfer.training.dropout import draw_integers, dropout_generator
 from sktransfer.training.plan import BatchOrder, Plan, cosine, diverged
 from sktransfer.training.pulls import Pulls
 from sktransfer.training.stacked_network import StackedNetwork, pad
@@ -172,7 +172,7 @@ class Lockstep:
             if key not in drawn:
                 if (*key, place) not in self.generators:
                     self.generators[*key, place] = dropout_generator(key[1], place, self.device)
-                drawn[key] = draw_levels((int(self.sizes[batch, s]), width), self.generators[*key, place])
+                drawn[key] = draw_integers((int(self.sizes[batch, s]), width), self.generators[*key, place])
         return pad([drawn[key] for key in self.keys])
 
     def _note(self, losses: list[float]) -> None:

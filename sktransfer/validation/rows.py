@@ -15,7 +15,6 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
-from sktransfer.utils.precision import number_format
 from sktransfer.validation.quality import words_of
 
 # Squares of larger float32 numbers overflow inside a network, and their products with weights become NaN.
@@ -212,8 +211,8 @@ def refuse_unusable(
         )
 
 
-def to_float32(name: str, array: np.ndarray, names: list[str]) -> np.ndarray:
-    """The rows as C-contiguous float32 without a copy where they are already.
+def to_float32(name: str, array: np.ndarray, names: list[str], dtype: Any = np.float32) -> np.ndarray:
+    """The rows as C-contiguous float32 (or another `dtype`) without a copy where they are already.
 
     Raises
     ------
@@ -222,7 +221,7 @@ def to_float32(name: str, array: np.ndarray, names: list[str]) -> np.ndarray:
     """
     remedy = "Put a scaler that clips in front, such as BaselineScaler()."
     refuse_unusable(name, array, lambda: names, largest=LARGEST_INPUT, remedy=remedy)
-    return np.ascontiguousarray(array, dtype=number_format())
+    return np.ascontiguousarray(array, dtype=dtype)
 
 
 def check_weights(estimator: Any, sample_weight: Any, X: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ from sktransfer.model_selection.lanes import Lanes
 from sktransfer.model_selection.workers import count_workers
 from sktransfer.training import stacked_training as _lockstep
 from sktransfer.training.stacked_fits import make_stacks
-from sktransfer.utils.precision import computing_in
+from tests.helpers import computing_in
 from tests.searches import FROZEN, HEAD, LR, X, Y, assert_same_results, grid, how, model, pipeline
 from tests.training.test_stacked_fits import fold
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from sktransfer import MLPHead
 from sktransfer.networks.transfer_module import TransferModule
-from sktransfer.training.dropout import draw_levels, dropout_generator, dropout_threshold, private_dropout
+from sktransfer.training.dropout import draw_integers, dropout_generator, dropout_threshold, private_dropout
 from sktransfer.training.stacked_network import StackedNetwork, pad, shape_of, shapes_of
 
 N_STREAMS, N_NETWORKS, N_ROWS, WIDTH = 2, 3, 7, 5
@@ -56,7 +56,7 @@ def networks(layers, *, keep_statistics, shared):
 
 def levels(place, width):
     """The same draws that `private_dropout` makes for a stream whose seed is its number."""
-    return torch.stack([draw_levels((N_ROWS, width), dropout_generator(s, place, "cpu")) for s in range(N_STREAMS)])
+    return torch.stack([draw_integers((N_ROWS, width), dropout_generator(s, place, "cpu")) for s in range(N_STREAMS)])
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -121,7 +121,7 @@ def test_the_state_of_one_network_is_a_copy():
 def test_every_rate_keeps_what_dropout_alone_keeps(rate):
     modules = [[TransferModule([nn.Dropout(p)], nn.Linear(64, 1), ["drop"]).double() for p in (rate, 0.5)]]
     stacked = StackedNetwork(modules, 0)
-    drawn = draw_levels((4000, 64), dropout_generator(0, 0, "cpu"))
+    drawn = draw_integers((4000, 64), dropout_generator(0, 0, "cpu"))
     stacked.training, stacked.levels = True, lambda place, width: drawn[None]
     dropped = stacked._steps[0][0](torch.ones(1, 4000, 64, dtype=torch.float64))[0, 0].T
     threshold, factor = dropout_threshold(rate) if rate else (32_768, 1.0)
