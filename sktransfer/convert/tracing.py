@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from typing import Any
@@ -24,6 +23,7 @@ from sktransfer.backbones.blocks import describe_network, find_blocks, read_inpu
 from sktransfer.backbones.inputs import Inputs
 from sktransfer.convert.torch_functions import convert_function, function_name, read_size
 from sktransfer.networks.registry import Permute
+from sktransfer.utils.counted_warnings import warn_caller
 
 _NORMALISATION = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.modules.instancenorm._InstanceNorm)
 _TRACING = Lock()  # torch.fx replaces methods of nn.Module, for all threads, while it traces
@@ -104,11 +104,10 @@ def _trace(module: nn.Module, named: Named) -> fx.Graph | None:
             raise ValueError(
                 f"{failure} ({error}). Name the blocks, in the order in which they run: blocks=['conv1', ...]."
             ) from error
-        warnings.warn(
+        warn_caller(
             f"{failure} ({error}), so the blocks are taken as they are named. Check that each one takes what the one "
             "before returns.",
             UserWarning,
-            stacklevel=4,
         )
         return None
 

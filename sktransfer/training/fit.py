@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +31,7 @@ from sktransfer.training.rows import TrainingRows
 from sktransfer.training.start import FitStart, only_head_learns, solve_head, source_of, source_weights, start_fit
 from sktransfer.training.tasks import Classification, Regression
 from sktransfer.utils.callbacks import FitTask
+from sktransfer.utils.counted_warnings import warn_caller
 
 
 @dataclass(frozen=True)
@@ -177,11 +177,10 @@ def warn_if_worse(name: str, history: list[dict[str, Any]], lr: float, chance: f
     """
     losses = [record["train_loss"] for record in history if "train_loss" in record]
     if losses and losses[-1] > 2 * chance and (losses[-1] > losses[0] or losses[-1] > 1000 * chance):
-        warnings.warn(
+        warn_caller(
             f"{name}: the loss went from {losses[0]:.3g} to {losses[-1]:.3g}, where knowing nothing gives "
             f"{chance:.3g}; lr={lr:g} is too large for these rows.",
             ConvergenceWarning,
-            stacklevel=5,
         )
 
 

@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
@@ -19,7 +18,7 @@ from typing import Any
 import numpy as np
 from scipy.signal import resample_poly
 
-from sktransfer.exceptions import DataQualityWarning
+from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.windows.recordings import Recording
 
 _NAME = "SlidingWindows"
@@ -99,11 +98,9 @@ class RepairCounts:
         """Warn once for each kind of repair."""
         n_rows = sum(len(one.values) for one in read)
         for repair, counts in self.found.items():
-            warnings.warn(
+            warn_caller(
                 f"{_NAME}: {sum(counts.values())} of {n_rows} samples in {len(counts)} of {len(read)} recordings "
                 f"(such as {next(iter(counts))!r}) {_REPAIRS[repair]}.",
-                DataQualityWarning,
-                stacklevel=4,
             )
 
 
@@ -154,7 +151,7 @@ def _judge_short(longest: dict[Any, int], gaps: np.ndarray, cutter: Any) -> None
         raise ValueError(f"{text} No window is left. {remedy}")
     if cutter.short == "error":
         raise ValueError(f"{text} Set a smaller length, or short='drop'.")
-    warnings.warn(f"{text} They are left out.", DataQualityWarning, stacklevel=4)
+    warn_caller(f"{text} They are left out.")
 
 
 def clean(one: Recording, cutter: Any, counts: RepairCounts) -> CleanRecording:
