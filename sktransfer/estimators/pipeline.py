@@ -140,7 +140,7 @@ class Pipeline(sklearn.pipeline.Pipeline):
             return _join(first, rest, n_rows, hasattr(X, "index"))
 
 
-def make_pipeline(*steps, memory=None, transform_input=None, verbose=False):
+def make_pipeline(*steps, memory=None, transform_input=None, verbose=False) -> Pipeline:
     """scikit-learn's ``make_pipeline`` with :class:`Pipeline`.
 
     Parameters
