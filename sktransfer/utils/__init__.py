@@ -1,1 +1,1 @@
-"""Parameters, random numbers, threads, devices, chunks: what every room may use."""
+"""Parameters, random numbers, threads, devices, chunks: small functions that every folder may use."""

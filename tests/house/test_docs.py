@@ -254,3 +254,21 @@ def test_every_shipped_backbone_has_a_card_that_names_its_classes_and_command():
         assert "BSD-3-Clause" in card
         if name != "tep-process":
             assert [c for c in backbone.source.classes.tolist() if f"`{c}`" not in card] == []
+
+
+DECISION = ("Decision", "Reason", "What would change it")
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
+
+
+@pytest.mark.parametrize("page", DECISIONS, ids=lambda page: page.stem)
+def test_a_decision_has_its_five_parts_in_twenty_lines(page):
+    text = page.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 20
+    parts = (r"# .+", r"Date: \d{4}-\d\d-\d\d\. Status: .+", *(rf"\*\*{part}\.\*\* .+" for part in DECISION))
+    assert re.fullmatch(r"\n\n".join(parts) + r"\n", text, re.S)
+    index = (page.parent / "README.md").read_text(encoding="utf-8")
+    assert f"- [{page.stem[:4]}]({page.name}) {text.splitlines()[0][2:]}" in index
+
+
+def test_numbers_of_decisions_are_used_once():
+    assert [page.stem[:4] for page in DECISIONS] == [f"{number:04d}" for number in range(1, len(DECISIONS) + 1)]
