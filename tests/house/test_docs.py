@@ -178,7 +178,7 @@ def test_the_blocks_of_a_page_run_from_top_to_bottom(page, tmp_path, monkeypatch
             write_keras_file(tmp_path / "pretrained_fault_detection_model.h5")
         exec(compile(block, f"{page.name}, block {number}", "exec"), namespace)
     if page.stem == "README":
-        assert {name: round(score, 2) for name, score in namespace["scores"].items()} == printed_scores(page)
+        assert namespace["scores"] == pytest.approx(printed_scores(page), abs=0.02)  # another BLAS rounds otherwise
     if page.stem == "windows":
         assert namespace["scores"].mean() > 0.5  # four kinds of windows, of machines that the fit did not see
 
@@ -230,9 +230,10 @@ def anchors(page):
     return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
 
 
-@pytest.mark.parametrize(
-    "page", [*PAGES, *sorted((ROOT / "docs" / "decisions").glob("*.md")), ROOT / "CONTRIBUTING.md"]
-)
+LINKING = [*PAGES, *sorted((ROOT / "docs" / "decisions").glob("*.md")), ROOT / "CONTRIBUTING.md"]
+
+
+@pytest.mark.parametrize("page", LINKING, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_of_a_page_lead_somewhere(page):
     for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
         if not link.startswith("http"):
