@@ -1,24 +1,26 @@
 """The sample of mode 4 that is installed with the package is a part of the data set it names."""
 
+import importlib
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from datasets.tep import load_tep
-from datasets.tep.sample import SAMPLE, sample
 from sktransfer import load_backbone, load_tep_mode4
 
 
-def test_the_sample_is_every_15th_row_of_the_stored_mode():
-    pd.testing.assert_frame_equal(pd.read_csv(SAMPLE), sample(), check_exact=True)
-    assert SAMPLE.stat().st_size < 310_000
-    X, y, groups, _ = load_tep(4)
+def test_the_sample_is_every_15th_row_of_the_stored_mode(repository_root_importable):
     plant = load_tep_mode4()
+    sample = importlib.import_module("datasets.tep.sample")
+    pd.testing.assert_frame_equal(pd.read_csv(plant.filename), sample.sample(), check_exact=True)
+    assert Path(plant.filename).stat().st_size < 310_000
+    X, y, groups, _ = importlib.import_module("datasets.tep").load_tep(4)
     whole = pd.Series([tuple(row) for row in X.to_numpy()])
-    place = whole[whole.isin([tuple(row) for row in plant.data.to_numpy()])].index
-    assert len(plant.data) == len(place) == 1602
-    assert y.iloc[place].tolist() == plant.target.tolist()
-    assert groups[place].tolist() == plant.groups.tolist()
+    rows = whole[whole.isin([tuple(row) for row in plant.data.to_numpy()])].index
+    assert len(plant.data) == len(rows) == 1602
+    assert y.iloc[rows].tolist() == plant.target.tolist()
+    assert groups[rows].tolist() == plant.groups.tolist()
 
 
 def test_columns_and_labels_are_those_of_the_shipped_network():
