@@ -133,7 +133,7 @@ def test_attributes_of_estimators_are_there_after_a_fit(name, kind):
 
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-NEEDS = {"the source tree", "keras and your file"}
+README = PAGES[0]
 
 
 def blocks(page):
@@ -148,6 +148,9 @@ PAGES_WITH_BLOCKS = [page for page in PAGES if blocks(page)]
 
 def has_keras():
     return all(importlib.util.find_spec(name) for name in ("keras", "h5py"))
+
+
+NEEDS = {"the source tree": lambda: True, "keras and your file": has_keras}
 
 
 def write_keras_file(path):
@@ -172,12 +175,11 @@ def test_the_blocks_of_a_page_run_from_top_to_bottom(page, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "__main__"}
     for number, (need, block) in enumerate(blocks(page), start=1):
-        if need == "keras and your file":
-            if not has_keras():
-                continue
+        if need == "keras and your file" and has_keras():
             write_keras_file(tmp_path / "pretrained_fault_detection_model.h5")
-        exec(compile(block, f"{page.name}, block {number}", "exec"), namespace)
-    if page.stem == "README":
+        if need is None or NEEDS[need]():
+            exec(compile(block, f"{page.name}, block {number}", "exec"), namespace)
+    if page == README:
         assert namespace["scores"] == pytest.approx(printed_scores(page), abs=0.02)  # another BLAS rounds otherwise
     if page.stem == "windows":
         assert namespace["scores"].mean() > 0.5  # four kinds of windows, of machines that the fit did not see
@@ -187,6 +189,13 @@ def printed_scores(page):
     """The figures in the comment behind the README's example."""
     transfer, scratch = re.search(r"# accuracy: transfer ([\d.]+), .* from scratch ([\d.]+)", page.read_text()).groups()
     return {"transfer": float(transfer), "from scratch": float(scratch)}
+
+
+@pytest.mark.parametrize("need", NEEDS)
+def test_what_blocks_need_is_there(need):
+    assert need in [found for page in PAGES for found, _ in blocks(page)], f"no block needs {need} any more"
+    if not NEEDS[need]():
+        pytest.skip(f"blocks that need {need} were not run")
 
 
 @pytest.mark.parametrize("page", PAGES_WITH_BLOCKS, ids=lambda page: page.stem)
@@ -199,7 +208,7 @@ def test_blocks_that_need_more_than_the_package_say_so(page):
 
 
 def test_the_readme_runs_from_an_installed_wheel_in_an_empty_folder(installed_python, borrow_dependencies, tmp_path):
-    needs, codes = zip(*blocks(ROOT / "README.md"), strict=True)
+    needs, codes = zip(*blocks(README), strict=True)
     assert set(needs) == {None}
     where = "import sktransfer; print('installed at', sktransfer.__file__)"
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")} | {"OMP_NUM_THREADS": "1"}
@@ -219,7 +228,7 @@ def test_the_wheel_holds_networks_data_cards_and_types(wheel):
 
 
 def test_the_readme_is_two_screens_long():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = README.read_text(encoding="utf-8")
     assert len(text.encode()) <= 8192
     assert len(text.splitlines()) <= 120
 
