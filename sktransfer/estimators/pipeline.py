@@ -148,7 +148,7 @@ class Pipeline(sklearn.pipeline.Pipeline):
             return sys.modules[_home(first)].concat(frames, **options)
 
 
-def make_pipeline(*steps, memory=None, transform_input=None, verbose=False):
+def make_pipeline(*steps, memory=None, transform_input=None, verbose=False) -> Pipeline:
     """scikit-learn's ``make_pipeline`` with :class:`Pipeline`.
 
     Parameters

@@ -1,1 +1,8 @@
-"""From a fitted network to outputs: numpy or torch, and how far rows lie outside the training range."""
+"""From a fitted network to outputs.
+
+::
+
+    checked X --> known layers, CPU: numpy, without torch --\
+                                                             > outputs --> confidence lowered out of range
+              --> other layers, CUDA: torch, in chunks -----/
+"""

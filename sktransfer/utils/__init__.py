@@ -1,1 +1,1 @@
-"""Parameters, random numbers, threads, devices, chunks: for use in every folder."""
+"""Parameters, random numbers, threads, devices, chunks: small functions that every folder may use."""

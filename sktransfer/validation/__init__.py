@@ -1,6 +1,5 @@
-"""Checks of X and y. Each ends in an array or in a sentence that says what to do about the input.
+"""Checks of `X` and `y`. Each ends in an array, or in a sentence that says how to mend the input.
 
-::
-
-    X --rows or windows?--> float32 or float64, without NaN, infinity and values too large --> warnings of quality
+Errors are for what cannot be computed: text, missing values, infinities, other shapes. Warnings are for what can be
+computed and is probably wrong: sensors that are stuck, sentinels in place of a missing value.
 """

@@ -4,4 +4,6 @@
 
     arrays, frames --> recordings.py --> resampling.py --> labels.py           --> X, y, groups
                        Recording         Segment           sliding_windows.py
+
+A window bridges no gap and mixes no two recordings. Rate, time, speed and fault orders travel with the windows.
 """

@@ -33,6 +33,7 @@ FLOORS = {
     "windows": 2,
     "utils": 1,
     "solvers": 1,
+    "datasets": 1,
 }
 GROUND = "exceptions"  # one file, which every folder may import
 
