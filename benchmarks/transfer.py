@@ -1,4 +1,4 @@
-"""Few labels on a new machine: every number of the transfer tables in benchmarks/README.md.
+"""Few labels on a new machine: every number of benchmarks/transfer.md.
 
     python -m benchmarks.transfer ../shared/data            (about 15 minutes on two cores)
 

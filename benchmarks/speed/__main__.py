@@ -1,4 +1,4 @@
-"""How fast, beside what one would write without this package: the table "Speed" of the README.
+"""How fast, beside what one would write without this package: the table of benchmarks/speed.md.
 
     OMP_NUM_THREADS=1 python -m benchmarks.speed [--quick] [--rows NAME ...] [--repeats 5] [--out speed.json]
 

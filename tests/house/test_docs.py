@@ -252,6 +252,13 @@ def test_links_of_a_page_lead_somewhere(page):
             assert not anchor or anchor in anchors(target), link
 
 
+@pytest.mark.parametrize("page", LINKING, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_files_that_a_page_names_are_there(page):
+    folders = "benchmarks|datasets|docs|examples|sktransfer|tests"
+    named = re.findall(rf"\b((?:{folders})/[\w./-]+\.(?:py|md|gz|png))\b", page.read_text(encoding="utf-8"))
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 def test_every_shipped_backbone_has_a_card_that_names_its_classes_and_command():
     folder = ROOT / "sktransfer" / "pretrained"
     names = sorted(file.stem for file in folder.glob("*.safetensors"))
