@@ -28,12 +28,18 @@ _ELEMENTWISE = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sig
 Levels = Callable[[int, int], torch.Tensor]
 
 
-def shapes_of(parts: Sequence[nn.Module]) -> tuple[Any, ...] | None:
-    """`shape_of` parts of one network; None if one of them cannot be stacked, or if they share weights."""
+def shapes_of(parts: Sequence[nn.Module]) -> tuple[Any, ...] | str:
+    """`shape_of` parts of one network; a sentence that says why, if they cannot be stacked."""
     weights = [id(weight) for part in parts for _, weight in part.named_parameters(remove_duplicate=False)]
-    if len(set(weights)) < len(weights) or any(_is_altered(layer) for part in parts for layer in part.modules()):
-        return None
-    return _shapes(parts)
+    if len(set(weights)) < len(weights):
+        return "two layers of its network share weights"
+    for layer in (layer for part in parts for layer in part.modules()):
+        if _is_altered(layer):
+            return f"a {type(layer).__name__} of its network carries hooks or another forward"
+        if not list(layer.children()) and shape_of(layer) is None:
+            return f"{layer!r} of its network cannot be stacked"
+    shapes = tuple(shape_of(part) for part in parts)
+    return "a part of its network is neither a known layer nor a plain nn.Sequential" if None in shapes else shapes
 
 
 def _is_altered(layer: nn.Module) -> bool:
@@ -47,10 +53,9 @@ def shape_of(module: nn.Module) -> tuple[Any, ...] | None:
 
     Dropout rates may differ; everything else must not.
     """
-    if isinstance(module, HeadModule):
-        return _shapes([module.standardize, module.hidden, module.output])
-    if type(module) is nn.Sequential:
-        return _shapes(list(module))
+    if isinstance(module, HeadModule) or type(module) is nn.Sequential:
+        shapes = tuple(shape_of(part) for part in module._modules.values() if part is not None)
+        return None if None in shapes else shapes
     if type(module) is Standardize:
         return "standardize", tuple(module.mean.shape)
     if type(module) is nn.Linear:
@@ -62,11 +67,6 @@ def shape_of(module: nn.Module) -> tuple[Any, ...] | None:
     if type(module) in _ELEMENTWISE:
         return "elementwise", repr(module)
     return None
-
-
-def _shapes(modules: Sequence[nn.Module]) -> tuple[Any, ...] | None:
-    shapes = tuple(shape_of(module) for module in modules)
-    return None if None in shapes else shapes
 
 
 class StackedNetwork:

@@ -23,7 +23,7 @@ from sktransfer.training.pulls import Pulls
 from sktransfer.training.stacked_network import StackedNetwork, pad
 
 
-class Lockstep:
+class StackedTraining:
     """One training of all lanes of a stack.
 
     Parameters
@@ -38,7 +38,7 @@ class Lockstep:
 
     def __init__(self, network: StackedNetwork, stack: list[list[Any]], plans: list[Plan]):
         self.network, self.stack, self.plans = network, stack, plans
-        self.lanes = [lane for stream in stack for lane in stream]
+        self.fits = [lane for stream in stack for lane in stream]
         self.device, first = stack[0][0].assembly.module.device, plans[0]
         rows = [stream[0].rows for stream in stack]
         seeds = [stream[0].assembly.seed for stream in stack]
@@ -52,10 +52,10 @@ class Lockstep:
         self.y = self.y.to(self.dtype) if self.y.is_floating_point() else self.y
         self.weight = self._weights().to(self.device, self.dtype)
         self.positions, self.sizes = self._positions()
-        self.done = [lane.error is not None for lane in self.lanes]
+        self.done = [lane.error is not None for lane in self.fits]
         self.kept: dict[int, dict[str, torch.Tensor]] = {}
         self.epoch = 0
-        self.pulls = Pulls(network, plans, len(self.lanes[0].assembly.module.blocks))
+        self.pulls = Pulls(network, plans, len(self.fits[0].assembly.module.blocks))
         self._begin_optimizer()
 
     def _weights(self) -> torch.Tensor:
@@ -104,7 +104,7 @@ class Lockstep:
 
     def train(self, on_epoch: Callable[[], None]) -> None:
         """All phases; lanes that are done keep the weights that they had then."""
-        n_blocks = len(self.lanes[0].assembly.module.blocks)
+        n_blocks = len(self.fits[0].assembly.module.blocks)
         for n_frozen, n_epochs in self.plans[0].phases(n_blocks):
             features = [s[0].assembly.frozen.after(s[0].assembly.module, n_frozen, self.device) for s in self.stack]
             X = pad(features).flatten(0, 1)
@@ -125,7 +125,7 @@ class Lockstep:
         for j in range(len(self.positions)):
             total += self._step(X, n_frozen, j, permutations) * self.sizes[j].to(self.device)[:, None]
         n_rows = torch.tensor([key[0] for key in self.keys], device=self.device)[:, None]
-        self._note((total / n_rows).flatten().tolist())
+        self._note((total / n_rows).flatten().tolist(), n_frozen)
         self.epoch += 1
 
     def _step(self, X: torch.Tensor, n_frozen: int, batch: int, permutations: dict[Any, torch.Tensor]) -> torch.Tensor:
@@ -175,14 +175,14 @@ class Lockstep:
                 drawn[key] = draw_levels((int(self.sizes[batch, s]), width), self.generators[*key, place])
         return pad([drawn[key] for key in self.keys])
 
-    def _note(self, losses: list[float]) -> None:
-        for number, (lane, plan, loss) in enumerate(zip(self.lanes, self.plans, losses, strict=True)):
+    def _note(self, losses: list[float], n_frozen: int) -> None:
+        for number, (lane, plan, loss) in enumerate(zip(self.fits, self.plans, losses, strict=True)):
             if self.done[number]:
                 continue
             if not np.isfinite(loss):
                 lane.error, self.done[number] = diverged(plan.lr, self.epoch), True
                 continue
-            lane.losses.append(loss)
+            lane.history.append({"epoch": self.epoch + 1, "train_loss": loss, "frozen_blocks": n_frozen})
             if loss < plan.stop_loss:
                 self.kept[number] = self.network.state_of(*divmod(number, self.network.size[1]))
                 self.done[number] = True

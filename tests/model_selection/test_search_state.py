@@ -165,9 +165,9 @@ def test_scikit_learns_callbacks_are_called():
 
 def test_stacks_train_with_the_threads_of_the_estimator(monkeypatch):
     seen = []
-    plain = _lockstep.Lockstep.train
+    plain = _lockstep.StackedTraining.train
     monkeypatch.setattr(
-        _lockstep.Lockstep, "train", lambda self, *a: seen.append(torch.get_num_threads()) or plain(self, *a)
+        _lockstep.StackedTraining, "train", lambda self, *a: seen.append(torch.get_num_threads()) or plain(self, *a)
     )
     before = torch.get_num_threads()
     torch.set_num_threads(2)

@@ -38,13 +38,13 @@ MIXED = grid(
 def trainings(monkeypatch):
     """Thread and number of torch's threads of each training of a stack."""
     seen = []
-    plain = _lockstep.Lockstep.train
+    plain = _lockstep.StackedTraining.train
 
     def train(self, *args):
         seen.append((threading.get_ident(), torch.get_num_threads()))
         plain(self, *args)
 
-    monkeypatch.setattr(_lockstep.Lockstep, "train", train)
+    monkeypatch.setattr(_lockstep.StackedTraining, "train", train)
     return seen
 
 

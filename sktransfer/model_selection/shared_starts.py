@@ -1,0 +1,205 @@
+"""The starts of the fits of a search; what several of them have in common is made once.
+
+::
+
+    rows of a fold --checked once--> rows, labels --+
+    backbone --loaded, copied once----------------> +--> StackedFit: a head that begins, or is solved, where it would
+    frozen blocks --run once a depth--------------> +    begin, or be solved, alone
+                          |
+    scored rows ----------+--run once a depth--> outputs of every fit on these rows
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Hashable
+from contextlib import ExitStack
+from typing import Any
+
+import joblib
+import numpy as np
+import torch
+from sklearn.base import clone
+
+from sktransfer.backbones.backbone import Backbone
+from sktransfer.backbones.check_input import input_key
+from sktransfer.backbones.from_scratch import resolve_backbone
+from sktransfer.estimators.transfer_classifier import TransferClassifier
+from sktransfer.estimators.transfer_regressor import TransferRegressor
+from sktransfer.inference.predictor import Predictor
+from sktransfer.model_selection.last_step import Note
+from sktransfer.networks.transfer_module import TransferModule
+from sktransfer.training import frozen_features
+from sktransfer.training.fit import assemble
+from sktransfer.training.frozen_features import FrozenFeatures
+from sktransfer.training.stacked_fits import StackedFit
+from sktransfer.training.start import solve_head
+from sktransfer.utils.random import draw_seed
+from sktransfer.utils.threads import blas_threads, torch_threads
+
+
+def why_not_ours(estimator: Any, params: dict[str, Any]) -> str | None:
+    """Why a last step has to be fitted by its own ``fit``; None if a search may train it."""
+    if type(estimator) not in (TransferClassifier, TransferRegressor):
+        return f"the last step is a {type(estimator).__name__}, not a TransferClassifier or TransferRegressor"
+    if unknown := sorted(set(params) - {"sample_weight"}):
+        return f"fit is passed {', '.join(unknown)}"
+    if estimator.callbacks or getattr(estimator, "_skl_callbacks", None):
+        return "callbacks watch its epochs"
+    return "verbose prints its epochs" if estimator.verbose else None
+
+
+class SharedStarts:
+    """Starts of fits, and what several of them use.
+
+    A context manager: the thread count changes to that of the estimators and is given back at the end of the block.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[Hashable, Any] = {}
+        self._used: list[Any] = []  # keys hold ids, so that their objects must stay alive
+        self._features: list[FrozenFeatures] = []
+        self._threads = ExitStack()
+        self._n_jobs: Any = self  # none yet
+
+    def __enter__(self) -> SharedStarts:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._threads.close()
+        self._n_jobs = self
+
+    def start(self, note: Note) -> StackedFit:
+        """Check the rows, build the network and begin the head of one fit; solve the head where that is asked for.
+
+        Raises what ``fit`` would raise for these rows and parameters.
+        """
+        began, estimator = time.perf_counter(), note.estimator
+        if not isinstance(estimator.random_state, int | None):
+            estimator = clone(estimator)  # drawing a seed changes a generator; the fit may have to be done alone
+        rows, task, learned = self._checked(estimator, note)
+        vars(estimator).update(learned)
+        self._use_threads(estimator.n_jobs)
+        seed, width, given = draw_seed(estimator.random_state), rows.X.shape[1:], estimator.backbone
+        network = _network_key(estimator, seed), width
+        resolved = self._once(("network", network), lambda: resolve_backbone(given, width, seed), given)
+        blocks = self._once(("blocks", network), resolved[0].copy_blocks, given)
+        frozen = self._once(("frozen", id(rows.X), network), lambda: self._rows(rows.X), rows.X)
+        scored = self._once(("scored", note.fold, network), ScoredRows, given)
+        assembly = assemble(estimator, rows, task, frozen, seed, resolved, blocks)
+        fit = StackedFit(estimator, assembly, rows, task, scored)
+        fit.check_plans()
+        todo = fit.schedule
+        if todo.head_solver is not None and (todo.strategies or fit.fits_memory(len(assembly.module.blocks))):
+            fit.history.append(solve_head(assembly, rows, task, todo.head_solver))
+        assembly.features = None  # a copy of the rows' features for each fit
+        fit.seconds = note.seconds + time.perf_counter() - began
+        return fit
+
+    def limit_memory(self) -> None:
+        """Keep no more outputs of frozen blocks than the budget allows."""
+        if sum(frozen.nbytes for frozen in self._features) > frozen_features.BUDGET:
+            for frozen in self._features:
+                frozen.forget()
+
+    def _checked(self, estimator: Any, note: Note) -> tuple[Any, Any, dict[str, Any]]:
+        """Rows and task of a fold, and what the check stores in the estimator; once for equal class weights."""
+        weight = note.params.get("sample_weight")
+        estimator._check_parameters()
+
+        def check() -> tuple[Any, Any, dict[str, Any]]:
+            rows, task = estimator._check(note.X, note.y, weight)
+            learned = {k: v for k, v in vars(estimator).items() if k.endswith("_") and not k.startswith("_")}
+            # what augments trains alone, on windows that it keeps itself
+            rows = rows._replace(raw=None)
+            # class weights change no row: candidates that differ in them share features and batches
+            X = self._once(("X", *fold), lambda: rows.X, note)
+            return (rows._replace(X=X) if np.array_equal(X, rows.X) else rows), task, learned
+
+        weights = None if weight is None else np.asarray(weight).tobytes()
+        fold = type(estimator), note.fold, weights, input_key(estimator.backbone)
+        return self._once(("rows", *fold, repr(getattr(estimator, "class_weight", None))), check, note)
+
+    def _use_threads(self, n_jobs: int | None) -> None:
+        """Change the thread count if it differs from that of the last fit: changing it takes longer than a fit."""
+        if n_jobs is self._n_jobs or n_jobs == self._n_jobs:
+            return
+        self._threads.close()
+        self._threads.enter_context(torch_threads(n_jobs))
+        self._threads.enter_context(blas_threads(n_jobs))
+        self._n_jobs = n_jobs
+
+    def _rows(self, X: np.ndarray) -> FrozenFeatures:
+        self._features.append(FrozenFeatures(X))
+        return self._features[-1]
+
+    def _once(self, key: Hashable, make: Callable[[], Any], of: Any) -> Any:
+        if key not in self._made:
+            self._made[key] = make()
+            self._used.append(of)
+        return self._made[key]
+
+
+def _network_key(estimator: Any, seed: int) -> Hashable:
+    """What the outputs of frozen blocks depend on, besides the rows."""
+    network, device = estimator.backbone, str(estimator.device)
+    if isinstance(network, Backbone):
+        return id(network), device
+    if isinstance(network, str | os.PathLike):
+        return str(network), device
+    return joblib.hash(network), seed, device  # an untrained network is another one for each seed
+
+
+class ScoredRows:
+    """Outputs of frozen blocks for rows that fitted estimators of one fold are asked about.
+
+    Rows are recognised by their cells, because each pipeline of a search transforms them anew.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[Hashable, FrozenFeatures] = {}
+
+    def after(self, rows: np.ndarray, module: TransferModule, n_blocks: int) -> torch.Tensor:
+        """Outputs of the first `n_blocks` blocks of `module` for prepared rows."""
+        key = rows.shape, rows.dtype, rows[0].tobytes(), rows[-1].tobytes()
+        kept = self._kept.get(key)
+        if kept is None or not np.array_equal(kept.X, rows):
+            kept = FrozenFeatures(rows.copy())
+            n_bytes = sum(one.X.nbytes + one.nbytes for one in self._kept.values())
+            if n_bytes + kept.size(module, n_blocks) > frozen_features.BUDGET:
+                self._kept.clear()
+            if kept.fits(module, n_blocks):
+                self._kept[key] = kept
+        return kept.after(module, n_blocks, module.device)
+
+
+class ScoringPredictor(Predictor):
+    """The predictor of a fit that was trained in a search, while its fold is scored.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        Of the fitted estimator.
+    module : TransferModule
+        The fitted network.
+    scored : ScoredRows
+    n_frozen : int
+        Blocks that the fit has not changed.
+    """
+
+    program = None  # type: ignore[assignment]
+
+    def __init__(self, predictor: Predictor, module: TransferModule, scored: ScoredRows, n_frozen: int):
+        vars(self).update(vars(predictor))
+        self._fitted, self._scored, self._n_frozen = module, scored, n_frozen
+
+    def module_on(self, device: str) -> Any:
+        """What computes outputs on this device."""
+        return self if str(self._fitted.device) == device else super().module_on(device)
+
+    def run(self, rows: np.ndarray) -> np.ndarray:
+        """Outputs for one chunk of prepared rows."""
+        with torch.inference_mode():
+            features = self._scored.after(rows, self._fitted, self._n_frozen)
+            return self._fitted(features, self._n_frozen).cpu().numpy()
