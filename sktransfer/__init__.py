@@ -38,7 +38,7 @@ _HOMES = {
     "make_pipeline": "estimators.pipeline",
     "Backbone": "backbones.backbone",
     "Inputs": "backbones.inputs",
-    "Source": "backbones.inputs",
+    "Source": "backbones.source",
     "FromScratch": "backbones.from_scratch",
     "load_backbone": "backbones.persistence",
     "from_keras": "convert.from_keras",

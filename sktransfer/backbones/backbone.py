@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sktransfer.backbones.inputs import Inputs, Source
+from sktransfer.backbones.inputs import Inputs
+from sktransfer.backbones.source import Source
+from sktransfer.backbones.weights import Weights
 from sktransfer.exceptions import ModelFileError
-from sktransfer.inference.numpy_network import NumpyNetwork
 from sktransfer.networks.layers import Blocks, fits, layers_of, width_after
 
 if TYPE_CHECKING:  # loading a backbone of known layers and predicting with it needs no torch
@@ -48,6 +49,19 @@ class Backbone:
         Source classes, source head and feature statistics.
     provenance : dict, optional
         Anything JSON can hold: data set, task, sampling rate in Hz, date, licence.
+
+    Attributes
+    ----------
+    network : dict or None
+        Name and arguments of the network; None if it cannot be named in a file.
+    blocks : tuple of str
+        Block names, counted from the input.
+    weights : tuple of Weights
+        Parameters and buffers of each block, named arrays.
+    layers : tuple of tuple of Layer, or None
+        Layers of each block; None if only torch can compute them.
+    n_features_out : int
+        Number of features.
 
     Raises
     ------
@@ -92,15 +106,14 @@ class Backbone:
         if blocks is None and type(network) is not nn.Sequential:
             _blocks.compare_with_forward(modules, inputs, network, self.prepare)
 
-    def _set(self, description, names, modules, weights, layers, name, inputs, source, provenance) -> None:
+    def _set(self, network, blocks, modules, weights, layers, name, inputs, source, provenance) -> None:
         """Take the parts; `modules` is None if they are built when first needed, which `layers` must then allow."""
-        self._description = description
-        self._block_names = names
+        self.network: Any = network  # dict, or None
+        self.blocks: tuple[str, ...] = blocks
         self._built: list[nn.Module] | None = modules
-        self._weights = weights
+        self.weights: tuple[Weights, ...] = tuple(weights)
         known = layers is not None and inputs.shape is None and all(map(fits, layers, weights))
-        self._layers: Blocks | None = layers if known else None
-        self._programs: dict[int, NumpyNetwork | None] = {}
+        self.layers: Blocks | None = layers if known else None
         self._lock = RLock()
         self.name = name
         self.inputs = inputs
@@ -116,13 +129,13 @@ class Backbone:
             source.check(self.n_features_out)
 
     def _measure(self, inputs: Inputs) -> int:
-        if self._layers is None:
+        if self.layers is None:
             from sktransfer.backbones.blocks import probe_width
 
             return probe_width(self._modules, inputs, self.prepare)
         width = inputs.n or 8
         try:
-            return width_after(self._layers, width)
+            return width_after(self.layers, width)
         except ValueError as error:
             raise ValueError(
                 f"Backbone: the blocks do not take {width} columns one after the other ({error}). If they take "
@@ -131,38 +144,19 @@ class Backbone:
 
     @property
     def _modules(self) -> list[nn.Module]:
-        """The blocks as torch modules on the CPU, on the memory of `_weights`; built when first asked for."""
+        """The blocks as torch modules on the CPU, on the memory of `weights`; built when first asked for."""
         with self._lock:  # estimators in several threads share one backbone
             if self._built is None:
                 from sktransfer.backbones.blocks import build_blocks
 
-                self._built = build_blocks(self._description, self._block_names, self._weights)
+                self._built = build_blocks(self.network, self.blocks, self.weights)
             return self._built
-
-    def program(self, n_blocks: int) -> NumpyNetwork | None:
-        """The first `n_blocks` blocks for numpy; None if only torch can compute them."""
-        with self._lock:
-            if n_blocks not in self._programs:
-                known = self._layers is not None
-                parts = list(zip(self._layers or (), self._weights, strict=known))[:n_blocks]
-                self._programs[n_blocks] = NumpyNetwork(parts) if known else None
-            return self._programs[n_blocks]
 
     def __setattr__(self, name: str, value: Any) -> None:
         # shared by clones and threads: what one of them changed, all would see
         if not name.startswith("_") and name in self.__dict__:
             raise AttributeError(f"A Backbone is immutable; use backbone.describe({name}=...) for a changed one.")
         super().__setattr__(name, value)
-
-    @property
-    def network(self) -> dict[str, Any] | None:
-        """Name and arguments of the network; None if it cannot be named in a file."""
-        return self._description
-
-    @property
-    def blocks(self) -> tuple[str, ...]:
-        """Block names, counted from the input."""
-        return self._block_names
 
     @property
     def n_features_in(self) -> int | None:
@@ -181,7 +175,7 @@ class Backbone:
     @property
     def nbytes(self) -> int:
         """Bytes of all weights and buffers."""
-        return sum(weights.nbytes for weights in self._weights)
+        return sum(weights.nbytes for weights in self.weights)
 
     def copy_blocks(self) -> list[nn.Module]:
         """Fresh copies of the blocks, in order, that may be trained."""
@@ -200,30 +194,27 @@ class Backbone:
             raise TypeError(f"Backbone.describe got {sorted(unknown)}; it changes name, inputs, source and provenance.")
         other = object.__new__(Backbone)
         fields = {key: changes.get(key, getattr(self, key)) for key in ("name", "inputs", "source", "provenance")}
-        other._set(self._description, self._block_names, self._built, self._weights, self._layers, **fields)
-        other._programs = self._programs
+        other._set(self.network, self.blocks, self._built, self.weights, self.layers, **fields)
         return other
 
-    def moved(self, modules: Iterable[nn.Module]) -> list[bool]:
+    def changed(self, modules: Iterable[nn.Module]) -> list[bool]:
         """Of each block, whether its weights in `modules` are others than the backbone's, to the last bit."""
-        pairs = zip(self._weights, modules, strict=True)
+        pairs = zip(self.weights, modules, strict=True)
         return [not _equal(weights, module.state_dict()) for weights, module in pairs]
 
-    def with_blocks(self, modules: Iterable[nn.Module], moved: Sequence[bool], **fields: Any) -> Backbone:
-        """The backbone with the blocks that `moved` from `modules`; the others are shared with it."""
+    def with_blocks(self, modules: Iterable[nn.Module], changed: Sequence[bool], **fields: Any) -> Backbone:
+        """The backbone with the blocks that `changed` from `modules`; the others are shared with it."""
         import torch
 
         from sktransfer.backbones.blocks import weights_of
 
         other = object.__new__(Backbone)
-        blocks, weights = list(self._modules), list(self._weights)
+        blocks, weights = list(self._modules), list(self.weights)
         for i, module in enumerate(modules):
-            if moved[i]:
+            if changed[i]:
                 blocks[i] = copy.deepcopy(module).eval().requires_grad_(False).to("cpu", torch.float32)
                 weights[i] = weights_of(blocks[i])
-        other._set(self._description, self._block_names, blocks, weights, self._layers, **fields)
-        if not any(moved):
-            other._programs = self._programs  # a hundred heads on one backbone hold its products once
+        other._set(self.network, self.blocks, blocks, weights, self.layers, **fields)
         return other
 
     def __repr__(self) -> str:
@@ -244,16 +235,16 @@ class Backbone:
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        if self._description is None:
+        if self.network is None:
             raise TypeError(
                 f"Backbone {self.name!r} wraps a network that cannot be named in a file. Register its class with "
                 "register_network, or use an nn.Sequential of standard layers."
             )
         return {
             "format": STATE_FORMAT,
-            "network": self._description,
-            "blocks": list(self._block_names),
-            "weights": self._weights,
+            "network": self.network,
+            "blocks": list(self.blocks),
+            "weights": list(self.weights),
             "name": self.name,
             "inputs": _fields(self.inputs),
             "source": None if self.source is None else _fields(self.source),

@@ -1,4 +1,4 @@
-"""What one must know of a backbone to use it: what it takes, and what it remembers of its source."""
+"""What a backbone takes: columns or windows, their units, range and rate."""
 
 from __future__ import annotations
 
@@ -82,54 +82,3 @@ def _rates(given: Any) -> tuple[float, float]:
             f"Inputs: sampling_rate is the lowest and the highest rate in Hz, as (5_000, 50_000); got {given!r}."
         )
     return low, high
-
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """What a backbone remembers of its source task.
-
-    Parameters
-    ----------
-    feature_mean, feature_scale : ndarray of shape (n_features_out,)
-        Statistics of the features, over the last rows that were enough to measure them.
-    weight, bias : ndarray of shape (n_outputs, n_features_out) and (n_outputs,), or None
-        The source head, acting on features standardised by these statistics.
-    classes : ndarray of shape (n_outputs,) or None
-        Classes of the source head, in the order of its rows; None for a regression.
-    """
-
-    feature_mean: np.ndarray
-    feature_scale: np.ndarray
-    weight: np.ndarray | None = None
-    bias: np.ndarray | None = None
-    classes: np.ndarray | None = None
-
-    def check(self, n_features_out: int) -> None:
-        """Raise a ValueError if the shapes do not fit features of this width."""
-        expected: dict[str, tuple[int, ...]] = {"feature_mean": (n_features_out,), "feature_scale": (n_features_out,)}
-        if self.weight is not None:
-            expected |= {"weight": (len(self.weight), n_features_out), "bias": (len(self.weight),)}
-            if self.classes is not None:
-                expected["classes"] = (len(self.weight),)
-        found = {name: np.shape(getattr(self, name)) for name in expected}
-        if found != expected:
-            raise ValueError(f"The source of a backbone has the shapes {found}; its features ask for {expected}.")
-
-    def rescaled(self, mean: np.ndarray, scale: np.ndarray) -> Source:
-        """The same head, giving the same outputs, on features standardised by `mean` and `scale`."""
-        if self.weight is None or self.bias is None:
-            return Source(mean, scale)
-        raw = self.weight / self.feature_scale
-        return Source(mean, scale, raw * scale, self.bias + raw @ (mean - self.feature_mean), self.classes)
-
-
-def feature_statistics(features: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted mean and standard deviation of each feature.
-
-    Features that hardly move on these rows get a tenth of the median deviation, or they would explode on a
-    target where they do move.
-    """
-    mean = np.average(features, axis=0, weights=weight)
-    scale = np.sqrt(np.average((features - mean) ** 2, axis=0, weights=weight))
-    moving = scale[scale > 1e-8]
-    return mean, np.maximum(scale, 0.1 * (np.median(moving) if len(moving) else 10.0))

@@ -12,11 +12,9 @@ The protocol
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ from safetensors.numpy import save as to_bytes
 from sktransfer.backbones.backbone import STATE_FORMAT, Backbone
 from sktransfer.backbones.weights import Weights
 from sktransfer.exceptions import ModelFileError
+from sktransfer.utils.files import write_atomically
 
 PROTOCOL = 1
 _SHIPPED = Path(__file__).parents[1] / "pretrained"
@@ -185,19 +184,3 @@ def _build(header: dict[str, Any], tensors: dict[str, np.ndarray]) -> Backbone:
 
 def _digest(protocol: str, header: str, tensors: dict[str, np.ndarray]) -> str:
     return hashlib.sha256(f"{protocol}|{header}|{Weights(tensors).sha256}".encode()).hexdigest()
-
-
-def write_atomically(path: Path, content: bytes) -> Path:
-    """Write a temporary file beside `path`, flush it to the disk, then rename it over `path`."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    try:
-        with temporary.open("xb") as stream:  # permissions as for any new file
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
-        raise
-    return path

@@ -4,11 +4,8 @@ One `Weights` object is written once however many owners it has, because pickle 
 not remember arrays). That is why a fitted estimator that kept its backbone frozen stores it once.
 """
 
-import functools
 import hashlib
-import platform
 from collections.abc import Iterator, Mapping
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -39,6 +36,10 @@ class Weights(Mapping[str, np.ndarray]):
     def __len__(self) -> int:
         return len(self._arrays)
 
+    # Equal to itself alone, so that it can be a key: comparing arrays would take longer than what is looked up.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
     @property
     def sha256(self) -> str:
         """Digest of names, types, shapes and bytes."""
@@ -68,29 +69,3 @@ class Weights(Mapping[str, np.ndarray]):
         self._arrays = {name: np.array(a, order="C") if not a.flags.writeable else a for name, a in arrays.items()}
         if self.sha256 != state.get("sha256"):
             raise ModelFileError("The weights in the model file do not match their checksum: the file is damaged.")
-
-
-def running_versions() -> dict[str, str]:
-    """Versions of the packages whose change can change numbers."""
-    import sklearn
-
-    import sktransfer
-
-    return {
-        "sktransfer": sktransfer.__version__,
-        "scikit-learn": sklearn.__version__,
-        "torch": _torch_version(),
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-    }
-
-
-@functools.cache
-def _torch_version() -> str:
-    """Torch's version from its metadata: importing it would take longer than all else in loading a model."""
-    return version("torch").split("+")[0]
-
-
-def minor_versions(versions: Mapping[str, str]) -> dict[str, str]:
-    """``1.9.1`` -> ``1.9``: patch releases do not change numbers and are not worth a warning."""
-    return {package: ".".join(version.split(".")[:2]) for package, version in versions.items()}

@@ -15,7 +15,8 @@ import numpy as np
 from torch import nn
 
 from sktransfer.backbones.backbone import Backbone
-from sktransfer.backbones.inputs import Inputs, Source, feature_statistics
+from sktransfer.backbones.inputs import Inputs
+from sktransfer.backbones.source import Source, feature_statistics
 from sktransfer.networks.transfer_module import TransferModule
 
 HEADS = ("drop", "values", "block")

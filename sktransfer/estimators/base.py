@@ -1,4 +1,4 @@
-"""The one path that both estimators share: check, assemble, train, remember; and predict.
+"""The one path that both estimators share: check, assemble, train, remember; predict; and the state on disk.
 
 ::
 
@@ -6,14 +6,18 @@
                         |
              --assemble--> --train--> --remember-->     see `_training.py`; nothing is remembered unless all went well
                                           |
-    X --check--> rows in chunks --numpy, or torch--> outputs, and how far to trust them
+    X --check--> rows in chunks --Predictor--> outputs, and the confidence weight of each row
+
+On disk an estimator is primitives, numpy arrays, versions and checksums: its parameters and fitted attributes, and of
+the network the arrays of `backbone_` and of the head, from which it is made ready again when it is first used. No torch
+object is stored, so a file from a CUDA box loads on a CPU box, and joblib, pickle and skops files hold the same state.
 """
 
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -31,26 +35,34 @@ from sktransfer.backbones.check_input import (
     warn_of_quality,
 )
 from sktransfer.backbones.from_scratch import FromScratch
-from sktransfer.estimators.persisted import ArrayState
-from sktransfer.inference.numpy_network import FEW_ROWS
-from sktransfer.inference.out_of_range import confidence_weights
+from sktransfer.exceptions import ModelFileError, ModelVersionWarning
+from sktransfer.inference.predictor import Predictor
 from sktransfer.networks.heads import LinearHead, MLPHead
 from sktransfer.strategies.base import Strategy
 from sktransfer.training.rows import TrainingRows, count_batches, merge_copies
 from sktransfer.utils.callbacks import CallbackSupport
-from sktransfer.utils.chunks import chunk_of, in_chunks
-from sktransfer.utils.device import is_cpu, resolve_device
+from sktransfer.utils.chunks import chunk_of
+from sktransfer.utils.device import resolve_device
 from sktransfer.utils.parameters import Interval, Options, TorchDevice, check_callbacks
-from sktransfer.utils.precision import number_format
 from sktransfer.utils.threads import blas_threads, torch_threads
+from sktransfer.utils.versions import minor_versions, running_versions
 from sktransfer.validation import rows as _validation
 
 if TYPE_CHECKING:
+    from sktransfer.networks.transfer_module import TransferModule
     from sktransfer.training.tasks import Classification, Regression
 
+STATE_FORMAT = 1
+_NOT_STORED = ("_predictor", "device_", "_skl_callbacks", "_parent_callback_ctx")
 
-class TransferEstimator(ArrayState, CallbackSupport, BaseEstimator):
+
+class TransferEstimator(CallbackSupport, BaseEstimator):
     """What `TransferClassifier` and `TransferRegressor` share."""
+
+    _predictor: Predictor  # only where it is fitted
+    backbone_: Backbone
+    device_: str
+    n_outputs_: int
 
     _parameter_constraints: dict[str, Any] = {
         "backbone": [Backbone, FromScratch, str, os.PathLike, None],
@@ -81,8 +93,7 @@ class TransferEstimator(ArrayState, CallbackSupport, BaseEstimator):
         """Leave nothing of an earlier fit: an interrupted fit must not look like a finished one."""
         for name in [key for key in self.__dict__ if key.endswith("_") and not key.startswith("_")]:
             delattr(self, name)
-        for name in ("_head_in_use", "_predictor"):
-            self.__dict__.pop(name, None)
+        self.__dict__.pop("_predictor", None)
 
     # ---- check
 
@@ -125,28 +136,39 @@ class TransferEstimator(ArrayState, CallbackSupport, BaseEstimator):
 
     # ---- predict
 
+    def _set_network(self, head: Any, module: TransferModule) -> None:
+        """Keep the network that a fit returned; `head` with its parameters as they were in the fit."""
+        self._predictor = Predictor(self.backbone_, head, self.n_outputs_, module=module)
+
+    @property
+    def module_(self) -> TransferModule:
+        """The fitted network as a torch module on ``device_``."""
+        if not self.__sklearn_is_fitted__():
+            raise AttributeError(f"{type(self).__name__} is not fitted, so it has no module_.")
+        return self._predictor.module_on(self.device_)
+
     def _outputs(self, X: Any) -> tuple[np.ndarray, np.ndarray | None]:
         """Outputs of shape (n_samples, n_outputs), float64, and the confidence weight of each row; None: all one."""
         X, checked = self._rows(X)
-        parts: list[tuple[np.ndarray, np.ndarray | None]] = []
         if len(X) <= chunk_of(X):
+            parts: list[tuple[np.ndarray, np.ndarray | None]] = []
             self._run(X, checked, lambda rows, *found: parts.append(found))
             return parts[0]
-        outputs, trust = np.empty((len(X), self.n_outputs_)), np.ones(len(X))
+        outputs, confidence = np.empty((len(X), self.n_outputs_)), np.ones(len(X))
 
         def keep(rows: slice, found: np.ndarray, weights: np.ndarray | None) -> None:
             outputs[rows] = found
             if weights is not None:
-                trust[rows] = weights
+                confidence[rows] = weights
 
         self._run(X, checked, keep)
-        return outputs, trust
+        return outputs, confidence
 
     def _rows(self, X: Any) -> tuple[np.ndarray, bool]:
-        """`X` as an array, and whether it has been checked.
+        """`X` as an array, and whether its cells have been checked.
 
-        Where scikit-learn's checks could only find fault with single cells, which :meth:`_run` looks at anyway, they
-        are left out: they take longer than a small network.
+        A plain array of the columns of ``fit`` is taken as it is: scikit-learn's checks could only find fault with
+        single cells, which :meth:`_run` looks at anyway, and take longer than a small network.
         """
         if (
             type(X) is np.ndarray
@@ -161,40 +183,54 @@ class TransferEstimator(ArrayState, CallbackSupport, BaseEstimator):
         check_is_fitted(self)
         return check_input(self, X, self.backbone_, reset=False), True
 
-    def _run(self, X: np.ndarray, checked: bool, use: Callable[[slice, np.ndarray, np.ndarray | None], Any]) -> None:
-        """Call `use` with the place, outputs and confidence weights (None: all one) of each chunk of rows."""
-        compute, capped = self._computer(len(X))
-        is_ordinary, prepare = self._predictor.is_ordinary, self.backbone_.prepare
-        with capped, np.errstate(all="ignore"):  # what overflows is found by comparisons
-            for part in in_chunks(len(X), chunk_of(X)):
-                chunk, trust = np.ascontiguousarray(prepare(X[part]), dtype=number_format()), None
-                if not is_ordinary(chunk):
-                    if X.ndim == 2:
-                        if not checked:
-                            _validation.check_rows(self, X, reset=False)
-                            checked = True
-                        names = _validation.column_names(self, X.shape[1])
-                        chunk = _validation.to_float32(type(self).__name__, X[part], names)
-                    trust = confidence_weights(chunk, self.backbone_.inputs)
-                outputs = np.asarray(compute(chunk), dtype=np.float64)
-                if not np.isfinite(outputs).all():
-                    raise ValueError(
-                        f"{type(self).__name__}: the network returned values that are not finite for these rows."
-                    )
-                use(part, outputs, trust)
+    def _run(self, X: np.ndarray, checked: bool, use: Callable[[slice, np.ndarray, np.ndarray | None], None]) -> None:
+        """Call `use` with the slice, the outputs and the confidence weights (None: all one) of each chunk of rows."""
 
-    def _computer(self, n_rows: int) -> tuple[Callable[[np.ndarray], np.ndarray], AbstractContextManager[None]]:
-        """What computes outputs of a chunk where the network is to run, and a cap on the threads it uses."""
-        predictor = self._predictor
-        program = predictor.program if number_format() is np.float32 else None
-        if program is not None and is_cpu(self.device):
-            self.device_ = "cpu"
-            return program.run, nullcontext() if n_rows <= FEW_ROWS else blas_threads(self.n_jobs)
-        self.device_ = str(resolve_device(self.device))
-        return predictor.module_on(self.device_).run, torch_threads(self.n_jobs)
+        def refuse() -> None:
+            if not checked:
+                _validation.check_rows(self, X, reset=False)
+            _validation.to_float32(type(self).__name__, X, _validation.column_names(self, X.shape[1]))
+
+        def use_finite(rows: slice, outputs: np.ndarray, weights: np.ndarray | None) -> None:
+            if not np.isfinite(outputs).all():
+                raise ValueError(
+                    f"{type(self).__name__}: the network returned values that are not finite for these rows."
+                )
+            use(rows, outputs, weights)
+
+        self.device_ = self._predictor.outputs(X, self.device, self.n_jobs, refuse=refuse, use=use_finite)
 
     def __sklearn_is_fitted__(self) -> bool:
         return "_predictor" in self.__dict__
 
     def __sklearn_tags__(self) -> Any:
         return tag_dimensions(super().__sklearn_tags__(), self.backbone)
+
+    # ---- on disk
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {key: value for key, value in self.__dict__.items() if key not in _NOT_STORED}
+        if self.__sklearn_is_fitted__():
+            state["_fitted_head"], state["_head_arrays"] = self._predictor.head, self._predictor.arrays
+        state["_saved_with"] = running_versions()
+        state["_state_format"] = STATE_FORMAT
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        who = type(self).__name__
+        found = state.pop("_state_format", None)
+        if not isinstance(found, int) or found > STATE_FORMAT:
+            raise ModelFileError(
+                f"This {who} was written in state format {found!r}; this version reads up to {STATE_FORMAT}. "
+                "Upgrade sktransfer."
+            )
+        saved_with = state.pop("_saved_with")
+        head, arrays = state.pop("_fitted_head", None), state.pop("_head_arrays", None)
+        self.__dict__.update(state)
+        if arrays is not None:
+            self._predictor = Predictor(self.backbone_, head, self.n_outputs_, arrays)
+            self.device_ = "cpu"
+        running = running_versions()
+        if minor_versions(saved_with) != minor_versions(running):
+            warnings.warn(ModelVersionWarning(estimator_name=who, saved_with=saved_with, running=running), stacklevel=2)

@@ -8,8 +8,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from contextlib import nullcontext
 from numbers import Integral
 from typing import Any
 
@@ -21,14 +19,10 @@ from sktransfer.backbones.backbone import Backbone
 from sktransfer.backbones.check_input import check_input, given_backbone, prepared, tag_dimensions
 from sktransfer.backbones.columns import compare_columns
 from sktransfer.backbones.from_scratch import FromScratch, resolve_backbone
-from sktransfer.inference.numpy_network import FEW_ROWS, NumpyNetwork
+from sktransfer.inference.predictor import features
 from sktransfer.utils.callbacks import CallbackSupport, FitTask, with_callbacks
-from sktransfer.utils.chunks import chunk_of, in_chunks
-from sktransfer.utils.device import is_cpu, resolve_device
 from sktransfer.utils.parameters import Interval, Options, TorchDevice
-from sktransfer.utils.precision import number_format
 from sktransfer.utils.random import draw_seed
-from sktransfer.utils.threads import blas_threads, torch_threads
 from sktransfer.validation import rows as _validation
 
 
@@ -159,47 +153,27 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
             If `X` is not as in ``fit`` (columns, channels, sampling rate), or a feature is not finite.
         """
         check_is_fitted(self)
-        features = self._features(check_input(self, X, self.backbone_, reset=False))
-        if features.shape[1] != self._n_features_out:
+        found = self._features(check_input(self, X, self.backbone_, reset=False))
+        if found.shape[1] != self._n_features_out:
             raise ValueError(
-                f"FeatureExtractor: block {self.block!r} returns {features.shape[1]} features for these windows, and "
+                f"FeatureExtractor: block {self.block!r} returns {found.shape[1]} features for these windows, and "
                 f"{self._n_features_out} for those of fit. Pass windows of the length of fit, or use the last block."
             )
-        if not np.isfinite(features).all():
+        if not np.isfinite(found).all():
             raise ValueError("FeatureExtractor: the backbone returned features that are not finite for these rows.")
-        return features
+        return found
 
     def _features(self, X: np.ndarray) -> np.ndarray:
-        """Features of checked rows or windows; the front end gets windows chunk by chunk."""
+        """Features of checked rows or windows; they are prepared chunk by chunk."""
         who, names = type(self).__name__, _validation.column_names(self, self.n_features_in_)
-        slices = in_chunks(len(X), len(X) if X.ndim == 2 else chunk_of(X))
-        chunks = (prepared(who, X[part], self.backbone_, names) for part in slices)
         backbone, stop = self.backbone_, self._stop  # parameters may be set after the fit
-        program = backbone.program(stop) if number_format() is np.float32 else None
-        if program is not None and is_cpu(self.device):
-            features = self._in_numpy(program, next(chunks))
-        else:
-            features = self._in_torch(chunks, stop)
+        found = features(
+            backbone, X, stop, self.device, self.n_jobs, lambda chunk: prepared(who, chunk, backbone, names)
+        )
         source = backbone.source
         if self._standardized and stop == len(backbone.blocks) and source is not None:
-            features = (features - source.feature_mean) / source.feature_scale
-        return np.asarray(features.reshape(len(X), -1), dtype=np.float32)
-
-    def _in_numpy(self, program: NumpyNetwork, X: np.ndarray) -> np.ndarray:
-        capped = blas_threads(self.n_jobs) if len(X) > FEW_ROWS else nullcontext()
-        with capped, np.errstate(all="ignore"):  # what is not finite is an error of ours
-            parts = [program.run(X[part]) for part in in_chunks(len(X))]
-        return np.concatenate(parts, dtype=parts[0].dtype, casting="same_kind")
-
-    def _in_torch(self, chunks: Iterable[np.ndarray], stop: int) -> np.ndarray:
-        from torch import nn
-
-        from sktransfer.networks.transfer_module import TransferModule
-
-        device = resolve_device(self.device)
-        module = TransferModule(self.backbone_.modules_on(device), nn.Identity(), self.backbone_.blocks).eval()
-        with torch_threads(self.n_jobs):
-            return np.concatenate([module.run_features(chunk, stop=stop) for chunk in chunks])
+            found = (found - source.feature_mean) / source.feature_scale
+        return np.asarray(found.reshape(len(X), -1), dtype=np.float32)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -9,7 +9,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
 from sktransfer.estimators.base import TransferEstimator
-from sktransfer.inference.out_of_range import count_far, warn_of_range
+from sktransfer.inference.out_of_range import count_out_of_range, warn_of_range
 from sktransfer.utils.callbacks import with_callbacks
 from sktransfer.utils.parameters import InvalidParameterError
 from sktransfer.validation import labels as _labels
@@ -179,19 +179,19 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
             If columns, channels or the sampling rate differ from those of ``fit``, a value is missing or infinite,
             or there is no row.
         """
-        outputs, trust = self._outputs(X)
-        warn_of_range(type(self).__name__, count_far(trust), len(outputs))
-        return self._probabilities(outputs, trust)
+        outputs, confidence = self._outputs(X)
+        warn_of_range(type(self).__name__, count_out_of_range(confidence), len(outputs))
+        return self._probabilities(outputs, confidence)
 
     @staticmethod
-    def _probabilities(outputs: np.ndarray, trust: np.ndarray | None) -> np.ndarray:
-        """Softmax of `outputs`, mixed with equal shares where `trust` is below one; computed in place."""
+    def _probabilities(outputs: np.ndarray, confidence: np.ndarray | None) -> np.ndarray:
+        """Softmax of `outputs`, mixed with equal shares where `confidence` is below one; computed in place."""
         outputs -= np.maximum.reduce(outputs, axis=1, keepdims=True)
         np.exp(outputs, out=outputs)
         outputs /= np.add.reduce(outputs, axis=1, keepdims=True)
-        if trust is not None and (far := trust < 1).any():
-            weight = trust[far, None]
-            outputs[far] = weight * outputs[far] + (1 - weight) / outputs.shape[1]
+        if confidence is not None and (outside := confidence < 1).any():
+            weight = confidence[outside, None]
+            outputs[outside] = weight * outputs[outside] + (1 - weight) / outputs.shape[1]
         return outputs
 
     def _labels(self, probabilities: np.ndarray) -> np.ndarray:
@@ -219,16 +219,16 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
             As :meth:`predict_proba`.
         """
         X, checked = self._rows(X)
-        labels, n_far = np.empty(len(X), dtype=self.classes_.dtype), 0
+        labels, n_outside = np.empty(len(X), dtype=self.classes_.dtype), 0
 
-        def decide(rows: slice, outputs: np.ndarray, trust: np.ndarray | None) -> None:
+        def decide(rows: slice, outputs: np.ndarray, confidence: np.ndarray | None) -> None:
             # a chunk at a time: the probabilities of all rows would take more memory than the labels
-            nonlocal n_far
-            labels[rows] = self._labels(self._probabilities(outputs, trust))
-            n_far += count_far(trust)
+            nonlocal n_outside
+            labels[rows] = self._labels(self._probabilities(outputs, confidence))
+            n_outside += count_out_of_range(confidence)
 
         self._run(X, checked, decide)
-        warn_of_range(type(self).__name__, n_far, len(X))
+        warn_of_range(type(self).__name__, n_outside, len(X))
         return labels
 
     def _check_y(self, y: Any, weight: np.ndarray, n_rows: int) -> tuple[np.ndarray, Classification]:

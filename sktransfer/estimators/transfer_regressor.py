@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import RegressorMixin
 
 from sktransfer.estimators.base import TransferEstimator
-from sktransfer.inference.out_of_range import count_far, warn_of_range
+from sktransfer.inference.out_of_range import count_out_of_range, warn_of_range
 from sktransfer.utils.callbacks import with_callbacks
 from sktransfer.validation import labels as _labels
 
@@ -145,8 +145,8 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
             If columns, channels or the sampling rate differ from those of ``fit``, a value is missing or infinite,
             or there is no row.
         """
-        outputs, trust = self._outputs(X)
-        warn_of_range(type(self).__name__, count_far(trust), len(outputs))
+        outputs, confidence = self._outputs(X)
+        warn_of_range(type(self).__name__, count_out_of_range(confidence), len(outputs))
         return self._values(outputs)
 
     def _values(self, outputs: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""How far rows lie outside everything the network has seen, and what that does to its confidence."""
+"""How far rows lie outside the range of the training rows, and what that does to confidence."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from sktransfer.backbones.inputs import Inputs
 from sktransfer.exceptions import OutOfRangeWarning
 from sktransfer.utils.counted_warnings import CountedWarning, warn_of
 
-# A row may lie this many half-ranges from the middle of a column's seen range before its confidence is lowered: half
-# a range beyond either edge. Where columns are logarithms of healthy deviations, that is a large factor already.
+# A row may lie this many half-ranges from the middle of a column's training range before its confidence is lowered:
+# half a range beyond either edge. Where columns are logarithms of healthy deviations, that is a large factor already.
 _TOLERANCE = 2.0
 
 
 def confidence_weights(X: np.ndarray, inputs: Inputs) -> np.ndarray:
-    """Weights in (0, 1], shape (n_samples,): 1 inside the seen range, falling as 1 / distance outside.
+    """Weights in (0, 1], shape (n_samples,): 1 in the training range and near it, falling as 1 / distance outside.
 
-    The distance of a row is its largest excess over columns, in half-ranges of the seen rows measured from the
-    middle of the range. Columns that never moved borrow the median half-range. Of a window it is the largest over
+    The distance of a row is its largest excess over columns, in half-ranges of the training rows measured from
+    the middle of the range. Columns that never moved borrow the median half-range. Of a window it is the largest over
     channels and samples, the range of a channel being that of all its samples.
     """
     if inputs.minimum is None or inputs.maximum is None:
         return np.ones(len(X))
-    middle, half = (along_channels(limit, X.ndim) for limit in _seen(inputs.minimum, inputs.maximum))
+    middle, half = (along_channels(limit, X.ndim) for limit in _middle_and_half_range(inputs.minimum, inputs.maximum))
     excess = (np.abs(X - middle) / half).max(axis=tuple(range(1, X.ndim)), initial=0.0)
     return _TOLERANCE / np.maximum(excess, _TOLERANCE)
 
@@ -32,24 +32,24 @@ def along_channels(limits: np.ndarray, n_dimensions: int) -> np.ndarray:
     return limits.reshape(-1, *(1,) * (n_dimensions - 2))
 
 
-def _seen(minimum: np.ndarray, maximum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Middle and half-range of each column."""
+def _middle_and_half_range(minimum: np.ndarray, maximum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Middle and half-range of each column in the training rows."""
     middle = (minimum.astype(np.float64) + maximum) / 2
     half = (maximum.astype(np.float64) - minimum) / 2
     typical = np.median(half[half > 0]) if (half > 0).any() else 1.0
     return middle, np.where(half > 0, np.maximum(half, 1e-3 * typical), typical)
 
 
-def ordinary_range(inputs: Inputs, largest: float) -> tuple[np.ndarray, np.ndarray]:
-    """Float32 limits, a number or one a column, within which a row is as good as any.
+def limits_in_range(inputs: Inputs, largest: float) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest float32 value, one for all or one a column, that lower no confidence.
 
-    All of them within: no NaN, nothing infinite or beyond `largest`, and a confidence weight of 1. A row beyond them
-    may still be good; that is then looked at more closely.
+    A row whose cells all lie between them holds no NaN, nothing infinite or beyond `largest`, and has a confidence
+    weight of 1. A row with a cell outside them may have a weight of 1, too.
     """
     if inputs.minimum is None or inputs.maximum is None:
         low, high = np.array([-largest]), np.array([largest])
     else:
-        middle, half = _seen(inputs.minimum, inputs.maximum)
+        middle, half = _middle_and_half_range(inputs.minimum, inputs.maximum)
         low = np.maximum(middle - _TOLERANCE * half, -largest)
         high = np.minimum(middle + _TOLERANCE * half, largest)
     # one step of float32 inside, because rounding may have gone outside
@@ -57,15 +57,15 @@ def ordinary_range(inputs: Inputs, largest: float) -> tuple[np.ndarray, np.ndarr
     return np.nextafter(low.astype(np.float32), up), np.nextafter(high.astype(np.float32), down)
 
 
-def count_far(trust: np.ndarray | None) -> int:
-    """How many rows lie so far outside the seen range that their confidence falls by a third or more."""
-    return 0 if trust is None else int((trust < 2 / 3).sum())
+def count_out_of_range(confidence: np.ndarray | None) -> int:
+    """How many rows lie so far outside the training range that their confidence falls by a third or more."""
+    return 0 if confidence is None else int((confidence < 2 / 3).sum())
 
 
-def warn_of_range(who: str, n_far: int, n_rows: int) -> None:
-    """Say how many rows :func:`count_far` found."""
+def warn_of_range(who: str, n_outside: int, n_rows: int) -> None:
+    """Warn of the rows that :func:`count_out_of_range` found."""
     text = (
         f"{who}: {{count}} of {{total}} rows lie far outside the range of all rows seen in training; what is said of "
         "them is a guess. Check units, sensors and scaling."
     )
-    warn_of(CountedWarning(text, OutOfRangeWarning, n_far, n_rows), stacklevel=3)
+    warn_of(CountedWarning(text, OutOfRangeWarning, n_outside, n_rows), stacklevel=3)

@@ -1,44 +1,54 @@
-r"""What a fitted estimator predicts with: its backbone and head, in numpy, or as a torch module where that is needed.
+r"""From a fitted network to outputs and features: numpy or torch is decided here, and nowhere else.
 
 ::
 
-    arrays of backbone and head --layers known--> Program: numpy on the CPU; no torch is imported
-                               \-> TransferModule on a device: CUDA, and networks that only torch knows
+    rows, chunk by chunk --> front end, float32 --> in range? --> network --> outputs, confidence weights
+                                                                     |
+              layers known, and the device is the CPU: NumpyNetwork, no torch is imported
+              else: TransferModule on the device
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from threading import RLock
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from sktransfer.backbones.backbone import Backbone
 from sktransfer.backbones.weights import Weights
 from sktransfer.exceptions import ModelFileError
-from sktransfer.inference.numpy_network import NumpyNetwork
-from sktransfer.inference.out_of_range import along_channels, ordinary_range
+from sktransfer.inference.numpy_network import FEW_ROWS, NumpyNetwork
+from sktransfer.inference.out_of_range import along_channels, confidence_weights, limits_in_range
 from sktransfer.networks.layers import fits
+from sktransfer.utils.chunks import chunk_of, in_chunks
+from sktransfer.utils.device import is_cpu, resolve_device
+from sktransfer.utils.threads import blas_threads, torch_threads
 from sktransfer.validation.rows import LARGEST_INPUT
 
 if TYPE_CHECKING:
     from sktransfer.networks.transfer_module import TransferModule
 
+Run = Callable[[np.ndarray], np.ndarray]  # from the rows of one chunk to its outputs, or to its features
+
 
 class Predictor:
-    """Backbone and head of one fit; both are made ready when first needed, by whichever thread comes first.
+    """Backbone and head of one fit; each is made ready when first needed, by whichever thread comes first.
 
     Parameters
     ----------
     backbone : Backbone
     head : LinearHead or MLPHead
-        As it was in the fit.
-    arrays : Weights
-        Of the head.
+        With its parameters as they were in the fit.
     n_outputs : int
+    arrays : Weights, optional
+        Of the head; by custom those of `module`.
     module : TransferModule, optional
-        Backbone and head as they left the fit.
+        Backbone and head as they left the fit; built from the arrays where it is not given.
 
     Raises
     ------
@@ -47,35 +57,86 @@ class Predictor:
     """
 
     def __init__(
-        self, backbone: Backbone, head: Any, arrays: Weights, n_outputs: int, module: TransferModule | None = None
+        self,
+        backbone: Backbone,
+        head: Any,
+        n_outputs: int,
+        arrays: Weights | None = None,
+        module: TransferModule | None = None,
     ):
+        if arrays is None:
+            state = {} if module is None else module.head.state_dict()
+            arrays = Weights({key: value.detach().cpu().numpy() for key, value in state.items()})
         self.backbone, self.head, self.arrays, self.n_outputs = backbone, head, arrays, n_outputs
-        self._low, self._high = ordinary_range(backbone.inputs, LARGEST_INPUT)
+        self._dtype = np.float64 if any(array.dtype == np.float64 for array in arrays.values()) else np.float32
+        self._low, self._high = limits_in_range(backbone.inputs, LARGEST_INPUT)
         self._lock = RLock()
         self._module = module
-        self._program: NumpyNetwork | None = None
-        self._layers = None
-        if backbone._layers is not None:
-            layers = head.layers(backbone.n_features_out, n_outputs)
-            self._layers = layers if layers is not None and fits(layers, arrays) else None
+        self._network: NumpyNetwork | None = None
+        layers = None if backbone.layers is None else head.layers(backbone.n_features_out, n_outputs)
+        self._layers = layers if layers is not None and fits(layers, arrays) else None
         if self._layers is None and module is None:
             self._module = self._build()  # it says what does not fit
 
-    def is_ordinary(self, rows: np.ndarray) -> bool:
-        """Whether every cell is a number within the seen range or near it, so that nothing more need be checked."""
+    def outputs(
+        self,
+        X: np.ndarray,
+        device: Any,
+        n_jobs: int | None,
+        *,
+        refuse: Callable[[], None],
+        use: Callable[[slice, np.ndarray, np.ndarray | None], None],
+    ) -> str:
+        """Compute the outputs of `X` chunk by chunk.
+
+        Each cell is converted once and compared with the training range once. That finds NaN and infinity too, so that
+        `X` need not have been looked at before.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features) or (n_samples, n_channels, length)
+            Numbers, as the backbone takes them.
+        device : str or torch.device
+        n_jobs : int or None
+            Threads.
+        refuse : function
+            Called if a cell of a row is NaN, infinite or too large; raises the error that names it.
+        use : function
+            Gets of each chunk its slice, its outputs of shape (n_rows, n_outputs), float64, and the confidence weights
+            of its rows; None: all are one.
+
+        Returns
+        -------
+        str
+            Where the network ran.
+        """
+        run, used, threads = _choose(self.network, lambda used: self.module_on(used).run, device, n_jobs, len(X))
+        prepare, dtype = self.backbone.prepare, self._dtype
+        with threads, np.errstate(all="ignore"):  # what overflows is found by comparisons
+            for part in in_chunks(len(X), chunk_of(X)):
+                rows, weights = np.ascontiguousarray(prepare(X[part]), dtype=dtype), None
+                if not self.is_in_range(rows):
+                    if rows.ndim == 2 and not (np.abs(rows) <= LARGEST_INPUT).all():
+                        refuse()
+                    weights = confidence_weights(rows, self.backbone.inputs)
+                use(part, np.asarray(run(rows), dtype=np.float64), weights)
+        return used
+
+    def is_in_range(self, rows: np.ndarray) -> bool:
+        """Whether every cell is a number that lowers no confidence: within the training range, or near it."""
         low, high = self._low, self._high
         if rows.ndim > 2:
             low, high = along_channels(low, rows.ndim), along_channels(high, rows.ndim)
         return bool(((rows >= low) & (rows <= high)).all())  # NaN compares false
 
     @property
-    def program(self) -> NumpyNetwork | None:
+    def network(self) -> NumpyNetwork | None:
         """The network in numpy; None if only torch can compute it."""
-        if self._program is None and self._layers is not None:
+        if self._network is None and self._layers is not None:
             with self._lock:
-                body = self.backbone.program(len(self.backbone.blocks))
-                self._program = NumpyNetwork([(self._layers, self.arrays)], below=body)
-        return self._program
+                below = blocks_in_numpy(self.backbone, len(self.backbone.blocks))
+                self._network = NumpyNetwork([(self._layers, self.arrays)], below=below)
+        return self._network
 
     def module_on(self, device: str) -> TransferModule:
         """The network in torch; a new object where it moves, because another thread may be using the old one."""
@@ -104,5 +165,90 @@ class Predictor:
             raise ModelFileError(f"The arrays of the head in this file do not fit its parameters, {self.head!r}.")
         tensors = {key: torch.from_numpy(np.asarray(value)) for key, value in self.arrays.items()}
         network.load_state_dict(tensors, assign=True)
-        module = TransferModule(self.backbone._modules, network, self.backbone.blocks)
+        module = TransferModule(self.backbone.modules_on(torch.device("cpu")), network, self.backbone.blocks)
         return module.eval().requires_grad_(False)
+
+
+def features(backbone: Backbone, X: np.ndarray, stop: int, device: Any, n_jobs: int | None, prepare: Run) -> np.ndarray:
+    """Features of `X`: what the first `stop` blocks return, computed chunk by chunk.
+
+    Parameters
+    ----------
+    backbone : Backbone
+    X : ndarray of shape (n_samples, n_features) or (n_samples, n_channels, length)
+    stop : int
+        Number of blocks.
+    device : str or torch.device
+    n_jobs : int or None
+        Threads.
+    prepare : function
+        From a chunk of `X` to what the first block takes, float32.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, ...)
+        Float32; float64 where few rows were computed in numpy.
+    """
+    run, _, threads = _choose(
+        blocks_in_numpy(backbone, stop), lambda used: _blocks_in_torch(backbone, stop, used), device, n_jobs, len(X)
+    )
+    with threads, np.errstate(all="ignore"):  # what is not finite is an error of the caller's
+        parts = [run(prepare(X[part])) for part in in_chunks(len(X), chunk_of(X))]
+    return np.concatenate(parts, dtype=parts[0].dtype, casting="same_kind")
+
+
+def _choose(
+    network: NumpyNetwork | None, in_torch: Callable[[str], Run], device: Any, n_jobs: int | None, n_rows: int
+) -> tuple[Run, str, AbstractContextManager[None]]:
+    """Numpy where it knows all layers and the device is the CPU, else torch.
+
+    Returns the function that computes a chunk, where it does so, and a cap on the threads that it uses.
+    """
+    if network is not None and is_cpu(device):
+        return network.run, "cpu", nullcontext() if n_rows <= FEW_ROWS else blas_threads(n_jobs)
+    used = str(resolve_device(device))
+    return in_torch(used), used, torch_threads(n_jobs)
+
+
+def _blocks_in_torch(backbone: Backbone, stop: int, device: str) -> Run:
+    import torch
+    from torch import nn
+
+    from sktransfer.networks.transfer_module import TransferModule
+
+    blocks = backbone.modules_on(torch.device(device))
+    module = TransferModule(blocks, nn.Identity(), backbone.blocks).eval()
+    return lambda rows: module.run(rows, lambda x: module.features(x, stop=stop))
+
+
+# ---- blocks in numpy, shared
+
+
+class _Blocks:
+    """Blocks from the input up to some block, in numpy, and the longer sequences that begin with them."""
+
+    def __init__(self) -> None:
+        self.network: NumpyNetwork | None = None
+        self.longer: WeakKeyDictionary[Weights, _Blocks] = WeakKeyDictionary()
+
+
+_SHARED = _Blocks()
+_LOCK = RLock()
+
+
+def blocks_in_numpy(backbone: Backbone, n_blocks: int) -> NumpyNetwork | None:
+    """The first `n_blocks` blocks for numpy; None if only torch can compute them.
+
+    Backbones that share their weights share the products made from these, so that a hundred heads on one backbone hold
+    them once. The products are kept as long as the weights of all these blocks are.
+    """
+    if backbone.layers is None:
+        return None
+    parts = list(zip(backbone.layers, backbone.weights, strict=True))[:n_blocks]
+    with _LOCK:  # estimators in several threads share one backbone
+        blocks = _SHARED
+        for _, weights in parts:
+            blocks = blocks.longer.setdefault(weights, _Blocks())
+        if blocks.network is None:
+            blocks.network = NumpyNetwork(parts)
+        return blocks.network

@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from sktransfer.networks.chain import Chain
 from sktransfer.networks.registry import register_network
 from sktransfer.utils.parameters import InvalidParameterError, check_dropout, check_sizes, is_whole
 
@@ -24,7 +23,7 @@ _CHOICES = ((7, 4), (7, 2), (5, 2), (3, 2), (3, 1))  # kernel_size and strides, 
 
 
 @register_network("cnn")
-class CNN(Chain):
+class CNN(nn.Sequential):
     """Residual convolutions along time, then mean and maximum over time.
 
     Each block divides the length by its stride. A residual block is two convolutions with BatchNorm; its input,
@@ -91,6 +90,11 @@ class CNN(Chain):
                 block.input_shape, block.shortest = (n_channels, None), self.receptive_field
             self.add_module(f"block{depth}", block)
             width = size
+
+    @property
+    def block_names(self) -> list[str]:
+        """Names of the blocks, counted from the input."""
+        return list(self._modules)
 
 
 def for_length(length: int, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from sktransfer.networks.chain import Chain
-from sktransfer.networks.registry import register_network
+from sktransfer.networks.layers import mlp_layers
+from sktransfer.networks.registry import add_layers, register_network
 from sktransfer.utils.parameters import check_dropout, check_sizes
 
 
 @register_network("mlp")
-class MLP(Chain):
+class MLP(nn.Sequential):
     """Blocks of Linear, BatchNorm, ReLU and Dropout.
 
     **Shape**
@@ -50,12 +50,9 @@ class MLP(Chain):
         super().__init__()
         check_sizes("MLP", hidden_layer_sizes)
         check_dropout("MLP", dropout)
-        width = n_features_in
-        for depth, size in enumerate(hidden_layer_sizes, start=1):
-            # BatchNorm takes any bias out again; without a gradient it would follow rounding errors
-            layers: list[nn.Module] = [nn.Linear(width, size, bias=not batch_norm)]
-            if batch_norm:
-                layers.append(nn.BatchNorm1d(size))
-            layers += [nn.ReLU(), nn.Dropout(dropout)]
-            self.add_module(f"block{depth}", nn.Sequential(*layers))
-            width = size
+        add_layers(self, mlp_layers(n_features_in, hidden_layer_sizes, dropout, batch_norm))
+
+    @property
+    def block_names(self) -> list[str]:
+        """Names of the blocks, counted from the input."""
+        return list(self._modules)

@@ -1,7 +1,7 @@
 """Networks that a file may name: nothing else is ever built from a file.
 
 A saved backbone stores the name of its network and the arguments it was made with, never code. A plain
-``nn.Sequential`` of the layers in `_LAYERS` needs no registration: it is stored as the list of its layers.
+``nn.Sequential`` of layers that `layers.py` lists needs no registration: it is stored as the list of its layers.
 """
 
 import functools
@@ -14,67 +14,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from sktransfer.networks.layers import DEEPEST, KINDS, LARGEST, LONGEST
+
 _NETWORKS: dict[str, type[nn.Module]] = {}
-_LARGEST_ARGUMENT = 2**20  # refuse headers that ask for absurd sizes before anything is allocated
-_LONGEST_ARGUMENT = 256
-
-_CONVOLUTION = (
-    "in_channels",
-    "out_channels",
-    "kernel_size",
-    "stride",
-    "padding",
-    "dilation",
-    "groups",
-    "bias",
-    "padding_mode",
-)
-_BATCH_NORM = ("num_features", "eps", "momentum", "affine", "track_running_stats")
-_MAX_POOL = ("kernel_size", "stride", "padding", "dilation", "return_indices", "ceil_mode")
-_AVERAGE_POOL = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad")
-
-# Layers a stored nn.Sequential may hold, and the attributes that are also their constructor arguments.
-_LAYERS: dict[str, tuple[str, ...]] = {
-    "Linear": ("in_features", "out_features", "bias"),
-    "Conv1d": _CONVOLUTION,
-    "Conv2d": _CONVOLUTION,
-    "BatchNorm1d": _BATCH_NORM,
-    "BatchNorm2d": _BATCH_NORM,
-    "LayerNorm": ("normalized_shape", "eps", "elementwise_affine", "bias"),
-    "Dropout": ("p",),
-    "Dropout1d": ("p",),
-    "Dropout2d": ("p",),
-    "Flatten": ("start_dim", "end_dim"),
-    "Unflatten": ("dim", "unflattened_size"),
-    "Permute": ("dims",),
-    "ConstantPad1d": ("padding", "value"),
-    "ReplicationPad1d": ("padding",),
-    "ZeroPad2d": ("padding",),
-    "MaxPool1d": _MAX_POOL,
-    "MaxPool2d": _MAX_POOL,
-    "AvgPool1d": _AVERAGE_POOL,
-    "AvgPool2d": (*_AVERAGE_POOL, "divisor_override"),
-    "AdaptiveAvgPool1d": ("output_size",),
-    "AdaptiveAvgPool2d": ("output_size",),
-    "AdaptiveMaxPool1d": ("output_size",),
-    "AdaptiveMaxPool2d": ("output_size",),
-    "LeakyReLU": ("negative_slope",),
-    "ELU": ("alpha",),
-    "ReLU": (),
-    "ReLU6": (),
-    "SELU": (),
-    "GELU": ("approximate",),
-    "SiLU": (),
-    "Mish": (),
-    "Tanh": (),
-    "Sigmoid": (),
-    "Hardsigmoid": (),
-    "Hardswish": (),
-    "Softplus": ("beta", "threshold"),
-    "Softsign": (),
-    "Softmax": ("dim",),
-    "Identity": (),
-}
 
 
 class Permute(nn.Module):
@@ -198,9 +140,9 @@ def describe_layer(key: str, layer: nn.Module | None) -> list[Any] | None:
     if type(layer) is nn.Sequential:
         inner = [describe_layer(k, child) for k, child in layer._modules.items()]
         return None if any(item is None for item in inner) else [key, "Sequential", {"layers": inner}]
-    if layer is None or kind not in _LAYERS or type(layer) is not _layer_class(kind):
+    if layer is None or kind not in KINDS or type(layer) is not _layer_class(kind):
         return None
-    arguments: dict[str, Any] = {name: getattr(layer, name) for name in _LAYERS[kind]}
+    arguments: dict[str, Any] = {name: getattr(layer, name) for name in KINDS[kind].arguments}
     if "bias" in arguments:
         arguments["bias"] = layer.bias is not None
     return [key, kind, arguments]
@@ -223,29 +165,29 @@ def build_network(description: dict[str, Any]) -> nn.Module:
             "that registers it with register_network first."
         )
     _check_bounds(arguments)
-    return _build_sequential(arguments["layers"]) if name == "sequential" else _NETWORKS[name](**arguments)
+    return add_layers(nn.Sequential(), arguments["layers"]) if name == "sequential" else _NETWORKS[name](**arguments)
 
 
-def _build_sequential(layers: list[list[Any]]) -> nn.Sequential:
-    network = nn.Sequential()
+def add_layers(network: nn.Sequential, layers: Sequence[Sequence[Any]]) -> nn.Sequential:
+    """Add the layers described, entries ``[key, layer name, arguments]``, to `network`, and return it."""
     for key, kind, arguments in layers:
         if kind == "Sequential":
-            network.add_module(key, _build_sequential(arguments["layers"]))
-        elif kind in _LAYERS:
+            network.add_module(key, add_layers(nn.Sequential(), arguments["layers"]))
+        elif kind in KINDS:
             network.add_module(key, _layer_class(kind)(**arguments))
         else:
-            raise ValueError(f"Unknown layer {kind!r}; a stored nn.Sequential may hold {sorted(_LAYERS)}.")
+            raise ValueError(f"Unknown layer {kind!r}; a stored nn.Sequential may hold {sorted(KINDS)}.")
     return network
 
 
 def _check_bounds(value: Any, depth: int = 0) -> None:
     if isinstance(value, dict | list | tuple):
-        if len(value) > _LONGEST_ARGUMENT or depth > 16:
+        if len(value) > LONGEST or depth > DEEPEST:
             raise ValueError(f"A network with {len(value)} parts at nesting {depth} is refused as too large.")
         for item in value.values() if isinstance(value, dict) else value:
             _check_bounds(item, depth + 1)
-    elif isinstance(value, int | float) and not abs(value) <= _LARGEST_ARGUMENT:
-        raise ValueError(f"A network argument of {value!r} is refused: the largest allowed is {_LARGEST_ARGUMENT}.")
+    elif isinstance(value, int | float) and not abs(value) <= LARGEST:
+        raise ValueError(f"A network argument of {value!r} is refused: the largest allowed is {LARGEST}.")
 
 
 def takes_width(name: str) -> bool:

@@ -39,10 +39,10 @@ from sktransfer.strategies.linear_probing import LinearProbing
 from sktransfer.strategies.probe_then_tune import ProbeThenTune
 from sktransfer.strategies.weight_decay import WeightDecay
 from sktransfer.training.frozen_features import FrozenFeatures
-from sktransfer.training.plan import Plan, Rows
+from sktransfer.training.plan import Plan, Rows, average
 from sktransfer.training.raw import RawWindows
 from sktransfer.training.rows import TrainingRows
-from sktransfer.training.start import Assembly, average, begin_head, is_solvable, solve_head, source_of, source_weights
+from sktransfer.training.start import Assembly, begin_head, is_solvable, solve_head, source_of, source_weights
 from sktransfer.training.tasks import Classification, Regression
 from sktransfer.utils.callbacks import FitTask
 from sktransfer.utils.device import resolve_device
@@ -192,7 +192,8 @@ def train(
             plan.on_epoch = progress.epoch
             history += _train_epochs(assembly, rows, plan)
             if before:
-                average(assembly.module, before, todo.share)
+                module = assembly.module
+                module.load_state_dict(average(before, module.state_dict(), todo.share))
     warn_if_worse(type(estimator).__name__, history, estimator.lr, task.chance_loss)
     return history
 
@@ -256,10 +257,9 @@ def remember(estimator: Any, assembly: Assembly, history: list[dict[str, Any]], 
     """Give the estimator its fitted attributes; `assembly` is used up."""
     module = assembly.module.eval().requires_grad_(False)
     n_epochs = sum("train_loss" in record for record in history)
-    moved = assembly.backbone.moved(module.blocks)
+    moved = assembly.backbone.changed(module.blocks)
     estimator.device_ = str(module.device)
     estimator.n_outputs_ = task.n_outputs
-    estimator._head_in_use = clone(assembly.head)  # parameters may be set after the fit
     estimator.backbone_ = assembly.backbone.with_blocks(
         module.blocks,
         moved,
@@ -269,7 +269,8 @@ def remember(estimator: Any, assembly: Assembly, history: list[dict[str, Any]], 
         provenance={"fitted_from": assembly.backbone.name, "n_samples": len(rows.X)},
     )
     shared = estimator.device_ == "cpu" and number_format() is np.float32  # as backbones are
-    estimator.module_ = share_blocks(module, estimator.backbone_._modules if shared else list(module.blocks))
+    module = share_blocks(module, estimator.backbone_._modules if shared else list(module.blocks))
+    estimator._set_network(clone(assembly.head), module)  # a copy: parameters may be set after the fit
     estimator.history_ = history
     estimator.n_iter_ = n_epochs or max((record.get("n_iter", 0) for record in history), default=0)
     return estimator

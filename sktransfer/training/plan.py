@@ -1,18 +1,19 @@
-"""How a fit trains: rows, settings, phases, batches and rates. Everything that is not data flow.
+"""The rules of training: phases, batches, learning rates, weight decay, the end of training, weight averaging.
 
 ::
 
     strategy --> phases of equal frozen depth --> epochs --> batches: slices of one permutation an epoch
                                                                   |
-                                                                  rate: a cosine from the first step to the last
+                             learning rate of each depth and weight decay of matrices, times a cosine
 
-A fit on its own (`_net.py`) and fits that train together (`_lockstep.py`) both follow it.
+A single fit (`skorch_net.py`) and a stack of fits (`stacked_training.py`) call the same functions. In a stack the
+first two dimensions of each tensor count the networks: ``(n_fold_batches, n_networks, *shape)``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -73,6 +74,10 @@ class Plan:
         depths = (self.strategy.n_frozen(epoch, n_blocks) for epoch in range(self.max_epochs))
         return [(n_frozen, len(list(epochs))) for n_frozen, epochs in groupby(depths)]
 
+    def stopped(self, loss: float) -> bool:
+        """Whether training ends after an epoch of this mean loss."""
+        return loss < self.stop_loss
+
     def augments(self, n_blocks: int) -> bool:
         """Whether the batches of any phase are augmented."""
         return any(self.strategy.augment(depth, n_blocks) is not None for depth, _ in self.phases(n_blocks))
@@ -107,6 +112,65 @@ class BatchOrder:
 def cosine(progress: float) -> float:
     """Factor on the learning rate when `progress` (0 to 1) of the steps are done."""
     return 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+def groups(
+    plan: Plan, parameters: Iterable[tuple[int, Mapping[str, torch.Tensor]]], n_stacked: int = 0
+) -> dict[tuple[float, float], list[tuple[str, torch.Tensor]]]:
+    """Parameters grouped by what the optimizer must know of them.
+
+    The learning rate of a depth is the plan's ``lr`` times the strategy's factor. Weight decay applies to matrices
+    only: biases and the weights of normalisation layers have nothing to gain from it.
+
+    Parameters
+    ----------
+    plan : Plan
+    parameters : iterable of (depth, mapping of str to tensor)
+        Named parameters of each depth; 0 is the head, 1 the block below it, as :meth:`TransferModule.groups` yields
+        them.
+    n_stacked : int, default=0
+        Number of leading dimensions that count networks; 2 in a stack.
+
+    Returns
+    -------
+    dict of (learning rate, weight decay) to list of (name, tensor)
+        In the order in which they came.
+    """
+    found: dict[tuple[float, float], list[tuple[str, torch.Tensor]]] = {}
+    decay = plan.strategy.weight_decay_rate()
+    for depth, named in parameters:
+        lr = plan.lr * plan.strategy.lr_factor(depth)
+        for name, tensor in named.items():
+            is_matrix = tensor.ndim - n_stacked > 1
+            found.setdefault((lr, decay if is_matrix else 0.0), []).append((name, tensor))
+    return found
+
+
+def average(
+    before: Mapping[str, torch.Tensor], after: Mapping[str, torch.Tensor], interpolation: float | torch.Tensor
+) -> dict[str, torch.Tensor]:
+    """Weights on the straight line from `before` to `after` (weight averaging, WiSE-FT).
+
+    Parameters
+    ----------
+    before, after : mapping of str to tensor
+        Integers, such as BatchNorm's count of batches, stay as they were before.
+    interpolation : float or tensor of shape (n_fold_batches, n_networks)
+        0 gives `before`, 1 gives `after`. A tensor holds one number for each network of a stack.
+
+    References
+    ----------
+    Wortsman, Ilharco, Kim, Li, Kornblith, Roelofs, Gontijo Lopes, Hajishirzi, Farhadi, Namkoong and Schmidt (2022).
+    Robust fine-tuning of zero-shot models. Proceedings of CVPR, 7959-7971. arXiv:2109.01903.
+    """
+    averaged = {}
+    for name, start in before.items():
+        if not start.is_floating_point():
+            averaged[name] = start
+            continue
+        weight = torch.as_tensor(interpolation, dtype=start.dtype, device=start.device)
+        averaged[name] = start.lerp(after[name], weight.view(*weight.shape, *(1,) * (start.ndim - weight.ndim)))
+    return averaged
 
 
 def diverged(lr: float, epoch: int) -> ValueError:

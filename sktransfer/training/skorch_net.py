@@ -23,10 +23,9 @@ from torch import nn
 
 from sktransfer.networks.transfer_module import TransferModule
 from sktransfer.strategies.base import Batch, adds_penalty
-from sktransfer.training.adamw import FusedAdamW
 from sktransfer.training.dropout import private_dropout
 from sktransfer.training.frozen_features import FrozenFeatures
-from sktransfer.training.plan import BatchOrder, Plan, Rows, cosine, diverged, diverged_weight
+from sktransfer.training.plan import BatchOrder, Plan, Rows, cosine, diverged, diverged_weight, groups
 from sktransfer.utils.random import Draws
 
 
@@ -86,18 +85,15 @@ class TransferNet(NeuralNet):
         return _Batches(dataset, self.order_, self.change_)
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> TransferNet:
-        """One group of parameters for each rate and decay that the strategy answers."""
-        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-        strategy = self.plan.strategy
-        for depth, parameters in self.module_.groups():
-            lr, decay = self.plan.lr * strategy.lr_factor(depth), strategy.weight_decay_rate()
-            for parameter in parameters.values():
-                # decay shrinks matrices; biases and normalisation have nothing to gain from it
-                groups.setdefault((lr, decay if parameter.ndim > 1 else 0.0), []).append(parameter)
-        options = [{"params": part, "lr": lr, "weight_decay": decay} for (lr, decay), part in groups.items()]
-        # callbacks may want all that an optimizer of torch can
-        self.optimizer_ = torch.optim.AdamW(options, fused=True) if self.callbacks_ else FusedAdamW(options)
-        self.base_rates_ = [lr for lr, _ in groups]
+        """AdamW with one group of parameters for each learning rate and weight decay."""
+        self.optimizer_ = torch.optim.AdamW(
+            [
+                {"params": [parameter for _, parameter in named], "lr": lr, "weight_decay": decay}
+                for (lr, decay), named in groups(self.plan, self.module_.groups()).items()
+            ],
+            fused=True,
+        )
+        self.base_rates_ = [group["lr"] for group in self.optimizer_.param_groups]
         return self
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
@@ -178,7 +174,7 @@ class TransferNet(NeuralNet):
             frozen = f", {self.module_.n_frozen} blocks frozen" if self.module_.n_frozen else ""
             # the one print of the package: verbose=1 asks for it
             print(f"epoch {self.epoch_}/{self.plan.max_epochs}: loss {loss:.4f}{frozen}", flush=True)  # noqa: T201
-        self.stop_ = self.plan.on_epoch(self.epoch_ - 1, loss) or loss < self.plan.stop_loss
+        self.stop_ = self.plan.on_epoch(self.epoch_ - 1, loss) or self.plan.stopped(loss)
 
 
 def train(module: TransferModule, frozen: FrozenFeatures, rows: Rows, plan: Plan) -> list[dict[str, Any]]:

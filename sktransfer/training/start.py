@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from sktransfer.backbones.backbone import Backbone
-from sktransfer.backbones.inputs import Source, feature_statistics
+from sktransfer.backbones.source import Source, feature_statistics
 from sktransfer.networks.head_modules import HeadModule
 from sktransfer.networks.heads import LinearHead
 from sktransfer.networks.transfer_module import TransferModule
@@ -146,12 +146,6 @@ def solve_head(
     _assign(output.weight, solution.weight)
     _assign(output.bias, solution.bias)
     return {"alpha": solution.alpha, "temperature": solution.temperature, "n_iter": solution.n_iter}
-
-
-def average(module: TransferModule, before: dict[str, torch.Tensor], share: float) -> None:
-    """Go only `share` of the way from the weights `before` to those after training."""
-    after = module.state_dict()
-    module.load_state_dict({k: b.lerp(after[k], share) if b.is_floating_point() else b for k, b in before.items()})
 
 
 def source_weights(assembly: Assembly, task: Classification | Regression) -> dict[str, torch.Tensor]:

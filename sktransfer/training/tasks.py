@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from sklearn.utils.class_weight import compute_class_weight
 
-from sktransfer.backbones.backbone import Source
+from sktransfer.backbones.source import Source
 from sktransfer.networks.heads import imprinted_rows
 from sktransfer.solvers.logistic import Solution, solve_softmax
 from sktransfer.solvers.ridge import solve_ridge, solve_ridge_classes

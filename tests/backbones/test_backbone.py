@@ -21,6 +21,7 @@ from sktransfer import (
 )
 from sktransfer.backbones.columns import compare_columns
 from sktransfer.exceptions import ModelFileError
+from sktransfer.inference.predictor import blocks_in_numpy
 from tests.helpers import moons, small_backbone, width_free_backbone
 
 
@@ -169,7 +170,7 @@ def test_windows_of_any_length_are_measured_by_the_first_convolution():
     assert backbone.inputs.shape == (3, None)  # 16 samples would be too few for 33 weights
     assert (backbone.n_features_in, backbone.n_features_out) == (3, 8)
     assert repr(backbone) == "Backbone('backbone', 2 blocks, 3 x any -> 8 features)"
-    assert backbone.program(2) is None
+    assert blocks_in_numpy(backbone, 2) is None
     for copied in (pickle.loads(pickle.dumps(backbone)), backbone.describe(name="other")):
         assert (copied.inputs.shape, copied.n_features_out) == ((3, None), 8)
 
@@ -189,7 +190,7 @@ def test_images_are_measured_and_a_table_s_layers_on_them_stay_with_torch():
     assert (backbone.n_features_in, backbone.n_features_out) == (1, 2 * 12 * 8)
     assert Backbone(nn.Sequential(nn.Conv2d(1, 2, 5), nn.AdaptiveAvgPool2d(1), nn.Flatten())).inputs.shape[0] == 1
     tall = Backbone(nn.Sequential(nn.Linear(4, 3), nn.Flatten()), inputs=Inputs(shape=(5, 4)))
-    assert (tall.n_features_out, tall.program(2)) == (15, None)
+    assert (tall.n_features_out, blocks_in_numpy(tall, 2)) == (15, None)
 
 
 @pytest.mark.parametrize("shape", [(3,), (3, 0), (3, -1), (3, 2.0), ("3", 4), (True, 4), (2**20, 2**20)])
@@ -209,7 +210,7 @@ def test_describe_changes_words_and_shares_weights():
     other = backbone.describe(name="pump_b", inputs=Inputs(n=4, names=tuple("abcd")), provenance={"rate_hz": 1})
     assert (other.name, other.inputs.names, other.provenance) == ("pump_b", tuple("abcd"), {"rate_hz": 1})
     assert (backbone.name, backbone.inputs.names, backbone.provenance) == ("pump_a", None, {})
-    assert all(a is b for a, b in zip(other._weights, backbone._weights, strict=True))
+    assert all(a is b for a, b in zip(other.weights, backbone.weights, strict=True))
     with pytest.raises(TypeError, match="blocks"):
         backbone.describe(blocks=["0"])
 
@@ -242,10 +243,10 @@ def test_retrained_shares_frozen_weights_and_copies_the_others():
     backbone = small_backbone(max_epochs=2)
     fit = TransferClassifier(backbone, strategy=FineTuning(2), max_epochs=2, random_state=0).fit(*moons(60, seed=1))
     after = fit.backbone_
-    assert [a is b for a, b in zip(after._weights, backbone._weights, strict=True)] == [True, True, False]
+    assert [a is b for a, b in zip(after.weights, backbone.weights, strict=True)] == [True, True, False]
     assert [a is b for a, b in zip(after._modules, backbone._modules, strict=True)] == [True, True, False]
-    assert after._weights[2]["0.weight"].tobytes() != backbone._weights[2]["0.weight"].tobytes()
-    assert np.shares_memory(after._weights[2]["0.weight"], after._modules[2][0].weight.numpy())
+    assert after.weights[2]["0.weight"].tobytes() != backbone.weights[2]["0.weight"].tobytes()
+    assert np.shares_memory(after.weights[2]["0.weight"], after._modules[2][0].weight.numpy())
 
 
 def test_width_and_order_of_columns_are_compared_by_name():

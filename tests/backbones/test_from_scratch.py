@@ -28,8 +28,8 @@ def test_from_scratch_like_is_the_same_network_without_its_weights():
     backbone = small_backbone(max_epochs=2)
     recipe = FromScratch.like(backbone)
     built = recipe.build(4)
-    assert [{k: a.shape for k, a in w.items()} for w in built._weights] == [
-        {k: a.shape for k, a in w.items()} for w in backbone._weights
+    assert [{k: a.shape for k, a in w.items()} for w in built.weights] == [
+        {k: a.shape for k, a in w.items()} for w in backbone.weights
     ]
     assert built.blocks == backbone.blocks
     assert not np.array_equal(features(built), features(backbone))

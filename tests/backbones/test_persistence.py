@@ -29,7 +29,7 @@ def backbone():
 
 def numbers(backbone):
     """Everything a backbone answers with."""
-    arrays = [weights[key] for weights in backbone._weights for key in sorted(weights)]
+    arrays = [weights[key] for weights in backbone.weights for key in sorted(weights)]
     return [a.tobytes() for a in [*arrays, *(v for v in vars(backbone.source).values() if v is not None)]]
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sktransfer import from_keras, load_backbone, save_backbone
+from sktransfer.inference.predictor import blocks_in_numpy
 from tests import keras_nets
 from tests.keras_nets import keras, kl, outputs, rows, sequential, settle
 
@@ -28,7 +29,7 @@ def test_a_file_of_rows_has_keras_s_outputs_in_torch_and_in_numpy(saved, ending)
     backbone = from_keras(folder / f"pretrained_fault_detection_model{ending}", head="block")
     assert_same(model, backbone)
     x, _ = rows(model)
-    numpy_outputs = from_keras(str(folder / f"pretrained_fault_detection_model{ending}")).program(3).run(x)
+    numpy_outputs = blocks_in_numpy(from_keras(str(folder / f"pretrained_fault_detection_model{ending}")), 3).run(x)
     below = keras.Model(model.inputs, model.get_layer("dense_c").output)
     np.testing.assert_allclose(numpy_outputs, below.predict(x, verbose=0), rtol=0, atol=1e-5)
     assert backbone.blocks == ("dense_a", "dense_b", "dense_c", "out")

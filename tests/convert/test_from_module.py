@@ -18,6 +18,7 @@ from sktransfer import (
     save_backbone,
 )
 from sktransfer.convert.source_head import split_head
+from sktransfer.inference.predictor import blocks_in_numpy
 
 
 def settled(module, seed=0):
@@ -126,7 +127,7 @@ def test_a_registered_network_stays_itself():
     backbone = from_module(MLP(4, hidden_layer_sizes=(8, 6)))
     assert backbone.network["name"] == "mlp"
     assert backbone.blocks == ("block1", "block2")
-    assert backbone.program(2) is not None
+    assert blocks_in_numpy(backbone, 2) is not None
     assert FromScratch.like(backbone).build(4).n_features_out == 6
 
 

@@ -40,7 +40,7 @@ def test_the_classic_recipe_is_three_lines(saved, monkeypatch):
     clf = TransferClassifier(backbone, head=head, strategy=strategy, max_epochs=60, lr=0.02, random_state=0).fit(X, y)
     assert backbone.blocks == ("dense_a", "dense_b", "dense_c")
     assert clf.score(X, y) > 0.8
-    moved = backbone.moved(clf.module_.blocks)
+    moved = backbone.changed(clf.module_.blocks)
     assert moved == [False, True, True]
     # the frozen block is keras's first layers, to the last digit that float32 gives
     x, _ = rows(model)

@@ -27,9 +27,9 @@ from sktransfer import (
     TransferRegressor,
     save_backbone,
 )
-from sktransfer.backbones import weights as _state
-from sktransfer.backbones.weights import Weights, minor_versions
-from sktransfer.estimators import persisted as _persisted
+from sktransfer.backbones.weights import Weights
+from sktransfer.estimators import base
+from sktransfer.utils.versions import minor_versions, running_versions
 from tests.helpers import moons, small_backbone
 
 
@@ -132,7 +132,7 @@ def test_a_frozen_backbone_is_written_once(tmp_path):
     joblib.dump(pipeline, path)
     assert path.stat().st_size <= 1.2 * source.nbytes + 30_000
     loaded = joblib.load(path)
-    assert loaded[-1].backbone._weights[0] is loaded[-1].backbone_._weights[0]
+    assert loaded[-1].backbone.weights[0] is loaded[-1].backbone_.weights[0]
     np.testing.assert_array_equal(loaded.predict_proba(X), pipeline.predict_proba(X))
 
 
@@ -149,7 +149,7 @@ def test_no_torch_object_is_stored(fitted):
 def test_a_flipped_weight_is_seen(fitted, tmp_path, place):
     path = tmp_path / "model.joblib"
     joblib.dump(fitted, path)
-    arrays = fitted.backbone_._weights[1]["0.weight"], fitted.module_.head.output.weight.numpy()
+    arrays = fitted.backbone_.weights[1]["0.weight"], fitted.module_.head.output.weight.numpy()
     needle = arrays[place == "head"].tobytes()[:64]
     content = bytearray(path.read_bytes())
     assert needle in content
@@ -168,9 +168,9 @@ def test_weights_that_were_mapped_read_only_still_predict(fitted, tmp_path):
 
 def with_versions(monkeypatch, model, **changes):
     """The model as another installation would have written it."""
-    versions = {**_state.running_versions(), **changes}
+    versions = {**running_versions(), **changes}
     with monkeypatch.context() as patch:
-        patch.setattr(_persisted, "running_versions", lambda: versions)
+        patch.setattr(base, "running_versions", lambda: versions)
         return pickle.dumps(model)
 
 
@@ -185,7 +185,7 @@ def test_another_minor_version_warns_and_names_it(fitted, monkeypatch, package):
 
 
 def test_another_patch_release_is_silent(fitted, monkeypatch):
-    patches = {name: ".".join(version.split(".")[:2]) + ".99" for name, version in _state.running_versions().items()}
+    patches = {name: ".".join(version.split(".")[:2]) + ".99" for name, version in running_versions().items()}
     stored = with_versions(monkeypatch, fitted, **patches)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -193,10 +193,10 @@ def test_another_patch_release_is_silent(fitted, monkeypatch):
     assert minor_versions({"a": "1.9.1", "b": "2.13.0"}) == {"a": "1.9", "b": "2.13"}
 
 
-@pytest.mark.parametrize("found", [_persisted.STATE_FORMAT + 1, None, "one"])
+@pytest.mark.parametrize("found", [base.STATE_FORMAT + 1, None, "one"])
 def test_a_newer_or_foreign_state_is_refused_with_advice(fitted, monkeypatch, found):
     with monkeypatch.context() as patch:
-        patch.setattr(_persisted, "STATE_FORMAT", found)
+        patch.setattr(base, "STATE_FORMAT", found)
         stored = pickle.dumps(fitted)
     with pytest.raises(ModelFileError, match="Upgrade sktransfer"):
         pickle.loads(stored)
@@ -204,7 +204,7 @@ def test_a_newer_or_foreign_state_is_refused_with_advice(fitted, monkeypatch, fo
 
 def test_a_head_that_does_not_fit_the_parameters_is_refused(fitted):
     state = fitted.__getstate__()
-    state["_head_in_use"] = MLPHead((5,))
+    state["_fitted_head"] = MLPHead((5,))
     with pytest.raises(ModelFileError, match="head"):
         object.__new__(TransferClassifier).__setstate__(state)
 

@@ -21,6 +21,7 @@ from sktransfer import (
     TransferClassifier,
     TransferRegressor,
 )
+from sktransfer.inference.predictor import blocks_in_numpy
 from tests.helpers import moons, small_backbone
 
 
@@ -108,11 +109,11 @@ def test_heads_on_one_backbone_hold_its_products_once(backbone):
     first, second = (
         TransferClassifier(backbone.describe(name=name), strategy=LinearProbing()).fit(X, y) for name in "ab"
     )
-    bodies = [model._predictor.program._below for model in (first, second)]
-    assert bodies[0] is bodies[1] is backbone.program(3)
-    assert products(first._predictor.program) < products(bodies[0]) / 3
+    bodies = [model._predictor.network._below for model in (first, second)]
+    assert bodies[0] is bodies[1] is blocks_in_numpy(backbone, 3)
+    assert products(first._predictor.network) < products(bodies[0]) / 3
     tuned = TransferClassifier(backbone, strategy=FineTuning(2), max_epochs=1, random_state=0).fit(X, y)
-    assert tuned._predictor.program._below is not bodies[0]
+    assert tuned._predictor.network._below is not bodies[0]
     module = tuned.module_
     rows = as_rows(X)
     np.testing.assert_allclose(tuned._outputs(X)[0], module.run(rows), atol=1e-4)
@@ -198,4 +199,4 @@ def test_untrained_networks_of_one_recipe_share_nothing():
     X, y = moons(60)
     recipe = FromScratch(arguments={"hidden_layer_sizes": (8,)})
     one, other = (TransferClassifier(recipe, max_epochs=1, random_state=seed).fit(X, y) for seed in (0, 1))
-    assert one._predictor.program._below is not other._predictor.program._below
+    assert one._predictor.network._below is not other._predictor.network._below

@@ -193,7 +193,7 @@ def test_an_mlp_head_learns_on_blocks_that_do_not(backbone):
         backbone, strategy=LinearProbing(), head=MLPHead((8,)), max_epochs=30, lr=0.02, random_state=0
     ).fit(X, y)
     assert [record["frozen_blocks"] for record in model.history_] == [3] * 30
-    assert all(a is b for a, b in zip(model.backbone_._weights, backbone._weights, strict=True))
+    assert all(a is b for a, b in zip(model.backbone_.weights, backbone.weights, strict=True))
     assert model.history_[-1]["train_loss"] < 0.7 * model.history_[0]["train_loss"]
 
 

@@ -160,7 +160,7 @@ def test_an_mlp_head_trains_on_frozen_blocks(source):
         random_state=0,
     )
     assert model.fit(X, y).score(X, y) > 0.8
-    assert all(a is b for a, b in zip(model.backbone_._weights, source.backbone_._weights, strict=True))
+    assert all(a is b for a, b in zip(model.backbone_.weights, source.backbone_.weights, strict=True))
 
 
 def test_rows_far_outside_are_named_in_a_warning(source):

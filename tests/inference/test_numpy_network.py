@@ -193,9 +193,9 @@ def test_a_network_whose_answer_is_not_finite_is_an_error():
     X, y = moons(40)
     model = TransferClassifier(strategy=LinearProbing(), random_state=0).fit(X, y)
     state = model.__getstate__()
-    arrays = {key: array.copy() for key, array in state["_fitted_head"].items()}
+    arrays = {key: array.copy() for key, array in state["_head_arrays"].items()}
     arrays["output.weight"][:] = 3e38
-    state["_fitted_head"] = type(state["_fitted_head"])(arrays)
+    state["_head_arrays"] = type(state["_head_arrays"])(arrays)
     broken = object.__new__(TransferClassifier)
     broken.__setstate__(state)
     with pytest.raises(ValueError, match="not finite"):

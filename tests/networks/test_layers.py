@@ -6,6 +6,7 @@ from torch import nn
 
 from sktransfer import MLP, Backbone, FromScratch, LinearHead, MLPHead
 from sktransfer.backbones.blocks import find_blocks, layers_of_modules
+from sktransfer.inference.predictor import blocks_in_numpy
 from sktransfer.networks.layers import fits, layers_of, width_after
 from sktransfer.networks.registry import build_network, describe_network
 
@@ -83,7 +84,7 @@ def test_blocks_that_are_not_there_are_left_to_torch(names):
 )
 def test_layers_that_numpy_does_not_compute_stay_with_torch(layer):
     backbone = Backbone(nn.Sequential(nn.Linear(3, 3), nn.Sequential(layer)), blocks=["0"])
-    assert backbone.program(1) is not None
+    assert blocks_in_numpy(backbone, 1) is not None
     modules = [nn.Linear(3, 3), layer]
     layers = layers_of_modules(modules)
     assert layers is None or not fits(layers[1], {k: v.numpy() for k, v in layer.state_dict().items()})
@@ -93,7 +94,7 @@ def test_a_hook_keeps_a_network_with_torch():
     network = nn.Sequential(nn.Linear(2, 2))
     network[0].register_forward_hook(lambda module, args, output: output * 2)
     backbone = Backbone(network)
-    assert backbone.program(1) is None
+    assert blocks_in_numpy(backbone, 1) is None
 
 
 def test_a_layer_that_occurs_twice_is_computed_twice():
@@ -105,7 +106,7 @@ def test_a_layer_that_occurs_twice_is_computed_twice():
     built = build_network(describe_network(network))
     built.load_state_dict(network.state_dict())
     expected = network(x).detach().numpy()
-    for found in (backbone.program(4).run(x.numpy()), built(x).detach().numpy()):
+    for found in (blocks_in_numpy(backbone, 4).run(x.numpy()), built(x).detach().numpy()):
         assert abs(found - expected).max() < 1e-6
 
 
@@ -125,4 +126,4 @@ def test_the_layers_of_a_head_of_somebody_elses_are_unknown():
 
 
 def test_untrained_networks_are_read_as_well():
-    assert FromScratch().build(5).program(3) is not None
+    assert blocks_in_numpy(FromScratch().build(5), 3) is not None

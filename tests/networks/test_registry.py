@@ -10,7 +10,8 @@ from torch import nn
 
 import sktransfer.backbones.blocks  # noqa: F401  (registers the networks of the package, before a test looks which are new)
 from sktransfer import MLP, Backbone, register_network
-from sktransfer.networks.registry import _LAYERS, _NETWORKS, Permute, build_empty, build_network, describe_network
+from sktransfer.networks.layers import KINDS
+from sktransfer.networks.registry import _NETWORKS, Permute, build_empty, build_network, describe_network
 
 # Every layer of the table with arguments other than its defaults, and the shape of one row that it takes.
 LAYERS = {
@@ -95,7 +96,7 @@ def assert_same_outputs(first, second, shape):
 
 
 def test_the_table_above_is_the_table_of_the_package():
-    assert set(LAYERS) == set(_LAYERS)
+    assert set(LAYERS) == set(KINDS)
 
 
 @pytest.mark.parametrize("kind", LAYERS)

@@ -141,7 +141,7 @@ def test_the_callers_backbone_is_bit_identical_after_any_fit(backbone, strategy)
     model = TransferClassifier(backbone, strategy=strategy, max_epochs=4, lr=0.1, random_state=0).fit(X, y)
     model.predict(X)
     assert bits_of(backbone) == before
-    assert [{key: a.tobytes() for key, a in w.items()} for w in backbone._weights] == before
+    assert [{key: a.tobytes() for key, a in w.items()} for w in backbone.weights] == before
     layers = [layer for module in backbone._modules for layer in module.modules()]
     assert not any(layer.training for layer in layers)
     assert not any(p.requires_grad for module in backbone._modules for p in module.parameters())

@@ -150,7 +150,7 @@ def test_every_solver_learns_the_head_and_leaves_the_backbone(backbone, solver):
     model = TransferClassifier(backbone, strategy=strategy, max_epochs=60, lr=0.01, random_state=0).fit(X, y)
     assert model.score(X, y) > 0.75
     np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1.0)
-    for before, after in zip(backbone._weights, model.backbone_._weights, strict=True):
+    for before, after in zip(backbone.weights, model.backbone_.weights, strict=True):
         for key in before:
             np.testing.assert_array_equal(after[key], before[key])
     trained = [record["train_loss"] for record in model.history_ if "train_loss" in record]

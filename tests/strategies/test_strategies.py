@@ -137,7 +137,7 @@ def test_rates_slow_the_blocks_down_and_not_the_head():
     model.fit(X, y)
     steps = [
         np.abs(after["0.weight"] - before["0.weight"]).max()
-        for before, after in zip(backbone._weights, model.backbone_._weights, strict=True)
+        for before, after in zip(backbone.weights, model.backbone_.weights, strict=True)
     ]
     np.testing.assert_allclose(steps, [0.01 * 0.25**2, 0.01 * 0.25], rtol=1e-3)
 
@@ -174,7 +174,7 @@ def test_l2sp_keeps_the_weights_nearer_to_the_source():
         model = TransferClassifier(backbone, strategy=strategy, lr=0.01, max_epochs=10, random_state=0).fit(X, y)
         return sum(
             ((after[key] - before[key]) ** 2).sum()
-            for before, after in zip(backbone._weights, model.backbone_._weights, strict=True)
+            for before, after in zip(backbone.weights, model.backbone_.weights, strict=True)
             for key in before
         )
 

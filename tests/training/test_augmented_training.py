@@ -79,7 +79,7 @@ def test_when_frozen_is_asked_for_the_blocks_run_for_every_batch(passes):
     found = fitted(FROZEN & Augmentation(jitter=0.1, when_frozen=True))
     assert passes.count(15) == 3 * 4  # 3 epochs of 4 batches of 15 rows
     assert not same(found, plain)
-    assert BACKBONE.moved(found.module_.blocks) == [False] * 3
+    assert BACKBONE.changed(found.module_.blocks) == [False] * 3
 
 
 def test_a_solved_head_has_no_batches_to_augment():

@@ -83,5 +83,5 @@ def test_a_stop_in_the_middle_of_the_first_epoch_keeps_the_weights_of_that_momen
     stop = StopsAtTheSecondBatch()
     model = TransferClassifier(backbone, strategy=strategy, callbacks=[stop], max_epochs=5, random_state=0).fit(X, y)
     assert [record for record in model.history_ if "train_loss" in record] == []
-    assert backbone.moved(model.module_.blocks) == [True, True]
-    assert model.backbone_.moved(model.module_.blocks) == [False, False]  # what is handed on is what predicts
+    assert backbone.changed(model.module_.blocks) == [True, True]
+    assert model.backbone_.changed(model.module_.blocks) == [False, False]  # what is handed on is what predicts
