@@ -199,8 +199,8 @@ class Backbone:
 
     def changed(self, modules: Iterable[nn.Module]) -> list[bool]:
         """Of each block, whether its weights in `modules` are others than the backbone's, to the last bit."""
-        pairs = zip(self.weights, modules, strict=True)
-        return [not _equal(weights, module.state_dict()) for weights, module in pairs]
+        parts = zip(self.weights, modules, self._modules, strict=True)
+        return [module is not own and not _equal(weights, module.state_dict()) for weights, module, own in parts]
 
     def with_blocks(self, modules: Iterable[nn.Module], changed: Sequence[bool], **fields: Any) -> Backbone:
         """The backbone with the blocks that `changed` from `modules`; the others are shared with it."""

@@ -106,8 +106,10 @@ class _BatchedSearch:
         cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         splits = list(cv.split(X, y, **self._get_routed_params_for_fit(params).splitter.split))
         fits = CandidateFits(self.estimator, list(self._candidates()), len(splits), self.n_jobs, self.pre_dispatch)
-        if fits.noted and splits:
-            self._note(fits, X, y, params, cv=_Splits([(train, np.arange(0)) for train, _ in splits], cv), scorer=scorer)
+        if fits.groups and splits:
+            self._note(
+                fits, X, y, params, cv=_Splits([(train, np.arange(0)) for train, _ in splits], cv), scorer=scorer
+            )
         with _progress(fits, self.verbose) as fits.on_progress:
             search = self._loop(
                 fits,
@@ -129,11 +131,10 @@ class _BatchedSearch:
 
     def _note(self, fits: CandidateFits, X: Any, y: Any, params: dict[str, Any], *, cv: _Splits, scorer: Any) -> None:
         """First pass: fit the preprocessing of every fold, and note what the last steps would be fitted to."""
-        candidates = [fits.candidates[number] for number in fits.noted]
         # a score of zero for what fails: the second pass fits it again and reports it
         options = {"refit": False, "verbose": 0, "error_score": 0.0, "return_train_score": False}
         pipeline = SearchedPipeline(self.estimator, fits.note)
-        search = self._loop(None, pipeline, candidates, cv=cv, scoring=_NoScore(scorer), **options)
+        search = self._loop(None, pipeline, fits.representatives(), cv=cv, scoring=_NoScore(scorer), **options)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FitFailedWarning)
             try:

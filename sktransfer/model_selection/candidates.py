@@ -16,12 +16,20 @@ from dataclasses import dataclass
 from threading import Event, Lock
 from typing import Any
 
-import torch
 from joblib import cpu_count, effective_n_jobs
 from sklearn.base import clone
+from sklearn.pipeline import Pipeline
 from sklearn.utils.parallel import Parallel, delayed
 
-from sktransfer.model_selection.last_step import FoldMemory, LastStep, Note, has_last_step
+from sktransfer.model_selection.last_step import (
+    FoldMemory,
+    LastStep,
+    Note,
+    has_last_step,
+    last_step,
+    open_pipeline,
+    values_before,
+)
 from sktransfer.model_selection.shared_starts import ScoringPredictor, SharedStarts, why_not_ours
 from sktransfer.training import frozen_features
 from sktransfer.training.fit import warn_if_worse
@@ -67,8 +75,9 @@ class CandidateFits:
     def __init__(self, estimator: Any, candidates: list[dict[str, Any]], n_splits: int, n_jobs: Any, pre_dispatch: Any):
         self.candidates, self.n_splits, self.n_jobs, self.pre_dispatch = candidates, n_splits, n_jobs, pre_dispatch
         # an unknown parameter is an error here, before anything is trained
-        pipelines = [clone(estimator).set_params(**clone(parameters, safe=False)) for parameters in candidates]
-        self.noted = [number for number, pipeline in enumerate(pipelines) if has_last_step(pipeline)]
+        self.estimator = estimator
+        self.pipelines = [self._configured(parameters) for parameters in candidates]
+        self.groups = self._alike()
         self.seconds: dict[Key, float] = {}
         self.how: dict[Key, str] = {}
         self.why_alone: dict[int, str] = {}
@@ -81,35 +90,52 @@ class CandidateFits:
         self._alone_keys: list[Key] = []
         self._starts = SharedStarts()
         self._memory: dict[Any, Any] = {}
-        self._rows: dict[Any, tuple[Any, Any]] = {}
+
+    def _configured(self, parameters: dict[str, Any]) -> Any:
+        return clone(self.estimator).set_params(**clone(parameters, safe=False))
+
+    def _alike(self) -> list[list[int]]:
+        """Candidates whose last steps are fitted to the same rows, labels and metadata."""
+        name = self.estimator.steps[-1][0] if isinstance(self.estimator, Pipeline) else ""
+        found: dict[Any, list[int]] = {}
+        for number, (parameters, pipeline) in enumerate(zip(self.candidates, self.pipelines, strict=True)):
+            others = {k: v for k, v in parameters.items() if name and not k.startswith(f"{name}__")}
+            if has_last_step(pipeline):
+                found.setdefault(values_before(others, []), []).append(number)
+        return list(found.values())
 
     # ---- first pass
 
-    def note(self, pipeline: Any) -> Any:
+    def representatives(self) -> list[dict[str, Any]]:
+        """Parameters of one candidate of each group, in the order of :meth:`note`."""
+        return [self.candidates[group[0]] for group in self.groups]
+
+    def note(self, parameters: dict[str, Any]) -> Any:
         """The next pipeline of the first pass, whose last step notes what it is fitted to."""
-        key = self.noted[self.n_opened // self.n_splits], self.n_opened % self.n_splits
+        group, split = self.groups[self.n_opened // self.n_splits], self.n_opened % self.n_splits
         self.n_opened += 1
-        memory = FoldMemory(pipeline, key[1], self.candidates[key[0]], self._memory, lend=True)
+        pipeline = open_pipeline(self.pipelines[group[0]])
+        memory = FoldMemory(pipeline, split, self.candidates[group[0]], self._memory, lend=True)
 
         def fit(step: Any, X: Any, y: Any, params: dict[str, Any]) -> None:
-            # many candidates on one fold: its rows are kept once
-            X, y = self._rows.setdefault(memory.fold, (X, y))
-            self._notes[key] = Note(step, X, y, params, memory.fold, memory.seconds)
+            for number in group:
+                last = last_step(self.pipelines[number])
+                self._notes[number, split] = Note(last, X, y, params, memory.fold, memory.seconds)
 
         LastStep(pipeline, fit, memory)
         return pipeline
 
     def all_failed(self) -> bool:
         """Whether the first pass went through all fits and none reached its last step."""
-        return self.n_opened == len(self.noted) * self.n_splits and not self._notes
+        return self.n_opened == len(self.groups) * self.n_splits and not self._notes
 
     def begin_second_pass(self) -> None:
-        """The next pipeline that is opened is the first one again."""
-        self.n_opened = 0
+        """The next pipeline that is opened is that of the first candidate and split."""
+        self.n_opened, self._notes = 0, dict(sorted(self._notes.items()))
 
     # ---- second pass
 
-    def open(self, pipeline: Any) -> Any:
+    def open(self, parameters: dict[str, Any]) -> Any:
         """The next pipeline of the second pass, whose last step takes what was trained.
 
         A fit that is not trained yet is trained here, outside of what scikit-learn takes for the errors of a candidate.
@@ -117,18 +143,20 @@ class CandidateFits:
         key = divmod(self.n_opened, self.n_splits)
         self.n_opened += 1
         if key[0] >= len(self.candidates):
-            return pipeline  # the best candidate is fitted to all rows
+            return self._configured(parameters)  # the best candidate is fitted to all rows
         result = self._result(key)
         if result is None:
             self.on_progress(1.0)
-            return pipeline
+            return clone(self.pipelines[key[0]])
 
         def take(step: Any, X: Any, y: Any, params: dict[str, Any]) -> None:
             if result.error is not None:
                 raise result.error
-            vars(step).update(vars(result.estimator))
+            fitted = {name: value for name, value in vars(result.estimator).items() if name not in vars(step)}
+            vars(step).update(fitted)  # the step keeps its parameters, which are its own
 
         self.seconds[key] = result.seconds
+        pipeline = open_pipeline(self.pipelines[key[0]])
         memory = FoldMemory(pipeline, key[1], self.candidates[key[0]], self._memory, lend=False)
         LastStep(pipeline, take, memory)
         return pipeline
@@ -215,11 +243,12 @@ class CandidateFits:
 
 def _fit_alone(note: Note) -> Result:
     began, error = time.perf_counter(), None
+    estimator = clone(note.estimator)
     try:
-        note.estimator.fit(note.X, note.y, **note.params)
+        estimator.fit(note.X, note.y, **note.params)
     except Exception as found:  # as in scikit-learn's loop: what a fit raises is the result of this fit
         error = found
-    return Result(note.estimator, note.seconds + time.perf_counter() - began, error)
+    return Result(estimator, note.seconds + time.perf_counter() - began, error)
 
 
 def count_workers(n_jobs: int | None) -> int:

@@ -40,23 +40,23 @@ class SearchedPipeline(BaseEstimator):
     """The estimator of a search before it has the parameters of a candidate.
 
     scikit-learn's search clones it, calls :meth:`set_params` and goes on with the object that this returns: a real
-    pipeline, cloned from the user's.
+    pipeline with the parameters of a candidate.
 
     Parameters
     ----------
     estimator : estimator
         As given to the search.
     opened : callable
-        Called with each pipeline that has the parameters of its candidate; returns the pipeline to be fitted.
+        Returns the pipeline of the next fit, given its parameters.
     """
 
-    def __init__(self, estimator: Any, opened: Callable[[Any], Any]):
+    def __init__(self, estimator: Any, opened: Callable[[dict[str, Any]], Any]):
         self.estimator = estimator
         self.opened = opened
 
     def set_params(self, **parameters: Any) -> Any:
-        """A clone of the estimator with these parameters."""
-        return self.opened(clone(self.estimator).set_params(**parameters))
+        """The pipeline of the next fit, with these parameters."""
+        return self.opened(parameters)
 
     def fit(self, X: Any, y: Any = None) -> SearchedPipeline:
         """Part of scikit-learn's contract of an estimator; a search fits what :meth:`set_params` returns."""
@@ -109,6 +109,16 @@ def last_step(estimator: Any) -> Any:
     return estimator.steps[-1][1] if isinstance(estimator, sklearn.pipeline.Pipeline) else estimator
 
 
+def open_pipeline(estimator: Any) -> Any:
+    """An unfitted pipeline with a last step of its own; a :class:`FoldMemory` clones the steps before it, if needed."""
+    if not isinstance(estimator, sklearn.pipeline.Pipeline) or not has_last_step(estimator):
+        return clone(estimator)
+    pipeline = copy.copy(estimator)
+    name, last = estimator.steps[-1]
+    pipeline.steps = [*estimator.steps[:-1], (name, clone(last))]
+    return pipeline
+
+
 def has_last_step(estimator: Any) -> bool:
     """Whether fitting `estimator` means fitting the steps before the last one, and then the last one by ``fit``."""
     known = type(estimator) in _PIPELINES or not isinstance(estimator, sklearn.pipeline.Pipeline)
@@ -130,7 +140,7 @@ class Note:
     Parameters
     ----------
     estimator : estimator
-        The last step, not fitted.
+        The last step with its parameters, shared by the folds of a candidate and not to be fitted.
     X, y, params
         The arguments of ``fit``.
     fold : hashable
@@ -175,10 +185,10 @@ class FoldMemory:
         self._memory = check_memory(getattr(pipeline, "memory", None))
         self._steps = list(getattr(pipeline, "steps", []))
         self._keys = {
-            name: (split, number, _values(parameters, names[number + 1 :])) for number, name in enumerate(names)
+            name: (split, number, values_before(parameters, names[number + 1 :])) for number, name in enumerate(names)
         }
         # an estimator without steps takes the rows of the split as they are
-        self.fold: Hashable = (split, _values(parameters, names[-1:])) if names[0] else (split, ())
+        self.fold: Hashable = (split, values_before(parameters, names[-1:])) if names[0] else (split, ())
 
     def cache(self, function: Callable[..., tuple[Any, Any]], **options: Any) -> Callable[..., tuple[Any, Any]]:
         """`function`, which fits a step and transforms its rows, called once for each key."""
@@ -188,7 +198,7 @@ class FoldMemory:
             key = next(self._keys[name] for name, step in self._steps if step is transformer)
             if key not in self.kept:
                 began = time.perf_counter()
-                Xt, transformer = call(transformer, X, *args, **kwargs)
+                Xt, transformer = call(clone(transformer), X, *args, **kwargs)
                 kept = _Kept(transformer, Xt, time.perf_counter() - began)
                 self.seconds += kept.seconds
                 try:
@@ -203,7 +213,7 @@ class FoldMemory:
         return fitted_once
 
 
-def _values(parameters: dict[str, Any], later: list[str]) -> Hashable:
+def values_before(parameters: dict[str, Any], later: list[str]) -> Hashable:
     """Names and values of the parameters that do not belong to the steps `later`."""
     before = {name: value for name, value in parameters.items() if name.partition("__")[0] not in later}
     return tuple(

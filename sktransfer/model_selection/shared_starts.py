@@ -35,8 +35,13 @@ from sktransfer.training.fit import assemble
 from sktransfer.training.frozen_features import FrozenFeatures
 from sktransfer.training.stacked_fits import StackedFit
 from sktransfer.training.start import solve_head
+from sktransfer.utils.chunks import in_chunks
+from sktransfer.utils.device import resolve_device
+from sktransfer.utils.precision import number_format
 from sktransfer.utils.random import draw_seed
 from sktransfer.utils.threads import blas_threads, torch_threads
+
+_N_SCORED = 8  # tables of a fold whose features are kept: those of a scorer that asks about the same rows again
 
 
 def why_not_ours(estimator: Any, params: dict[str, Any]) -> str | None:
@@ -75,16 +80,17 @@ class SharedStarts:
 
         Raises what ``fit`` would raise for these rows and parameters.
         """
-        began, estimator = time.perf_counter(), note.estimator
-        if not isinstance(estimator.random_state, int | None):
-            estimator = clone(estimator)  # drawing a seed changes a generator; the fit may have to be done alone
+        began = time.perf_counter()
+        # drawing a seed changes a generator, which is a parameter; else nothing but what is fitted is the copy's own
+        plain = isinstance(note.estimator.random_state, int | None)
+        estimator = _same_parameters(note.estimator) if plain else clone(note.estimator)
         rows, task, learned = self._checked(estimator, note)
         vars(estimator).update(learned)
         self._use_threads(estimator.n_jobs)
         seed, width, given = draw_seed(estimator.random_state), rows.X.shape[1:], estimator.backbone
         network = _network_key(estimator, seed), width
         resolved = self._once(("network", network), lambda: resolve_backbone(given, width, seed), given)
-        blocks = self._once(("blocks", network), resolved[0].copy_blocks, given)
+        blocks = self._once(("blocks", network), lambda: _blocks(resolved[0], estimator.device), given)
         frozen = self._once(("frozen", id(rows.X), network), lambda: self._rows(rows.X), rows.X)
         scored = self._once(("scored", note.fold, network), ScoredRows, given)
         assembly = assemble(estimator, rows, task, frozen, seed, resolved, blocks)
@@ -141,6 +147,13 @@ class SharedStarts:
         return self._made[key]
 
 
+def _same_parameters(estimator: Any) -> Any:
+    """Another estimator with the same objects as parameters."""
+    other = object.__new__(type(estimator))
+    vars(other).update(vars(estimator))
+    return other
+
+
 def _network_key(estimator: Any, seed: int) -> Hashable:
     """What the outputs of frozen blocks depend on, besides the rows."""
     network, device = estimator.backbone, str(estimator.device)
@@ -151,31 +164,34 @@ def _network_key(estimator: Any, seed: int) -> Hashable:
     return joblib.hash(network), seed, device  # an untrained network is another one for each seed
 
 
-class ScoredRows:
-    """Outputs of frozen blocks for rows that fitted estimators of one fold are asked about.
+def _blocks(backbone: Backbone, device: Any) -> Any:
+    """The backbone's blocks, which no stack changes; copies, where their numbers are of another format."""
+    return backbone.modules_on(resolve_device(device)) if number_format() is np.float32 else backbone.copy_blocks()
 
-    Rows are recognised by their cells, because each pipeline of a search transforms them anew.
+
+class ScoredRows:
+    """Rows that the fits of one fold are asked about, and the outputs of their frozen blocks.
+
+    Each pipeline of a search transforms the rows anew, so that they are recognised by their cells.
     """
 
     def __init__(self) -> None:
-        self._kept: dict[Hashable, FrozenFeatures] = {}
+        self._kept: list[tuple[np.ndarray, Any, FrozenFeatures]] = []
 
-    def after(self, rows: np.ndarray, module: TransferModule, n_blocks: int) -> torch.Tensor:
-        """Outputs of the first `n_blocks` blocks of `module` for prepared rows."""
-        key = rows.shape, rows.dtype, rows[0].tobytes(), rows[-1].tobytes()
-        kept = self._kept.get(key)
-        if kept is None or not np.array_equal(kept.X, rows):
-            kept = FrozenFeatures(rows.copy())
-            n_bytes = sum(one.X.nbytes + one.nbytes for one in self._kept.values())
-            if n_bytes + kept.size(module, n_blocks) > frozen_features.BUDGET:
-                self._kept.clear()
-            if kept.fits(module, n_blocks):
-                self._kept[key] = kept
-        return kept.after(module, n_blocks, module.device)
+    def find(self, X: np.ndarray, prepare: Callable[[], tuple[np.ndarray, Any]]) -> tuple[FrozenFeatures, Any]:
+        """Prepared rows and their confidence weights; both are made where `X` is new."""
+        for known, weights, frozen in self._kept:
+            if known.shape == X.shape and np.array_equal(known, X):
+                return frozen, weights
+        rows, weights = prepare()
+        if len(self._kept) >= _N_SCORED or sum(frozen.nbytes for _, _, frozen in self._kept) > frozen_features.BUDGET:
+            self._kept.clear()
+        self._kept.append((X.copy(), weights, FrozenFeatures(rows)))
+        return self._kept[-1][2], weights
 
 
 class ScoringPredictor(Predictor):
-    """The predictor of a fit that was trained in a search, while its fold is scored.
+    """The predictor of a fit of a search: outputs of frozen blocks are shared with the other fits of its fold.
 
     Parameters
     ----------
@@ -188,18 +204,20 @@ class ScoringPredictor(Predictor):
         Blocks that the fit has not changed.
     """
 
-    program = None  # type: ignore[assignment]
-
     def __init__(self, predictor: Predictor, module: TransferModule, scored: ScoredRows, n_frozen: int):
         vars(self).update(vars(predictor))
         self._fitted, self._scored, self._n_frozen = module, scored, n_frozen
 
-    def module_on(self, device: str) -> Any:
-        """What computes outputs on this device."""
-        return self if str(self._fitted.device) == device else super().module_on(device)
-
-    def run(self, rows: np.ndarray) -> np.ndarray:
-        """Outputs for one chunk of prepared rows."""
-        with torch.inference_mode():
-            features = self._scored.after(rows, self._fitted, self._n_frozen)
-            return self._fitted(features, self._n_frozen).cpu().numpy()
+    def outputs(self, X: np.ndarray, device: Any, n_jobs: int | None, *, refuse: Any, use: Any) -> str:
+        """As of the predictor, computed in torch."""
+        module, n_frozen = self._fitted, self._n_frozen
+        used = str(resolve_device(device))
+        with torch_threads(n_jobs), np.errstate(all="ignore"), torch.inference_mode():
+            frozen, weights = self._scored.find(X, lambda: self.prepared(X, refuse))
+            if str(module.device) != used or not frozen.fits(module, n_frozen):
+                return super().outputs(X, device, n_jobs, refuse=refuse, use=use)
+            features = frozen.after(module, n_frozen, module.device)
+            for part in in_chunks(len(X)):
+                outputs = module(features[part], n_frozen).double().cpu().numpy()
+                use(part, outputs, None if weights is None else weights[part])
+        return used

@@ -27,7 +27,7 @@ from sktransfer.networks.transfer_module import TransferModule
 from sktransfer.training import frozen_features
 from sktransfer.training.dropout import count_dropouts
 from sktransfer.training.fit import Schedule, make_plan, remember, schedule
-from sktransfer.training.plan import Plan, diverged_weight
+from sktransfer.training.plan import Plan, average, diverged_weight
 from sktransfer.training.rows import TrainingRows, count_batches
 from sktransfer.training.stacked_network import StackedNetwork, shapes_of
 from sktransfer.training.stacked_training import StackedTraining
@@ -205,11 +205,15 @@ def train_stack(stack: list[list[StackedFit]], on_epoch: Callable[[int, float], 
     n_epochs = sum(plan.max_epochs for plan in plans[0])
     for number in range(len(plans[0])):
         last = number == len(plans[0]) - 1
-        shares = [fit.schedule.share for fit in fits]
-        before = {k: w.detach().clone() for k, w in network.weights.items()} if last and min(shares) < 1 else {}
-        StackedTraining(network, stack, [plan[number] for plan in plans]).train(lambda: on_epoch(len(fits), 1 / n_epochs))
-        if before:
-            _average(network, before, shares)
+        interpolation = torch.tensor([fit.schedule.share for fit in fits], dtype=torch.float64).view(network.size)
+        keeps = last and bool((interpolation < 1).any())
+        before = {k: w.detach().clone() for k, w in network.weights.items()} if keeps else {}
+        StackedTraining(network, stack, [plan[number] for plan in plans]).train(
+            lambda: on_epoch(len(fits), 1 / n_epochs)
+        )
+        with torch.no_grad():
+            for name, weight in average(before, network.weights, interpolation).items():
+                network.weights[name].copy_(weight)
     tensors = (network.weights | network.buffers).values()
     finite = torch.stack([w.detach().flatten(2).isfinite().all(dim=2) for w in tensors if w.ndim > 2]).all(dim=0)
     for number, fit in enumerate(fits):
@@ -218,11 +222,3 @@ def train_stack(stack: list[list[StackedFit]], on_epoch: Callable[[int, float], 
         if fit.error is None and not finite[s, k]:
             fit.error = diverged_weight(fit.estimator.lr)
         fit.seconds += (time.perf_counter() - began) / len(fits)
-
-
-def _average(network: StackedNetwork, before: dict[str, torch.Tensor], shares: list[float]) -> None:
-    with torch.no_grad():
-        for name, weight in network.weights.items():
-            share = torch.tensor(shares, dtype=weight.dtype, device=weight.device)
-            share = share.view(*network.size, *(1,) * (weight.ndim - 2))
-            weight.copy_(before[name].lerp(weight, share))
