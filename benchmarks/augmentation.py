@@ -1,11 +1,15 @@
 """What each augmentation brings on few labelled windows, scored across a shift of speed.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.augmentation ../shared/data        (about 10 minutes on one thread)
+    OMP_NUM_THREADS=1 python -m benchmarks.augmentation ../shared/data        (some minutes on one thread)
 
 n labelled windows a class are drawn from one speed, nothing of the other speed is labelled; scored on all its windows
 (reading "source" of `benchmarks/windows/few_labels.py`). HIT-SM: 6 pairs of speeds, seven classes, one window in 80 ms;
 the fan: 4 pairs, three classes, scaled by the deviation of each channel at the source's speed. Draws and first weights
 are the same for every row. The amounts are those of the rows' names and were not chosen on these data.
+
+The network is a small CNN from scratch. The shipped `vibration` was measured, too, when windows could be augmented
+ahead of its front end. On HIT-SM with 5 labels a class, against 0.856 without augmentation: time shift +0.004 ± 0.004,
+jitter -0.046 ± 0.048, mixup -0.026 ± 0.022, crop -0.168 ± 0.057. It gained nothing, so such a fit is an error now.
 
 Each number: mean over tasks and draws, the deviation over draws (of the mean over tasks), and the mean difference from
 the row "none" with twice its standard error over tasks, whose draws are not independent.
@@ -17,9 +21,7 @@ import argparse
 import dataclasses
 import time
 import warnings
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,7 +29,7 @@ import torch
 
 from benchmarks.windows.few_labels import Method, few_labels
 from benchmarks.windows.loaders import WindowSet, fan, hit
-from sktransfer import Augmentation, FromScratch, ProbeThenTune, TransferClassifier, WeightDecay, load_backbone
+from sktransfer import Augmentation, FromScratch, TransferClassifier, WeightDecay
 
 AMOUNTS: dict[str, dict[str, float]] = {
     "none": {},
@@ -43,13 +45,13 @@ AMOUNTS: dict[str, dict[str, float]] = {
 }  # fmt: skip
 HIT_SPEEDS = (600, 900, 1200)
 FAN_PAIRS = ((30, 50), (50, 30), (70, 90), (90, 70))
-LENGTHS = {"cnn": 1024, "vibration": 4096}  # samples of a window of HIT-SM
+LENGTH = 1024  # samples of a window of HIT-SM
 Tasks = dict[str, tuple[WindowSet, WindowSet]]
 
 
-def tasks(folder: Path, length: int) -> Tasks:
-    """Source and target of each task; windows of HIT-SM have `length` samples, of the fan 60."""
-    data, speed = hit(folder, length, 4096), "domain"
+def tasks(folder: Path) -> Tasks:
+    """Source and target of each task; windows of HIT-SM have 1024 samples, of the fan 60."""
+    data, speed = hit(folder, LENGTH, 4096), "domain"
     pairs = {f"hit {a} -> {b}": (a, b) for a in HIT_SPEEDS for b in HIT_SPEEDS if a != b}
     found = {name: tuple(data[(data.info[speed] == part).to_numpy()] for part in pair) for name, pair in pairs.items()}
     data = fan(folder)
@@ -65,11 +67,6 @@ def scaled(source: WindowSet, target: WindowSet) -> tuple[WindowSet, WindowSet]:
     return tuple(dataclasses.replace(part, X=part.X.like((part.X - mean) / deviation)) for part in (source, target))
 
 
-@cache
-def _vibration() -> Any:
-    return load_backbone("vibration")
-
-
 def scratch(amounts: dict[str, float], max_epochs: int | None = None) -> Method:
     """A small CNN of windows, untrained."""
     network = FromScratch(arguments={"widths": (16, 32, 64)})
@@ -83,24 +80,9 @@ def scratch(amounts: dict[str, float], max_epochs: int | None = None) -> Method:
     return Method(make)
 
 
-def tuned(amounts: dict[str, float], max_epochs: int | None = None) -> Method:
-    """The shipped network: the head is solved, then everything is tuned, all the way."""
-
-    def make(random_state: int) -> TransferClassifier:
-        strategy = ProbeThenTune(tune_interpolation=1.0) & Augmentation(**amounts)
-        return TransferClassifier(
-            _vibration(), strategy=strategy, max_epochs=max_epochs or 6, lr=0.003, random_state=random_state
-        )
-
-    return Method(make)
-
-
-NETWORKS = {"cnn": scratch, "vibration": tuned}
-
-
-def compare(found_tasks: Tasks, network: str, labels: list[int], draws: int, max_epochs: int | None) -> pd.DataFrame:
+def compare(found_tasks: Tasks, labels: list[int], draws: int, max_epochs: int | None) -> pd.DataFrame:
     """Balanced accuracies. Columns task, method, labels, draw, score."""
-    methods = {row: NETWORKS[network](amounts, max_epochs) for row, amounts in AMOUNTS.items()}
+    methods = {row: scratch(amounts, max_epochs) for row, amounts in AMOUNTS.items()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return few_labels(found_tasks, methods, tuple(labels), draws, reading="source")
@@ -129,18 +111,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--labels", type=int, nargs="+", default=[5, 20])
     parser.add_argument("--draws", type=int, default=5)
-    parser.add_argument("--max-epochs", type=int, help="default: 20 of the CNN, 6 of the tuned network")
-    parser.add_argument("--networks", choices=list(NETWORKS), nargs="+", default=list(NETWORKS))
+    parser.add_argument("--max-epochs", type=int, help="default: 20")
     parser.add_argument("--tasks", type=int, help="only the first so many")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    for network in options.networks:
-        began = time.perf_counter()
-        chosen = dict(list(tasks(options.folder, LENGTHS[network]).items())[: options.tasks])
-        scores = compare(chosen, network, options.labels, options.draws, options.max_epochs)
-        print(
-            f"\n## {network}, {options.draws} draws, {time.perf_counter() - began:.0f} s\n\n{table(scores)}", flush=True
-        )
+    began = time.perf_counter()
+    chosen = dict(list(tasks(options.folder).items())[: options.tasks])
+    scores = compare(chosen, options.labels, options.draws, options.max_epochs)
+    print(f"\n## {options.draws} draws, {time.perf_counter() - began:.0f} s\n\n{table(scores)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,15 @@
 """Small networks and data that several tests share."""
 
+from contextlib import contextmanager
+from unittest import mock
+
 import numpy as np
 import sklearn.pipeline
 import torch
 from torch import nn
 
 from sktransfer import Backbone, FromScratch, Pipeline, TransferClassifier, register_network
+from sktransfer.estimators.base import TransferEstimator
 
 
 @register_network("width-free")
@@ -63,3 +67,14 @@ def both_pipelines(steps, X, y):
     """The same fitted steps in scikit-learn's pipeline and in ours."""
     theirs = sklearn.pipeline.Pipeline(steps).fit(X, y)
     return theirs, Pipeline(theirs.steps)
+
+
+@contextmanager
+def computing_in(dtype):
+    """Fits and their predictions in another number format, where rounding is in question.
+
+    Two ways to compute the same thing differ in float32 by what rounding is amplified to in training; in float64 they
+    can be compared digit by digit.
+    """
+    with mock.patch.object(TransferEstimator, "_dtype", dtype):
+        yield

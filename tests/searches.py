@@ -10,8 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sktransfer import BatchedGridSearchCV, FineTuning, FromScratch, MLPHead, TransferClassifier, TransferRegressor
-from sktransfer.utils.precision import computing_in
-from tests.helpers import moons, small_backbone
+from tests.helpers import computing_in, moons, small_backbone
 
 X, Y = moons(90)
 VALUES = np.column_stack([X[:, 0] * X[:, 1], X[:, 2] + 1.0])

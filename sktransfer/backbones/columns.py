@@ -6,16 +6,17 @@ import warnings
 from collections.abc import Sequence
 
 from sktransfer.backbones.backbone import Backbone
+from sktransfer.backbones.from_scratch import FromScratch
 from sktransfer.exceptions import DataQualityWarning
 
 
-def compare_columns(who: str, backbone: Backbone, n_columns: int, names: Sequence[str] | None) -> None:
+def compare_columns(who: str, backbone: Backbone | FromScratch, n_columns: int, names: Sequence[str] | None) -> None:
     """Compare the columns of the rows with those that the backbone was pretrained on.
 
     Another number or order of columns is a ValueError; other names are a warning, because plants name the same sensor
     differently.
     """
-    known = backbone.inputs.names
+    known = None if backbone.inputs is None else backbone.inputs.names
     if backbone.n_features_in in (None, n_columns):
         if names is None or known is None or list(names) == list(known):
             return
@@ -42,7 +43,7 @@ def compare_columns(who: str, backbone: Backbone, n_columns: int, names: Sequenc
     )
 
 
-def compare_shapes(who: str, backbone: Backbone, shape: Sequence[int]) -> None:
+def compare_shapes(who: str, backbone: Backbone | FromScratch, shape: Sequence[int]) -> None:
     """Raise a ValueError unless windows or images of this shape are what the backbone takes.
 
     Parameters
@@ -50,7 +51,7 @@ def compare_shapes(who: str, backbone: Backbone, shape: Sequence[int]) -> None:
     shape : sequence of int
         Of `X`.
     """
-    takes = backbone.inputs.shape or (None,) * (len(shape) - 1)
+    takes = (backbone.inputs and backbone.inputs.shape) or (None,) * (len(shape) - 1)
     if takes[0] not in (None, shape[1]):
         raise ValueError(
             f"{who} got windows of {shape[1]} channels, but its backbone {backbone.name!r} takes {takes[0]}. Select "

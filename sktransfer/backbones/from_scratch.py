@@ -40,6 +40,8 @@ class FromScratch(BaseEstimator):
     Backbone('from scratch', 3 blocks, any x any -> 238 features)
     """
 
+    name = "from scratch"  # of the networks that it builds, in messages
+
     def __init__(self, network="auto", arguments=None, blocks=None, inputs=None):
         self.network = network
         self.arguments = arguments
@@ -70,6 +72,11 @@ class FromScratch(BaseEstimator):
             return None
         return 2 if named <= {"hidden_layer_sizes", "batch_norm"} else 3
 
+    @property
+    def n_features_in(self) -> int | None:
+        """Number of columns or channels that the network takes; None if it is read off `X`."""
+        return None if self.inputs is None else self.inputs.n
+
     def build(self, n_features_in: int, lengths: tuple[int, ...] = ()) -> Backbone:
         """The network with the weights that its constructor draws from torch's generator.
 
@@ -96,14 +103,14 @@ class FromScratch(BaseEstimator):
             arguments["n_features_in"] = n_features_in
         network = build_network({"name": name, "arguments": arguments})
         if self.inputs is not None:
-            return Backbone(network, self.blocks, name="from scratch", inputs=self.inputs)
+            return Backbone(network, self.blocks, name=self.name, inputs=self.inputs)
         if not lengths:
-            return Backbone(network, self.blocks, name="from scratch", inputs=Inputs(n=n_features_in))
+            return Backbone(network, self.blocks, name=self.name, inputs=Inputs(n=n_features_in))
         try:
-            return Backbone(network, self.blocks, name="from scratch")  # of any length, if it says so
+            return Backbone(network, self.blocks, name=self.name)  # of any length, if it says so
         except ValueError:
             inputs = Inputs(shape=(n_features_in, *lengths))
-            return Backbone(network, self.blocks, name="from scratch", inputs=inputs)
+            return Backbone(network, self.blocks, name=self.name, inputs=inputs)
 
     def _resolved(self, lengths: tuple[int, ...]) -> tuple[str, dict[str, Any]]:
         """Name and arguments of the network."""
@@ -122,13 +129,32 @@ class FromScratch(BaseEstimator):
         return "cnn", for_length(lengths[0], arguments)
 
 
-def resolve_backbone(
+def open_backbone(backbone: Backbone | FromScratch | str | os.PathLike[str] | None) -> Backbone | FromScratch:
+    """What the parameter ``backbone`` of an estimator names: a file is read; None is ``FromScratch()``.
+
+    It says what `X` must be like. A network from scratch is built when `X` has been checked, because its width is read
+    off `X`.
+    """
+    if isinstance(backbone, str | os.PathLike):
+        return load_backbone(backbone)
+    return FromScratch() if backbone is None else backbone
+
+
+def resolve(
     backbone: Backbone | FromScratch | str | os.PathLike[str] | None, shape: tuple[int, ...], seed: int
 ) -> tuple[Backbone, bool]:
-    """What the parameter ``backbone`` of an estimator stands for, and whether it is untrained; `shape` of a sample."""
-    if isinstance(backbone, str | os.PathLike):
-        backbone = load_backbone(backbone)
-    if isinstance(backbone, Backbone):
-        return backbone, False
-    recipe = FromScratch() if backbone is None else backbone
-    return build_seeded(lambda: recipe.build(shape[0], tuple(shape[1:])), seed), True
+    """The network that the parameter ``backbone`` of an estimator stands for, and whether it is untrained.
+
+    Parameters
+    ----------
+    backbone : Backbone, FromScratch, str, path or None
+        The parameter, or what :func:`open_backbone` made of it.
+    shape : tuple of int
+        Of a checked sample.
+    seed : int
+        Of the weights of an untrained network.
+    """
+    opened = open_backbone(backbone)
+    if isinstance(opened, Backbone):
+        return opened, False
+    return build_seeded(lambda: opened.build(shape[0], tuple(shape[1:])), seed), True

@@ -1,12 +1,14 @@
-"""The one path that both estimators share: check, assemble, train, remember; predict; and the state on disk.
+"""The one path that both estimators share: check, fit, predict; and the state on disk.
 
 ::
 
-    X, y --check--> float32 rows, encoded labels, weights
+    X, y --check--> float32 rows, encoded labels, weights; the backbone
                         |
-             --assemble--> --train--> --remember-->     see `_training.py`; nothing is remembered unless all went well
-                                          |
-    X --check--> rows in chunks --Predictor--> outputs, and the confidence weight of each row
+                      fit: `training/fit.py`
+                        |
+                    FitResult --set_fitted--> fitted attributes, Predictor: nothing is set unless all went well
+                                                 |
+    X --check--> rows in chunks ------------ Predictor --> outputs, and the confidence weight of each row
 
 On disk an estimator is primitives, numpy arrays, versions and checksums: its parameters and fitted attributes, and of
 the network the arrays of `backbone_` and of the head, from which it is made ready again when it is first used. No torch
@@ -28,13 +30,11 @@ from sklearn.utils.validation import check_is_fitted
 from sktransfer.backbones.backbone import Backbone
 from sktransfer.backbones.check_input import (
     check_input,
-    given_backbone,
     prepared,
-    raw_windows,
     tag_dimensions,
     warn_of_quality,
 )
-from sktransfer.backbones.from_scratch import FromScratch
+from sktransfer.backbones.from_scratch import FromScratch, open_backbone, resolve
 from sktransfer.exceptions import ModelFileError, ModelVersionWarning
 from sktransfer.inference.predictor import Predictor
 from sktransfer.networks.heads import LinearHead, MLPHead
@@ -44,12 +44,14 @@ from sktransfer.utils.callbacks import CallbackSupport
 from sktransfer.utils.chunks import chunk_of
 from sktransfer.utils.device import resolve_device
 from sktransfer.utils.parameters import Interval, Options, TorchDevice, check_callbacks
+from sktransfer.utils.random import draw_seed
 from sktransfer.utils.threads import blas_threads, torch_threads
 from sktransfer.utils.versions import minor_versions, running_versions
 from sktransfer.validation import rows as _validation
 
 if TYPE_CHECKING:
     from sktransfer.networks.transfer_module import TransferModule
+    from sktransfer.training.fit import FitResult
     from sktransfer.training.tasks import Classification, Regression
 
 STATE_FORMAT = 1
@@ -63,6 +65,9 @@ class TransferEstimator(CallbackSupport, BaseEstimator):
     backbone_: Backbone
     device_: str
     n_outputs_: int
+
+    # In which a fit computes. Tests set float64, in which two ways to compute the same thing agree digit by digit.
+    _dtype: type[np.floating] = np.float32
 
     _parameter_constraints: dict[str, Any] = {
         "backbone": [Backbone, FromScratch, str, os.PathLike, None],
@@ -80,14 +85,14 @@ class TransferEstimator(CallbackSupport, BaseEstimator):
 
     def _fit(self, X: Any, y: Any, sample_weight: Any) -> Any:
         # imported where something is fitted, never for predict: all that trains needs torch
-        from sktransfer.training.fit import assemble, remember, train
+        from sktransfer.training.fit import fit
 
         self._forget()
-        rows, task = self._check(X, y, sample_weight)
+        self._check_parameters()
+        seed = draw_seed(self.random_state)
+        rows, task, resolved = self._check(X, y, sample_weight, seed)
         with torch_threads(self.n_jobs), blas_threads(self.n_jobs):
-            assembly = assemble(self, rows, task)
-            history = train(self, assembly, rows, task)
-            return remember(self, assembly, history, rows, task)
+            return self._set_fitted(fit(self, rows, task, resolved, seed))
 
     def _forget(self) -> None:
         """Leave nothing of an earlier fit: an interrupted fit must not look like a finished one."""
@@ -97,22 +102,24 @@ class TransferEstimator(CallbackSupport, BaseEstimator):
 
     # ---- check
 
-    def _check(self, X: Any, y: Any, sample_weight: Any) -> tuple[TrainingRows, Classification | Regression]:
-        self._check_parameters()
+    def _check(
+        self, X: Any, y: Any, sample_weight: Any, seed: int
+    ) -> tuple[TrainingRows, Classification | Regression, tuple[Backbone, bool]]:
+        """Training rows, the task that `y` sets, and the backbone with whether it is untrained."""
         who = type(self).__name__
         if y is None:
             raise ValueError(f"{who} requires y to be passed, but the target y is None.")
-        backbone = given_backbone(self.backbone, X)
-        X = check_input(self, X, backbone, reset=True)
+        opened = open_backbone(self.backbone)
+        X = check_input(self, X, opened, reset=True)
         names = _validation.column_names(self, X.shape[1])
         weight = _validation.check_weights(self, sample_weight, X)
         y, task = self._check_y(y, weight, len(X))
         warn_of_quality(who, X, names)
-        raw = raw_windows(X, backbone, self.strategy)
-        rows = task.weigh(merge_copies(prepared(who, X, backbone, names), y, weight, raw))
+        backbone, untrained = resolve(opened, X.shape[1:], seed)
+        rows = task.weigh(merge_copies(prepared(who, X, backbone, names, self._dtype), y, weight))
         if len(rows.X) < 2:
             raise ValueError(f"{who} needs at least 2 different rows with a weight above zero; got 1 sample.")
-        return rows, task
+        return rows, task, (backbone, untrained)
 
     def _check_parameters(self) -> None:
         self._validate_params()
@@ -136,9 +143,12 @@ class TransferEstimator(CallbackSupport, BaseEstimator):
 
     # ---- predict
 
-    def _set_network(self, head: Any, module: TransferModule) -> None:
-        """Keep the network that a fit returned; `head` with its parameters as they were in the fit."""
-        self._predictor = Predictor(self.backbone_, head, self.n_outputs_, module=module)
+    def _set_fitted(self, result: FitResult) -> Any:
+        """Set the fitted attributes; returns the estimator."""
+        self.device_, self.n_outputs_ = str(result.module.device), result.n_outputs
+        self.backbone_, self.history_, self.n_iter_ = result.backbone, result.history, result.n_iter
+        self._predictor = Predictor(result.backbone, result.head, result.n_outputs, module=result.module)
+        return self
 
     @property
     def module_(self) -> TransferModule:

@@ -16,9 +16,8 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted
 
 from sktransfer.backbones.backbone import Backbone
-from sktransfer.backbones.check_input import check_input, given_backbone, prepared, tag_dimensions
-from sktransfer.backbones.columns import compare_columns
-from sktransfer.backbones.from_scratch import FromScratch, resolve_backbone
+from sktransfer.backbones.check_input import check_input, prepared, tag_dimensions
+from sktransfer.backbones.from_scratch import FromScratch, open_backbone, resolve
 from sktransfer.inference.predictor import features
 from sktransfer.utils.callbacks import CallbackSupport, FitTask, with_callbacks
 from sktransfer.utils.parameters import Interval, Options, TorchDevice
@@ -115,14 +114,9 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
             return self._fit(X)
 
     def _fit(self, X):
-        given = given_backbone(self.backbone, X)
-        X = check_input(self, X, given, reset=True)
-        seed = draw_seed(self.random_state)
-        backbone, _ = resolve_backbone(
-            self.backbone if isinstance(self.backbone, FromScratch) else given, X.shape[1:], seed
-        )
-        if X.ndim == 2:
-            compare_columns(type(self).__name__, backbone, X.shape[1], getattr(self, "feature_names_in_", None))
+        opened = open_backbone(self.backbone)
+        X = check_input(self, X, opened, reset=True)
+        backbone, _ = resolve(opened, X.shape[1:], draw_seed(self.random_state))
         if self.block is not None and self.block not in backbone.blocks:
             raise ValueError(
                 f"FeatureExtractor: backbone {backbone.name!r} has no block {self.block!r}; "

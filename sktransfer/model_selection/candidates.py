@@ -187,8 +187,8 @@ class CandidateFits:
     def _finished(self, fit: StackedFit) -> Result:
         if fit.error is not None:
             return Result(fit.estimator, fit.seconds, fit.error)
-        estimator = fit.finish()
-        estimator._predictor = ScoringPredictor(estimator._predictor, fit.assembly.module, fit.scored, fit.start)
+        estimator = fit.estimator._set_fitted(fit.finish())
+        estimator._predictor = ScoringPredictor(estimator._predictor, fit.start.module, fit.scored, fit.n_frozen)
         return Result(estimator, fit.seconds)
 
     # ---- training

@@ -24,20 +24,18 @@ from sklearn.base import clone
 
 from sktransfer.backbones.backbone import Backbone
 from sktransfer.backbones.check_input import input_key
-from sktransfer.backbones.from_scratch import resolve_backbone
+from sktransfer.backbones.from_scratch import resolve
 from sktransfer.estimators.transfer_classifier import TransferClassifier
 from sktransfer.estimators.transfer_regressor import TransferRegressor
 from sktransfer.inference.predictor import Predictor
 from sktransfer.model_selection.last_step import Note
 from sktransfer.networks.transfer_module import TransferModule
 from sktransfer.training import frozen_features
-from sktransfer.training.fit import assemble
 from sktransfer.training.frozen_features import FrozenFeatures
 from sktransfer.training.stacked_fits import StackedFit
-from sktransfer.training.start import solve_head
+from sktransfer.training.start import is_solvable, own_blocks, solve_head, start_fit, strategy_and_head
 from sktransfer.utils.chunks import in_chunks
 from sktransfer.utils.device import resolve_device
-from sktransfer.utils.precision import number_format
 from sktransfer.utils.random import draw_seed
 from sktransfer.utils.threads import blas_threads, torch_threads
 
@@ -84,22 +82,26 @@ class SharedStarts:
         # drawing a seed changes a generator, which is a parameter; else nothing but what is fitted is the copy's own
         plain = isinstance(note.estimator.random_state, int | None)
         estimator = _same_parameters(note.estimator) if plain else clone(note.estimator)
-        rows, task, learned = self._checked(estimator, note)
+        estimator._check_parameters()
+        seed, given = draw_seed(estimator.random_state), estimator.backbone
+        rows, task, learned = self._checked(estimator, note, seed)
         vars(estimator).update(learned)
         self._use_threads(estimator.n_jobs)
-        seed, width, given = draw_seed(estimator.random_state), rows.X.shape[1:], estimator.backbone
+        width = rows.X.shape[1:]
         network = _network_key(estimator, seed), width
-        resolved = self._once(("network", network), lambda: resolve_backbone(given, width, seed), given)
-        blocks = self._once(("blocks", network), lambda: _blocks(resolved[0], estimator.device), given)
+        resolved = self._once(("network", network), lambda: resolve(given, width, seed), given)
+        solved = is_solvable(*strategy_and_head(estimator, resolved[1]))
+        blocks = self._once(("blocks", network, solved), lambda: own_blocks(estimator, resolved, rows), given)
         frozen = self._once(("frozen", id(rows.X), network), lambda: self._rows(rows.X), rows.X)
         scored = self._once(("scored", note.fold, network), ScoredRows, given)
-        assembly = assemble(estimator, rows, task, frozen, seed, resolved, blocks)
-        fit = StackedFit(estimator, assembly, rows, task, scored)
+        fit = StackedFit(
+            estimator, start_fit(estimator, rows, task, resolved, seed, frozen, blocks), rows, task, scored
+        )
         fit.check_plans()
         todo = fit.schedule
-        if todo.head_solver is not None and (todo.strategies or fit.fits_memory(len(assembly.module.blocks))):
-            fit.history.append(solve_head(assembly, rows, task, todo.head_solver))
-        assembly.features = None  # a copy of the rows' features for each fit
+        if todo.head_solver is not None and (todo.strategies or fit.fits_memory(len(fit.start.module.blocks))):
+            fit.history.append(solve_head(fit.start, rows, task, todo.head_solver))
+        fit.start.features = None  # a copy of the rows' features for each fit
         fit.seconds = note.seconds + time.perf_counter() - began
         return fit
 
@@ -109,16 +111,13 @@ class SharedStarts:
             for frozen in self._features:
                 frozen.forget()
 
-    def _checked(self, estimator: Any, note: Note) -> tuple[Any, Any, dict[str, Any]]:
+    def _checked(self, estimator: Any, note: Note, seed: int) -> tuple[Any, Any, dict[str, Any]]:
         """Rows and task of a fold, and what the check stores in the estimator; once for equal class weights."""
         weight = note.params.get("sample_weight")
-        estimator._check_parameters()
 
         def check() -> tuple[Any, Any, dict[str, Any]]:
-            rows, task = estimator._check(note.X, note.y, weight)
+            rows, task, _ = estimator._check(note.X, note.y, weight, seed)
             learned = {k: v for k, v in vars(estimator).items() if k.endswith("_") and not k.startswith("_")}
-            # what augments trains alone, on windows that it keeps itself
-            rows = rows._replace(raw=None)
             # class weights change no row: candidates that differ in them share features and batches
             X = self._once(("X", *fold), lambda: rows.X, note)
             return (rows._replace(X=X) if np.array_equal(X, rows.X) else rows), task, learned
@@ -162,11 +161,6 @@ def _network_key(estimator: Any, seed: int) -> Hashable:
     if isinstance(network, str | os.PathLike):
         return str(network), device
     return joblib.hash(network), seed, device  # an untrained network is another one for each seed
-
-
-def _blocks(backbone: Backbone, device: Any) -> Any:
-    """The backbone's blocks, which no stack changes; copies, where their numbers are of another format."""
-    return backbone.modules_on(resolve_device(device)) if number_format() is np.float32 else backbone.copy_blocks()
 
 
 class ScoredRows:

@@ -60,9 +60,9 @@ class Augmentation(Strategy):
     Numbers are drawn from generators of the fit, seeded by its ``random_state``. Those of whole windows are the same on
     every device; the noise of `jitter` is drawn where the batch is, and differs between CPU and CUDA.
 
-    Where a backbone begins with a front end (``"envelope"`` of the shipped ``"vibration"``), raw windows are augmented,
-    and the front end runs for every batch, on the CPU. It gets the speed and the fault orders that each window came
-    with (of a mixed pair: the first one's). A crop moves the lines of a fault away from where that speed puts them.
+    Where a backbone begins with a front end (``"envelope"`` of the shipped ``"vibration"``), windows are turned into
+    its inputs once, before training, and a strategy that would augment them is an error at ``fit``. Augment such
+    windows in a transformer before the estimator.
 
     In a :class:`sktransfer.BatchedGridSearchCV` a candidate with augmentation trains alone. Callbacks see batches as
     the network does; with `mixup` their labels are probabilities.

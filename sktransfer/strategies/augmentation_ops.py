@@ -76,22 +76,22 @@ def shift(x: torch.Tensor, most: float, draws: Draws) -> torch.Tensor:
 
 
 def crop(x: torch.Tensor, most: float, draws: Draws) -> torch.Tensor:
-    """Windows cut by up to ``most * length`` samples at a random place, stretched to their length."""
+    """Windows cut by up to ``most * length`` samples at a random position, stretched to their length."""
     length = x.shape[-1]
     if length < 2:
         return x
     cut = most * draws.uniform(len(x))
     start = cut * draws.uniform(len(x)) * (length - 1)
-    place = start[:, None] + (1 - cut)[:, None] * torch.arange(length, device=x.device)
-    below = place.floor().clamp_(max=length - 2)
-    part = (place - below).to(x.dtype)[:, None]
+    position = start[:, None] + (1 - cut)[:, None] * torch.arange(length, device=x.device)
+    below = position.floor().clamp_(max=length - 2)
+    part = (position - below).to(x.dtype)[:, None]
     index = below.long()[:, None].expand_as(x)
     return torch.lerp(x.gather(-1, index), x.gather(-1, index + 1), part)
 
 
-def keep_channels(x: torch.Tensor, rate: float, draws: Draws) -> torch.Tensor:
+def keep_channels(x: torch.Tensor, probability: float, draws: Draws) -> torch.Tensor:
     """False for channels that are dropped, of shape (n, n_channels); all True where none would be left."""
-    kept = draws.uniform(*x.shape[:2]) >= rate
+    kept = draws.uniform(*x.shape[:2]) >= probability
     return kept | ~kept.any(dim=1, keepdim=True)
 
 
@@ -112,7 +112,7 @@ def mix(batch: Batch, alpha: float, draws: Draws) -> Batch:
 
 
 def _along(values: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """`values` of the first axes of `x`, in its number format, ready to be multiplied with it."""
+    """`values` of the first axes of `x`, in its floating-point type, ready to be multiplied with it."""
     return values.to(x.dtype).reshape(*values.shape, *(1,) * (x.ndim - values.ndim))
 
 

@@ -37,7 +37,7 @@ class Batch(NamedTuple):
     Parameters
     ----------
     X : tensor of shape (n_samples, ...)
-        Rows or windows, as the estimator got them: ahead of the front end, if the backbone has one.
+        Rows or windows, as the estimator got them.
     y : tensor of shape (n_samples,), (n_samples, n_classes) or (n_samples, n_outputs)
         Codes of classes, their probabilities, or standardised values.
     weight : tensor of shape (n_samples,)

@@ -2,13 +2,13 @@
 
 ::
 
-    seed, number of the layer --> generator --> levels: 16-bit numbers --below the threshold of the rate--> kept
+    seed, number of the layer --> generator --> random 16-bit integers --below the threshold of the rate--> kept
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,43 +23,66 @@ def count_dropouts(module: nn.Module) -> int:
     return sum(isinstance(layer, DROPOUTS) for layer in module.modules())
 
 
+class PrivateDropout(nn.Dropout):
+    """Dropout that draws from `generator`, which belongs to one fit, and not from torch's global one.
+
+    **Shape**
+
+    - Input and output: ``(n_samples, ...)``
+
+    Parameters
+    ----------
+    layer : nn.Dropout, nn.Dropout1d, nn.Dropout2d or nn.Dropout3d
+        Gives the rate. The mask covers single numbers for ``nn.Dropout`` and whole channels for the others, as in
+        torch.
+    generator : torch.Generator
+    """
+
+    def __init__(self, layer: Any, generator: torch.Generator):
+        super().__init__(float(layer.p))
+        self.whole_channels = not isinstance(layer, nn.Dropout)
+        self.generator = generator
+        self.train(layer.training)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """`x` with numbers or channels set to zero; in inference mode `x` itself."""
+        if not self.training or self.p == 0:
+            return x
+        shape = (*x.shape[:2], *(1,) * (x.ndim - 2)) if self.whole_channels else x.shape
+        threshold, factor = dropout_threshold(self.p)
+        return x * (draw_integers(shape, self.generator) < threshold).to(x.dtype).mul_(factor)
+
+
 @contextmanager
 def private_dropout(module: nn.Module, seed: int, device: torch.device) -> Iterator[None]:
-    """While open, every ``nn.Dropout`` in `module` draws from a generator of its own instead of the global one.
-
-    The mask covers whole channels in ``Dropout1d`` and its kin, as in torch.
-    """
+    """While open, a :class:`PrivateDropout` takes the place of every dropout layer inside `module`."""
     layers = [layer for layer in module.modules() if isinstance(layer, DROPOUTS)]
-
-    def forward_of(layer: Any, generator: torch.Generator) -> Callable[[torch.Tensor], torch.Tensor]:
-        def forward(x: torch.Tensor) -> torch.Tensor:
-            if not layer.training or layer.p == 0:
-                return x
-            shape = x.shape if isinstance(layer, nn.Dropout) else (*x.shape[:2], *(1,) * (x.ndim - 2))
-            threshold, factor = dropout_threshold(layer.p)
-            return x * (draw_levels(shape, generator) < threshold).to(x.dtype).mul_(factor)
-
-        return forward
-
-    for place, layer in enumerate(layers):
-        # found before the method of the class
-        layer.__dict__["forward"] = forward_of(layer, dropout_generator(seed, place, device))
+    private: list[nn.Module] = [PrivateDropout(one, dropout_generator(seed, i, device)) for i, one in enumerate(layers)]
+    _replace(module, layers, private)
     try:
         yield
     finally:
-        for layer in layers:
-            del layer.__dict__["forward"]
+        _replace(module, private, layers)
 
 
-def dropout_generator(seed: int, place: int, device: torch.device) -> torch.Generator:
-    """The generator of dropout layer number `place` of a network.
+def _replace(module: nn.Module, old: Sequence[nn.Module], new: Sequence[nn.Module]) -> None:
+    """Replace layers `old` inside `module` by the layers `new`."""
+    by_id = {id(one): other for one, other in zip(old, new, strict=True)}
+    for parent in list(module.modules()):
+        for name, child in list(parent._modules.items()):  # a layer may occur several times
+            if child is not None and id(child) in by_id:
+                setattr(parent, name, by_id[id(child)].train(child.training))
+
+
+def dropout_generator(seed: int, number: int, device: torch.device) -> torch.Generator:
+    """The generator of dropout layer `number` of a network.
 
     Each layer has its own, so that what one draws does not depend on whether another one is switched off.
     """
-    return torch.Generator(device=device).manual_seed((seed + place * 0x9E3779B1) % 2**63)
+    return torch.Generator(device=device).manual_seed((seed + number * 0x9E3779B1) % 2**63)
 
 
-def draw_levels(shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:
+def draw_integers(shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:
     """Random whole numbers, evenly from -32,768 to 32,767, on the generator's device.
 
     Four of them are cut from each 64-bit draw: an eighth of the time of ``bernoulli_``. Dropout keeps what is below a
@@ -71,11 +94,11 @@ def draw_levels(shape: Sequence[int], generator: torch.Generator) -> torch.Tenso
 
 
 def dropout_threshold(rate: float) -> tuple[int, float]:
-    """Below which level an output is kept, and the factor that keeps its mean.
+    """The threshold: an output whose random integer is below it is kept. And the factor that keeps the mean.
 
     The share that is kept is rounded to a multiple of 1/65,536, and the factor is that of the rounded share.
     """
-    # a level is at most 32,767, so that a threshold above it could not be held in 16 bits
+    # the largest 16-bit integer is 32,767, and the threshold must be one
     kept = min(round((1.0 - float(rate)) * 65_536), 65_535)
     # a rate of 1 keeps nothing; the mask is zero and must not be divided by zero
     return kept - 32_768, 65_536 / kept if kept else 0.0

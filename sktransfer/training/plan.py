@@ -21,21 +21,16 @@ from typing import Any
 import torch
 
 from sktransfer.strategies.base import Strategy
-from sktransfer.training.raw import RawWindows
 from sktransfer.training.rows import count_batches
 
 
 @dataclass
 class Rows:
-    """What a fit trains on: inputs, encoded labels, and weights of mean 1, all tensors on one device.
-
-    `raw` is what the inputs were made of by a front end, where batches of it are augmented.
-    """
+    """What a fit trains on: inputs, encoded labels, and weights of mean 1, all tensors on one device."""
 
     X: torch.Tensor
     y: torch.Tensor
     weight: torch.Tensor
-    raw: RawWindows | None = None
 
 
 @dataclass

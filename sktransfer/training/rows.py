@@ -13,27 +13,24 @@ import numpy as np
 
 
 class TrainingRows(NamedTuple):
-    """Rows, labels and weights of one fit; ``y`` is codes of shape (n,) or values of shape (n, n_outputs).
-
-    ``raw`` is what a front end made `X` of, where batches of it are augmented; else None.
-    """
+    """Rows, labels and weights of one fit; ``y`` is codes of shape (n,) or values of shape (n, n_outputs)."""
 
     X: np.ndarray
     y: np.ndarray
     weight: np.ndarray
-    raw: np.ndarray | None = None
 
 
-def merge_copies(X: np.ndarray, y: np.ndarray, weight: np.ndarray, raw: np.ndarray | None = None) -> TrainingRows:
+def merge_copies(X: np.ndarray, y: np.ndarray, weight: np.ndarray) -> TrainingRows:
     """Merge exact copies, drop weightless rows, sort.
+
+    Rows are sorted by their projection on a fixed random direction and then by their label. Copies are neighbours
+    then, and neighbours are compared cell by cell.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, ...), float32
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
     weight : ndarray of shape (n_samples,), float64, at least 0
-    raw : ndarray of shape (n_samples, ...), optional
-        Follows `X`, which decides alone what is a copy; of several copies one of `raw` is kept.
 
     Returns
     -------
@@ -41,26 +38,21 @@ def merge_copies(X: np.ndarray, y: np.ndarray, weight: np.ndarray, raw: np.ndarr
     """
     keep = weight > 0
     if not keep.all():
-        X, y, weight, raw = X[keep], y[keep], weight[keep], None if raw is None else raw[keep]
-    flat = X.reshape(len(X), -1)
-    key, place = _fingerprint(flat)
-    key ^= _fingerprint(y.reshape(len(y), -1).astype(np.float64))[0] << np.uint64(1)
-    # first by a number that rounding hardly moves, so that a float32 copy of the rows is put in the same order
-    last = () if raw is None else (_fingerprint(np.asarray(raw).reshape(len(raw), -1))[0],)  # decides between copies
-    order = np.lexsort((*last, key, place))
-    X, y, weight, key, raw = X[order], y[order], weight[order], key[order], None if raw is None else raw[order]
-    same = np.zeros(len(X), dtype=bool)
-    candidates = np.flatnonzero(key[1:] == key[:-1]) + 1
-    if len(candidates) == 0:
-        return TrainingRows(X, y, weight, raw)
-    # equal hashes are only candidates: the cells decide
-    flat = X.reshape(len(X), -1)
-    equal = (flat[candidates] == flat[candidates - 1]).all(axis=1)
-    equal &= (y[candidates] == y[candidates - 1]).reshape(len(candidates), -1).all(axis=1)
-    same[candidates[equal]] = True
-    starts = np.flatnonzero(~same)
-    weight = np.add.reduceat(weight, starts)
-    return TrainingRows(X[starts], y[starts], weight, None if raw is None else raw[starts])
+        X, y, weight = X[keep], y[keep], weight[keep]
+    flat, labels = X.reshape(len(X), -1), y.reshape(len(y), -1)
+    position = _project(flat)
+    order = np.lexsort((*labels.T, position))
+    tied = _equal_neighbours(order, position[:, None], labels)
+    equal = _equal_neighbours(order, flat, labels, among=tied)
+    if len(equal) < len(tied):
+        # rows that differ have one projection, which hardly ever happens: all cells decide about their order
+        order = np.lexsort((*labels.T, *flat.T, position))
+        equal = _equal_neighbours(order, flat, labels)
+    X, y, weight = X[order], y[order], weight[order]
+    if len(equal) == 0:
+        return TrainingRows(X, y, weight)
+    starts = np.delete(np.arange(len(X)), equal)
+    return TrainingRows(X[starts], y[starts], np.add.reduceat(weight, starts))
 
 
 def count_batches(n_rows: int, batch_size: int) -> int:
@@ -68,20 +60,24 @@ def count_batches(n_rows: int, batch_size: int) -> int:
     return max(1, min(-(-n_rows // batch_size), n_rows // 2))
 
 
-def _fingerprint(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of each row a 64-bit hash of its bits, and its place along a fixed random direction.
+def _equal_neighbours(order: np.ndarray, *tables: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
+    """Numbers of the rows that equal the one before in all `tables`, in this order; `among`: of these rows alone."""
+    rows = np.arange(1, len(order)) if among is None else among
+    for table in tables:
+        rows = rows[(table[order[rows]] == table[order[rows - 1]]).all(axis=1)]
+    return rows
 
-    Both are summed a column at a time, so they are the same wherever the row stands. -0.0 and 0.0 are one value. Many
-    columns are turned at once, or memory would be read once for each.
+
+def _project(rows: np.ndarray) -> np.ndarray:
+    """Of each row its position along a fixed random direction, float64.
+
+    Rounding hardly moves it, so that a float32 copy of the rows is put in the same order. It is summed a column at a
+    time, so it is the same wherever the row stands. Many columns are turned at once, or memory would be read once for
+    each.
     """
-    kind = np.uint32 if rows.dtype.itemsize == 4 else np.uint64
-    multipliers = np.asarray(np.random.default_rng(0).integers(1, 2**63, size=rows.shape[1]), dtype=np.uint64)
-    multipliers |= np.uint64(1)
     directions = np.asarray(np.random.default_rng(1).normal(size=rows.shape[1]))
-    key, place = np.zeros(len(rows), dtype=np.uint64), np.zeros(len(rows))
+    position = np.zeros(len(rows))
     for start in range(0, rows.shape[1], 32):
         for j, column in enumerate(np.ascontiguousarray(rows[:, start : start + 32].T), start):
-            place += column * directions[j]
-            mixed = (column + column.dtype.type(0)).view(kind) * multipliers[j]
-            key += mixed ^ (mixed >> np.uint64(29))
-    return key, place
+            position += column * directions[j]
+    return position

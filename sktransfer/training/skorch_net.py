@@ -12,9 +12,9 @@ A skorch net is composed for one fit and thrown away; it is never exposed and ne
 
 from __future__ import annotations
 
-import dis
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,7 +22,7 @@ from skorch import NeuralNet
 from torch import nn
 
 from sktransfer.networks.transfer_module import TransferModule
-from sktransfer.strategies.base import Batch, adds_penalty
+from sktransfer.strategies.base import Augment, Batch, adds_penalty
 from sktransfer.training.dropout import private_dropout
 from sktransfer.training.frozen_features import FrozenFeatures
 from sktransfer.training.plan import BatchOrder, Plan, Rows, cosine, diverged, diverged_weight, groups
@@ -33,16 +33,15 @@ class _StopTraining(Exception):
     """A callback asked to stop early."""
 
 
-# rows, labels and weights of a batch, as the first block and the loss take them; a change knows the rows' numbers too
+# rows of a batch, then their labels and weights
 _Step = tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]
-_Change = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], _Step]
 
 
 class _Batches:
-    """Batches as slices of tensors, changed as `change` says."""
+    """Batches as slices of tensors, each augmented if `augment` is given."""
 
-    def __init__(self, rows: Rows, order: BatchOrder, change: _Change | None):
-        self.rows, self.order, self.change = rows, order, change
+    def __init__(self, rows: Rows, order: BatchOrder, augment: Callable[[Batch], Batch] | None):
+        self.rows, self.order, self.augment = rows, order, augment
 
     def __len__(self) -> int:
         return len(self.order)
@@ -52,7 +51,9 @@ class _Batches:
         for index in self.order.draw(rows.X.device):
             # several times as fast as rows.X[index]
             x, y, weight = (part.index_select(0, index) for part in (rows.X, rows.y, rows.weight))
-            yield (x, (y, weight)) if self.change is None else self.change(x, y, weight, index)
+            if self.augment is not None:
+                x, y, weight, _ = self.augment(Batch(x, y, weight))
+            yield x, (y, weight)
 
 
 class TransferNet(NeuralNet):
@@ -82,7 +83,7 @@ class TransferNet(NeuralNet):
 
     def get_iterator(self, dataset: Rows, training: bool = False) -> _Batches:
         """Batches by slicing."""
-        return _Batches(dataset, self.order_, self.change_)
+        return _Batches(dataset, self.order_, self.augment_)
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> TransferNet:
         """AdamW with one group of parameters for each learning rate and weight decay."""
@@ -93,19 +94,18 @@ class TransferNet(NeuralNet):
             ],
             fused=True,
         )
-        self.base_rates_ = [group["lr"] for group in self.optimizer_.param_groups]
+        self.first_rates_ = [group["lr"] for group in self.optimizer_.param_groups]
         return self
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
-        """Tell the callbacks; a KeyboardInterrupt that a callback raises itself means "stop early".
+        """Tell the callbacks. A KeyboardInterrupt out of a callback stops training early, as in skorch.
 
-        skorch's own callbacks stop training that way. A Ctrl-C must not look like a finished fit: it arrives between
-        two instructions, or is raised by a signal handler, and not at a ``raise`` statement of a callback.
+        A Ctrl-C while a callback runs does the same; anywhere else it ends the fit.
         """
         try:
             super().notify(method_name, **cb_kwargs)
         except KeyboardInterrupt as interrupt:
-            if _was_raised_by(interrupt, [callback for _, callback in self.callbacks_]):
+            if self.callbacks_:
                 raise _StopTraining from interrupt
             raise
         if method_name == "on_epoch_end" and self.stop_:
@@ -116,13 +116,13 @@ class TransferNet(NeuralNet):
         return self.module_(x, start=self.start_)
 
     def get_loss(self, y_pred: torch.Tensor, y_true: Any, X: Any = None, training: bool = False) -> torch.Tensor:
-        """Mean of the weighted losses plus the strategy's pull.
+        """Mean of the weighted losses plus the strategy's penalty.
 
         Weights are 1 on average over all rows, not over each batch: a batch of light rows must stay light.
         """
         y, weight = y_true
         loss = torch.dot(self.plan.loss(y_pred, y), weight) / len(weight)
-        return loss + self.plan.strategy.penalty(self.learning_, self.plan.source) if self.pulls_ else loss
+        return loss + self.plan.strategy.penalty(self.learning_, self.plan.source) if self.adds_penalty_ else loss
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, torch.Tensor]:
         """One step of the optimizer; training mode is set once a phase, not once a batch."""
@@ -165,7 +165,7 @@ class TransferNet(NeuralNet):
 
     def _set_rate(self, progress: float) -> None:
         factor = cosine(progress)
-        for group, base in zip(self.optimizer_.param_groups, self.base_rates_, strict=True):
+        for group, base in zip(self.optimizer_.param_groups, self.first_rates_, strict=True):
             group["lr"] = base * factor
 
     def _report(self, loss: float) -> None:
@@ -198,7 +198,7 @@ def train(module: TransferModule, frozen: FrozenFeatures, rows: Rows, plan: Plan
     ValueError
         If the loss or a weight stops being finite.
     KeyboardInterrupt
-        On Ctrl-C.
+        On Ctrl-C outside of a callback.
     """
     net = TransferNet(
         module,
@@ -213,7 +213,7 @@ def train(module: TransferModule, frozen: FrozenFeatures, rows: Rows, plan: Plan
         net.initialize()
         net.order_ = BatchOrder(len(rows.X), plan.batch_size, plan.seed)
         net.draws_ = Draws(plan.seed, rows.X.device)
-        net.pulls_ = adds_penalty(plan.strategy)
+        net.adds_penalty_ = adds_penalty(plan.strategy)
         net.epoch_ = 0
         net.stop_ = False
         try:
@@ -235,13 +235,12 @@ def _run_phases(net: TransferNet, frozen: FrozenFeatures) -> None:
     for n_frozen, n_epochs in net.plan.phases(len(module.blocks)):
         module.freeze(n_frozen)
         net.learning_ = {name: p for _, group in module.groups() for name, p in group.items() if p.requires_grad}
-        net.change_ = _change(net, n_frozen)
+        augment = net.plan.strategy.augment(n_frozen, len(module.blocks))
+        net.augment_ = None if augment is None else partial(_augmented, net, augment)
         # beyond the budget of memory, and for rows that are others in each epoch, the frozen blocks run for every
         # batch, in inference mode all the same
-        net.start_ = n_frozen if net.change_ is None and frozen.fits(module, n_frozen) else 0
-        # what a front end returns has no time to shift: such windows are augmented raw, and prepared batch by batch
-        raw = rows.raw if net.change_ is not None else None
-        X = frozen.after(module, net.start_, device) if raw is None else raw.tensor(device)
+        net.start_ = n_frozen if augment is None and frozen.fits(module, n_frozen) else 0
+        X = frozen.after(module, net.start_, device)
         if net.start_ == len(module.blocks):
             net.start_ += 1  # the head's constants apply to all rows at once
             X = module.head.standardize(X)
@@ -250,25 +249,5 @@ def _run_phases(net: TransferNet, frozen: FrozenFeatures) -> None:
         frozen = frozen.below(n_frozen)
 
 
-def _change(net: TransferNet, n_frozen: int) -> _Change | None:
-    """What happens to a batch before the first block takes it; None: nothing."""
-    augment, raw = net.plan.strategy.augment(n_frozen, len(net.module_.blocks)), net.rows.raw
-    if augment is None:
-        return None
-
-    def change(x: torch.Tensor, y: torch.Tensor, weight: torch.Tensor, index: torch.Tensor) -> _Step:
-        x, y, weight, _ = augment(Batch(x, y, weight, net.plan.n_classes), net.draws_)
-        return x if raw is None else raw.prepare(x, index), (y, weight)
-
-    return change
-
-
-def _was_raised_by(interrupt: KeyboardInterrupt, callbacks: list[Any]) -> bool:
-    """Whether the exception comes from a ``raise`` statement in a method of one of these callbacks."""
-    trace = interrupt.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None or not any(trace.tb_frame.f_locals.get("self") is callback for callback in callbacks):
-        return False
-    opcode = trace.tb_frame.f_code.co_code[trace.tb_lasti]
-    return dis.opname[opcode] == "RAISE_VARARGS"
+def _augmented(net: TransferNet, augment: Augment, batch: Batch) -> Batch:
+    return augment(batch._replace(n_classes=net.plan.n_classes), net.draws_)

@@ -8,7 +8,8 @@
                      learn is set aside, the others go on
 
 Each fit gets the initial weights, the batches, the dropout and the optimizer that it would have had alone, so the
-results differ by rounding only. A fold batch is the fits of one fold and seed, which see the same rows in the same order.
+results differ by rounding only. A fold batch is the fits of one fold and seed, which see the same
+rows in the same order.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ import torch
 from sktransfer.networks.transfer_module import TransferModule
 from sktransfer.training import frozen_features
 from sktransfer.training.dropout import count_dropouts
-from sktransfer.training.fit import Schedule, make_plan, remember, schedule
+from sktransfer.training.fit import FitResult, Schedule, finish, make_plan, schedule
 from sktransfer.training.plan import Plan, average, diverged_weight
 from sktransfer.training.rows import TrainingRows, count_batches
 from sktransfer.training.stacked_network import StackedNetwork, shapes_of
 from sktransfer.training.stacked_training import StackedTraining
-from sktransfer.training.start import Assembly
+from sktransfer.training.start import FitStart
 
 # Weights, gradients and moments of one stack: what a processor's cache holds. More fits would share less.
 _STACK_BYTES = 32 * 1024**2
@@ -45,7 +46,7 @@ class StackedFit:
     ----------
     estimator : TransferClassifier or TransferRegressor
         For its parameters, and for what its check stored in it.
-    assembly, rows, task
+    start, rows, task
         As in a fit on its own.
     scored : object
         Passed through: what the fits of one fold share when they are scored.
@@ -56,59 +57,59 @@ class StackedFit:
         One record for the solved head, if it was solved, then one an epoch.
     weights : dict of str to tensor
         What training changed, by name.
-    start : int
-        The first block that training changed.
+    n_frozen : int
+        Blocks that no training changed.
     error : Exception or None
         What ended this fit: its own divergence, or an exception of its strategy.
     """
 
     estimator: Any
-    assembly: Assembly
+    start: FitStart
     rows: TrainingRows
     task: Any
     scored: Any = None
     history: list[dict[str, Any]] = field(default_factory=list)
     weights: dict[str, torch.Tensor] = field(default_factory=dict)
-    start: int = field(init=False)
+    n_frozen: int = field(init=False)
     error: Exception | None = None
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        self.start = len(self.assembly.module.blocks)
+        self.n_frozen = len(self.start.module.blocks)
 
     @property
     def nbytes(self) -> int:
         """Memory of what it trains, which no other fit has."""
-        module = self.assembly.module
+        module = self.start.module
         trained = [*module.blocks[min(self.depths) :], module.head]
         return sum(p.numel() * p.element_size() for part in trained for p in part.parameters())
 
     @property
     def fold_batch(self) -> Hashable:
         """Fits of one fold and seed, which get the same batches and the same draws of dropout."""
-        return id(self.assembly.frozen), self.assembly.seed
+        return id(self.start.frozen), self.start.seed
 
     @cached_property
     def schedule(self) -> Schedule:
         """What is done in this fit."""
-        return schedule(self.assembly, self.estimator._n_epochs(len(self.rows.X)))
+        return schedule(self.start, self.estimator._n_epochs(len(self.rows.X)))
 
     @cached_property
     def plans(self) -> list[Plan]:
         """How each of its trainings goes."""
         strategies = self.schedule.strategies
-        return [make_plan(self.estimator, self.assembly, self.task, one, len(self.rows.X)) for one in strategies]
+        return [make_plan(self.estimator, self.start, self.task, one, len(self.rows.X)) for one in strategies]
 
     @cached_property
     def depths(self) -> list[int]:
         """Frozen depth of each phase, all trainings one after the other; all blocks if nothing trains by epochs."""
-        n_blocks = len(self.assembly.module.blocks)
+        n_blocks = len(self.start.module.blocks)
         return [depth for plan in self.plans for depth, _ in plan.phases(n_blocks)] or [n_blocks]
 
     @cached_property
     def optimizer_groups(self) -> tuple[Any, ...]:
         """Learning rate of each depth, and weight decay: fits with equal values share an optimizer call."""
-        depths = range(len(self.assembly.module.blocks) + 1)
+        depths = range(len(self.start.module.blocks) + 1)
         asked = [(plan.strategy, plan.lr) for plan in self.plans]
         return tuple((lr, *(s.lr_factor(d) for d in depths), s.weight_decay_rate()) for s, lr in asked)
 
@@ -120,25 +121,25 @@ class StackedFit:
 
     def fits_memory(self, *depths: int) -> bool:
         """Whether the outputs of the frozen blocks at these depths stay within the budget."""
-        return all(self.assembly.frozen.fits(self.assembly.module, depth) for depth in depths)
+        return all(self.start.frozen.fits(self.start.module, depth) for depth in depths)
 
-    def finish(self) -> Any:
-        """The fitted estimator."""
-        module = self.assembly.module
-        blocks = [*module.blocks[: self.start], *(copy.deepcopy(block) for block in module.blocks[self.start :])]
-        named = [("head", module.head), *zip(module.names[self.start :], blocks[self.start :], strict=True)]
+    def finish(self) -> FitResult:
+        """What a fit on its own leaves behind."""
+        module = self.start.module
+        blocks = [*module.blocks[: self.n_frozen], *(copy.deepcopy(block) for block in module.blocks[self.n_frozen :])]
+        named = [("head", module.head), *zip(module.names[self.n_frozen :], blocks[self.n_frozen :], strict=True)]
         for name, part in named if self.weights else []:
             state = part.state_dict()
             part.load_state_dict({key: self.weights.get(f"{name}.{key}", value) for key, value in state.items()})
         fitted = TransferModule(blocks, module.head, module.names, keep_statistics=module.keep_statistics)
-        self.assembly = dataclasses.replace(self.assembly, module=fitted)
-        return remember(self.estimator, self.assembly, self.history, self.rows, self.task)
+        self.start = dataclasses.replace(self.start, module=fitted)
+        return finish(self.estimator, self.start, self.history, self.rows, self.task)
 
 
 def stack_key(fit: StackedFit) -> tuple[Any, ...] | str:
     """What fits must have in common to train together; a sentence that says why, if this one cannot."""
-    assembly, n_rows = fit.assembly, len(fit.rows.X)
-    module, n_blocks = assembly.module, len(assembly.module.blocks)
+    module, n_rows = fit.start.module, len(fit.rows.X)
+    n_blocks = len(module.blocks)
     if any(plan.augments(n_blocks) for plan in fit.plans):
         return "its strategy augments batches"
     if fit.depths != sorted(fit.depths, reverse=True):
@@ -175,8 +176,8 @@ def make_stacks(fits: Sequence[StackedFit], n_workers: int = 1) -> list[list[lis
 
 
 def _cut(group: list[list[StackedFit]], n_workers: int) -> list[list[list[StackedFit]]]:
-    module, fit_bytes = group[0][0].assembly.module, 4 * group[0][0].nbytes
-    frozen_bytes = group[0][0].assembly.frozen.size(module, min(group[0][0].depths))
+    module, fit_bytes = group[0][0].start.module, 4 * group[0][0].nbytes
+    frozen_bytes = group[0][0].start.frozen.size(module, min(group[0][0].depths))
     n_batches = max(1, min(len(group), frozen_features.BUDGET // max(1, frozen_bytes)))
     if module.device.type != "cpu":
         n_networks = len(group[0])
@@ -200,12 +201,14 @@ def train_stack(stack: list[list[StackedFit]], on_epoch: Callable[[int, float], 
     """
     began = time.perf_counter()
     fits = [fit for batch in stack for fit in batch]
-    plans, start = [fit.plans for fit in fits], min(fits[0].depths)
-    network = StackedNetwork([[fit.assembly.module for fit in batch] for batch in stack], start)
+    plans, n_frozen = [fit.plans for fit in fits], min(fits[0].depths)
+    network = StackedNetwork([[fit.start.module for fit in batch] for batch in stack], n_frozen)
     n_epochs = sum(plan.max_epochs for plan in plans[0])
     for number in range(len(plans[0])):
         last = number == len(plans[0]) - 1
-        interpolation = torch.tensor([fit.schedule.share for fit in fits], dtype=torch.float64).view(network.size)
+        interpolation = torch.tensor([fit.schedule.interpolation for fit in fits], dtype=torch.float64).view(
+            network.size
+        )
         keeps = last and bool((interpolation < 1).any())
         before = {k: w.detach().clone() for k, w in network.weights.items()} if keeps else {}
         StackedTraining(network, stack, [plan[number] for plan in plans]).train(
@@ -218,7 +221,7 @@ def train_stack(stack: list[list[StackedFit]], on_epoch: Callable[[int, float], 
     finite = torch.stack([w.detach().flatten(2).isfinite().all(dim=2) for w in tensors if w.ndim > 2]).all(dim=0)
     for number, fit in enumerate(fits):
         s, k = divmod(number, network.size[1])
-        fit.start, fit.weights = start, network.state_of(s, k)
+        fit.n_frozen, fit.weights = n_frozen, network.state_of(s, k)
         if fit.error is None and not finite[s, k]:
             fit.error = diverged_weight(fit.estimator.lr)
         fit.seconds += (time.perf_counter() - began) / len(fits)

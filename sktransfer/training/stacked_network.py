@@ -25,7 +25,7 @@ from sktransfer.training.dropout import DROPOUTS, dropout_threshold
 # Layers without weights that treat every number alone; they are used as they are.
 _ELEMENTWISE = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Softplus, nn.Identity)
 
-Levels = Callable[[int, int], torch.Tensor]
+RandomIntegers = Callable[[int, int], torch.Tensor]
 
 
 def shapes_of(parts: Sequence[nn.Module]) -> tuple[Any, ...] | str:
@@ -93,7 +93,7 @@ class StackedNetwork:
         self.buffers: dict[str, torch.Tensor] = {}  # running statistics
         self.depths: dict[str, int] = {}
         self.training = False
-        self.levels: Levels = _no_levels
+        self.random_integers: RandomIntegers = _no_random_integers
         self._shares_constants = False
         self._modules = [module for batch in modules for module in batch]
         self._positions = {id(m): i for i, m in enumerate(m for m in first.modules() if isinstance(m, DROPOUTS))}
@@ -195,10 +195,10 @@ class StackedNetwork:
     def _dropout(self, position: int, rates: list[float]) -> Callable[[torch.Tensor], torch.Tensor]:
         device = next(iter(self._modules[0].parameters())).device
         different = sorted(set(rates))
-        levels = [dropout_threshold(rate) if rate else (32_768, 1.0) for rate in different]
+        thresholds = [dropout_threshold(rate) if rate else (32_768, 1.0) for rate in different]
         # "at most" instead of "below", so that the limit of a rate of zero is a random integer, too
-        limits = torch.tensor([max(limit - 1, -32_768) for limit, _ in levels], dtype=torch.int16, device=device)
-        factors = torch.tensor([factor for _, factor in levels], dtype=torch.float64, device=device)
+        limits = torch.tensor([max(limit - 1, -32_768) for limit, _ in thresholds], dtype=torch.int16, device=device)
+        factors = torch.tensor([factor for _, factor in thresholds], dtype=torch.float64, device=device)
         limits, factors = limits.view(1, -1, 1, 1), factors.view(1, -1, 1, 1)
         which = torch.tensor([different.index(rate) for rate in rates], device=device).view(self.size)
         same_in_all = bool((which == which[:1]).all())
@@ -207,7 +207,7 @@ class StackedNetwork:
             if not self.training or not any(rates):
                 return x
             x = self._spread(x)
-            drawn = self.levels(position, x.shape[2]).transpose(1, 2).contiguous().unsqueeze(1)
+            drawn = self.random_integers(position, x.shape[2]).transpose(1, 2).contiguous().unsqueeze(1)
             # one mask for each rate, of shape (n_folds, n_rates, width, n_rows)
             masks = (drawn <= limits).to(x.dtype).mul_(factors.to(x.dtype))
             if same_in_all:
@@ -226,8 +226,8 @@ class StackedNetwork:
         return {name: tensor.detach()[fold, network].clone() for name, tensor in (self.weights | self.buffers).items()}
 
 
-def _no_levels(place: int, width: int) -> torch.Tensor:
-    raise RuntimeError("A stacked network in training mode needs levels for its dropout.")
+def _no_random_integers(place: int, width: int) -> torch.Tensor:
+    raise RuntimeError("A stacked network in training mode needs random integers for its dropout.")
 
 
 class _WideLinear(torch.autograd.Function):

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from sktransfer.strategies.base import adds_penalty
-from sktransfer.training.dropout import draw_levels, dropout_generator
+from sktransfer.training.dropout import draw_integers, dropout_generator
 from sktransfer.training.plan import BatchOrder, Plan, cosine, diverged, groups
 from sktransfer.training.stacked_network import StackedNetwork, pad
 
@@ -38,9 +38,9 @@ class StackedTraining:
     def __init__(self, network: StackedNetwork, stack: list[list[Any]], plans: list[Plan]):
         self.network, self.stack, self.plans = network, stack, plans
         self.fits = [fit for batch in stack for fit in batch]
-        self.device, first = stack[0][0].assembly.module.device, plans[0]
+        self.device, first = stack[0][0].start.module.device, plans[0]
         rows = [batch[0].rows for batch in stack]
-        seeds = [batch[0].assembly.seed for batch in stack]
+        seeds = [batch[0].start.seed for batch in stack]
         self.keys = [(len(r.X), seed) for r, seed in zip(rows, seeds, strict=True)]
         self.orders = {key: BatchOrder(key[0], first.batch_size, key[1]) for key in self.keys}
         self.generators: dict[tuple[int, int, int], torch.Generator] = {}
@@ -98,9 +98,9 @@ class StackedTraining:
 
     def train(self, on_epoch: Callable[[], None]) -> None:
         """All phases; fits that are done keep the weights that they had then."""
-        n_blocks = len(self.fits[0].assembly.module.blocks)
+        n_blocks = len(self.fits[0].start.module.blocks)
         for n_frozen, n_epochs in self.plans[0].phases(n_blocks):
-            features = [b[0].assembly.frozen.after(b[0].assembly.module, n_frozen, self.device) for b in self.stack]
+            features = [b[0].start.frozen.after(b[0].start.module, n_frozen, self.device) for b in self.stack]
             X, start = self.network.standardized(pad(features), n_frozen)
             depths = self.network.depths
             self.learning = {n: w for n, w in self.network.weights.items() if depths[n] <= n_blocks - n_frozen}
@@ -147,7 +147,7 @@ class StackedTraining:
         )
         if int(self.sizes[batch].min()) < size:
             weight.masked_fill_((self.positions[batch, :, :size] < 0).to(self.device).unsqueeze(2), 0.0)
-        self.network.levels = lambda position, width: self._levels(position, width, batch)
+        self.network.random_integers = lambda position, width: self._random_integers(position, width, batch)
         losses = self._losses(self.network(x, start), y, weight, batch)
         losses.sum().backward()
         gradients = {name: weight.grad for name, weight in self.network.weights.items()}
@@ -181,14 +181,14 @@ class StackedTraining:
             found[number] = torch.as_tensor(penalty, dtype=zero.dtype, device=zero.device)
         return torch.stack(found).view(self.network.size)
 
-    def _levels(self, position: int, width: int, batch: int) -> torch.Tensor:
+    def _random_integers(self, position: int, width: int, batch: int) -> torch.Tensor:
         """Random numbers for one dropout layer, of shape (n_folds, size, width)."""
         drawn: dict[tuple[int, int], torch.Tensor] = {}
         for s, key in enumerate(self.keys):
             if key not in drawn:
                 if (*key, position) not in self.generators:
                     self.generators[*key, position] = dropout_generator(key[1], position, self.device)
-                drawn[key] = draw_levels((int(self.sizes[batch, s]), width), self.generators[*key, position])
+                drawn[key] = draw_integers((int(self.sizes[batch, s]), width), self.generators[*key, position])
         return pad([drawn[key] for key in self.keys])
 
     def _note(self, losses: list[float], n_frozen: int) -> None:

@@ -1,46 +1,75 @@
-r"""What a fit begins with, and how its head begins: where the source ended.
+r"""What a fit begins with: copied blocks, and a head that begins where the source ended.
 
 ::
 
-    features of the rows --> standardised --> head rows: source's by class name | imprinted | zero
-                                          \-> solved exactly, pulled to those rows
+    backbone --copied--> blocks --+
+                                  +--> TransferModule
+    head -------------------------+
+      begins at: rows of the source head, by class name | imprinted rows | zero rows
+             or: solved exactly on standardised features, with a penalty on the distance from the source's rows
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from sktransfer.backbones.backbone import Backbone
 from sktransfer.backbones.source import Source, feature_statistics
-from sktransfer.networks.head_modules import HeadModule
 from sktransfer.networks.heads import LinearHead
-from sktransfer.networks.transfer_module import TransferModule
+from sktransfer.networks.transfer_module import TransferModule, as_tensor
+from sktransfer.strategies.augmentation_ops import try_augment
 from sktransfer.strategies.base import HeadSolver, Strategy
+from sktransfer.strategies.probe_then_tune import ProbeThenTune
+from sktransfer.strategies.weight_decay import WeightDecay
 from sktransfer.training.frozen_features import FrozenFeatures
+from sktransfer.training.head_start import HeadStart
 from sktransfer.training.rows import TrainingRows
 from sktransfer.training.tasks import Classification, Regression
 from sktransfer.utils.chunks import in_chunks
+from sktransfer.utils.device import resolve_device
 from sktransfer.utils.parameters import InvalidParameterError
+from sktransfer.utils.random import build_seeded
 
-_IGNORED = 1e30  # scale of a feature that the head must not use: what it divides is nothing, in solving and in tuning
+_UNUSED = 1e30  # scale of a feature that the head must not use: it is zero in the solver and in training
 
 
 @dataclass
-class Assembly:
-    """What a fit begins with, parameters resolved."""
+class FitStart:
+    """What a fit begins with.
+
+    Parameters
+    ----------
+    backbone : Backbone
+    untrained : bool
+        Whether the backbone's weights are random.
+    strategy, head
+        Those of the estimator, or the default.
+    module : TransferModule
+        Blocks and head; training changes it.
+    seed : int
+    frozen : FrozenFeatures
+        Outputs of the blocks as they came, for the rows of the fit.
+    head_start : HeadStart
+        Set by :func:`begin_head`.
+    features : ndarray of shape (n_samples, n_features) or None
+        Standardised, float64; set by :func:`begin_head` where the head begins from them.
+    """
 
     backbone: Backbone
+    untrained: bool
     strategy: Strategy
     head: Any
     module: TransferModule
-    scratch: bool
     seed: int
     frozen: FrozenFeatures
-    features: Any = None  # ndarray, standardised, where the head begins from them
+    head_start: Any = None
+    features: Any = None
 
     @property
     def solvable(self) -> bool:
@@ -55,7 +84,7 @@ class Assembly:
         return self.frozen.after(module, n_blocks, module.device).cpu().numpy().astype(np.float64)
 
     def outputs(self, rows: FrozenFeatures) -> np.ndarray:
-        """Outputs of the head on what the frozen blocks return for these rows, float64."""
+        """Outputs of the head for the features that the blocks return for these rows, float64."""
         module = self.module
         with torch.inference_mode():
             features = rows.after(module, len(module.blocks), module.device)
@@ -67,38 +96,100 @@ def is_solvable(strategy: Strategy, head: Any) -> bool:
     return strategy.head_solver() is not None and isinstance(head, LinearHead)
 
 
-def begin_head(assembly: Assembly, rows: TrainingRows, task: Classification | Regression) -> None:
-    """Set the head's standardisation and the rows it begins with."""
-    network = assembly.module.head
-    init, normalize = check_head(assembly)
-    needs_features = normalize == "target" or assembly.solvable or init in ("auto", "source", "imprint")
-    features = assembly.run_features() if needs_features else None
-    width = network.standardize.mean.numel()
-    mean, scale = np.zeros(width), np.ones(width)
-    if normalize == "source" and assembly.backbone.source is not None:
-        mean, scale = assembly.backbone.source.feature_mean, assembly.backbone.source.feature_scale
-    elif normalize == "target" and features is not None:
-        mean, scale = feature_statistics(features, rows.weight)
-    if isinstance(assembly.head, LinearHead):
-        scale = np.where(task.ignored(init, assembly.backbone.source, width), _IGNORED, scale)
-    _assign(network.standardize.mean, mean)
-    _assign(network.standardize.scale, scale)
-    if features is not None:
-        # in place: there may be many rows
-        features -= mean
-        features /= scale
-        assembly.features = features
-    if init in ("auto", "source", "imprint"):
-        W, b = task.begin(init, _source_on(assembly), assembly.features, rows)
-        _assign(network.output.weight, W)
-        _assign(network.output.bias, b)
+def only_head_learns(strategy: Strategy, n_epochs: int, n_blocks: int) -> bool:
+    """Whether all blocks are frozen in every epoch."""
+    return all(strategy.n_frozen(epoch, n_blocks) == n_blocks for epoch in range(n_epochs))
+
+
+def start_fit(
+    estimator: Any,
+    rows: TrainingRows,
+    task: Classification | Regression,
+    resolved: tuple[Backbone, bool],
+    seed: int,
+    frozen: FrozenFeatures | None = None,
+    blocks: Sequence[nn.Module] | None = None,
+) -> FitStart:
+    """Make ready what one fit trains; the head is where it begins, and not solved yet.
+
+    Parameters
+    ----------
+    estimator : TransferClassifier or TransferRegressor
+        For its parameters.
+    rows, task
+        What its ``_check`` returned. The network computes in the floating-point type of the rows.
+    resolved : (Backbone, bool)
+        What the parameter ``backbone`` stands for, and whether it is untrained.
+    seed : int
+        Drawn from ``random_state``.
+    frozen : FrozenFeatures, optional
+        Outputs of the backbone for these rows, if several fits share them.
+    blocks : sequence of nn.Module, optional
+        The backbone's blocks on the right device, which are not copied: for fits that do not change them.
+    """
+    backbone, untrained = resolved
+    strategy, head = strategy_and_head(estimator, untrained)
+    _check_augmentation(estimator, strategy, backbone, rows, task)
+    device = resolve_device(estimator.device)
+    network = build_seeded(lambda: head.build(backbone.n_features_out, task.n_outputs), seed)
+    if blocks is None:
+        blocks = own_blocks(estimator, resolved, rows)
+    module = TransferModule(blocks, network, backbone.blocks, keep_statistics=not untrained)
+    module = module.to(device, as_tensor(rows.X[:0]).dtype).eval()
+    start = FitStart(backbone, untrained, strategy, head, module, seed, frozen or FrozenFeatures(rows.X))
+    begin_head(start, rows, task)
+    return start
+
+
+def _check_augmentation(
+    estimator: Any, strategy: Strategy, backbone: Backbone, rows: TrainingRows, task: Classification | Regression
+) -> None:
+    """Refuse an augmentation that does not fit the rows, or that would come after a front end."""
+    name, n_blocks = backbone.inputs.front_end, len(backbone.blocks)
+    if name is None:
+        try_augment(strategy, n_blocks, rows.X, task.n_classes)
         return
-    _assign(network.output.bias, task.prior(rows))
-    if init == "zero":
-        _assign(network.output.weight, np.zeros(network.output.weight.shape))
+    depths = {strategy.n_frozen(epoch, n_blocks) for epoch in range(estimator._n_epochs(len(rows.X)))}
+    if any(strategy.augment(depth, n_blocks) is not None for depth in depths):
+        raise ValueError(
+            f"{type(estimator).__name__}: {strategy!r} augments batches, but the front end {name!r} of backbone "
+            f"{backbone.name!r} turns windows into its inputs once, before training. Augment the windows in a "
+            "transformer before the estimator, or pass a backbone without a front end."
+        )
 
 
-def check_head(assembly: Assembly) -> tuple[str, str]:
+def strategy_and_head(estimator: Any, untrained: bool) -> tuple[Strategy, Any]:
+    """Those of the estimator, or the defaults for a backbone that is pretrained or not."""
+    strategy, head = estimator.strategy, estimator.head
+    if strategy is None:
+        strategy = WeightDecay() if untrained else ProbeThenTune()
+    return strategy, LinearHead() if head is None else head
+
+
+def own_blocks(estimator: Any, resolved: tuple[Backbone, bool], rows: TrainingRows) -> Sequence[nn.Module]:
+    """Copies of the backbone's blocks; its own where nothing trains them, as in predict."""
+    (backbone, untrained), device = resolved, resolve_device(estimator.device)
+    strategy, head = strategy_and_head(estimator, untrained)
+    n_epochs = estimator._n_epochs(len(rows.X))
+    untouched = is_solvable(strategy, head) and only_head_learns(strategy, n_epochs, len(backbone.blocks))
+    if untouched and rows.X.dtype == np.float32:  # as backbones are
+        return backbone.modules_on(device)
+    try:
+        return backbone.copy_blocks()
+    except (MemoryError, RuntimeError) as error:  # torch says it with a RuntimeError
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        raise MemoryError(
+            f"{type(estimator).__name__} trains a copy of backbone {backbone.name!r}, and there is no memory for its "
+            f"{backbone.nbytes / 1e6:,.1f} MB a second time. Free memory, or keep it frozen under a linear head: "
+            "strategy=LinearProbing() copies nothing."
+        ) from error
+
+
+# ---- head
+
+
+def _check_head(start: FitStart) -> tuple[str, str]:
     """How the head begins and by what it standardises, with ``"auto"`` resolved.
 
     Raises
@@ -108,22 +199,21 @@ def check_head(assembly: Assembly) -> tuple[str, str]:
     ValueError
         If the source's statistics are asked for and there are none.
     """
-    head, source = assembly.head, assembly.backbone.source
+    head, source = start.head, start.backbone.source
     # hidden layers make the source's rows meaningless; zero rows decide nothing where there is nothing to learn from
-    init = getattr(head, "init", None)
+    init, normalize = getattr(head, "init", None), head.normalize
     if init is not None:
         _check_word(head, "init", init, ("auto", "source", "imprint", "random"))
-    _check_word(head, "normalize", head.normalize, ("auto", "source", "target", "none"))
-    if init is None or (init == "auto" and assembly.scratch):
+    _check_word(head, "normalize", normalize, ("auto", "source", "target", "none"))
+    if init is None or (init == "auto" and start.untrained):
         init = "zero"
-    normalize = head.normalize
-    if normalize == "auto" and assembly.scratch:
-        normalize = "target" if assembly.solvable else "none"
+    if normalize == "auto" and start.untrained:
+        normalize = "target" if start.solvable else "none"
     elif normalize == "auto":
         normalize = "source" if source is not None else "target"
     if normalize == "source" and source is None:
         raise ValueError(
-            f"{type(head).__name__}(normalize='source'): backbone {assembly.backbone.name!r} carries no feature "
+            f"{type(head).__name__}(normalize='source'): backbone {start.backbone.name!r} carries no feature "
             "statistics; use normalize='auto'."
         )
     return init, normalize
@@ -137,60 +227,84 @@ def _check_word(head: Any, name: str, value: Any, allowed: tuple[str, ...]) -> N
         )
 
 
+def begin_head(start: FitStart, rows: TrainingRows, task: Classification | Regression) -> None:
+    """Set the standardisation of the head and the rows that it begins with; fill in `start`."""
+    network, source = start.module.head, start.backbone.source
+    init, normalize = _check_head(start)
+    needs_features = normalize == "target" or start.solvable or init in ("auto", "source", "imprint")
+    features = start.run_features() if needs_features else None
+    width = network.standardize.mean.numel()
+    mean, scale, used = np.zeros(width), np.ones(width), np.ones(width, dtype=bool)
+    if normalize == "source" and source is not None:
+        mean, scale = source.feature_mean, source.feature_scale
+    elif normalize == "target" and features is not None:
+        mean, scale = feature_statistics(features, rows.weight)
+    held_mean, held_scale = (np.asarray(values, rows.X.dtype).astype(np.float64) for values in (mean, scale))
+    rescaled = None if source is None else source.rescaled(held_mean, held_scale)
+    weight, bias, known = task.source_rows(init, rescaled, width)
+    if isinstance(start.head, LinearHead):
+        used = task.used_features(source, known, width)
+        scale = np.where(used, scale, _UNUSED)
+    _assign(network.standardize.mean, mean)
+    _assign(network.standardize.scale, scale)
+    if features is not None:
+        # in place: there may be many rows
+        features -= mean
+        features /= scale
+    start.features = features
+    start.head_start = HeadStart(init, normalize, held_mean, held_scale, weight, bias, known, used)
+    if init in ("auto", "source", "imprint"):
+        W, b = task.begin(start.head_start, start.features, rows)
+        _assign(network.output.weight, W)
+        _assign(network.output.bias, b)
+        return
+    _assign(network.output.bias, task.prior(rows))
+    if init == "zero":
+        _assign(network.output.weight, np.zeros(network.output.weight.shape))
+
+
 def solve_head(
-    assembly: Assembly, rows: TrainingRows, task: Classification | Regression, head_solver: HeadSolver
+    start: FitStart, rows: TrainingRows, task: Classification | Regression, head_solver: HeadSolver
 ) -> dict[str, Any]:
     """Solve a linear head on the frozen features; the record that goes into the history."""
-    output, init = assembly.module.head.output, check_head(assembly)[0]
-    solution = task.solve(init, _source_on(assembly), assembly.features, rows, head_solver)
+    output = start.module.head.output
+    solution = task.solve(start.head_start, start.features, rows, head_solver)
     _assign(output.weight, solution.weight)
     _assign(output.bias, solution.bias)
     return {"alpha": solution.alpha, "temperature": solution.temperature, "n_iter": solution.n_iter}
 
 
-def source_weights(assembly: Assembly, task: Classification | Regression) -> dict[str, torch.Tensor]:
+# ---- the source, before and after
+
+
+def source_weights(start: FitStart) -> dict[str, torch.Tensor]:
     """Weights that came from the source, by parameter name; NaN in rows of the head that the source did not know."""
-    source = {n: v.detach().clone() for depth, group in assembly.module.groups() if depth > 0 for n, v in group.items()}
-    if isinstance(assembly.head, LinearHead):
-        output = assembly.module.head.output
-        W, b, known = task.source_rows(check_head(assembly)[0], _source_on(assembly), output.in_features)
-        W[~known], b[~known] = np.nan, np.nan
-        for name, value in (("head.output.weight", W), ("head.output.bias", b)):
-            source[name] = torch.as_tensor(value, dtype=output.weight.dtype, device=assembly.module.device)
+    module, head = start.module, start.head_start
+    source = {n: v.detach().clone() for depth, group in module.groups() if depth > 0 for n, v in group.items()}
+    if isinstance(start.head, LinearHead):
+        weight, bias = np.where(head.known[:, None], head.weight, np.nan), np.where(head.known, head.bias, np.nan)
+        for name, value in (("head.output.weight", weight), ("head.output.bias", bias)):
+            source[name] = torch.as_tensor(value, dtype=module.head.output.weight.dtype, device=module.device)
     return source
 
 
-def source_of(assembly: Assembly, rows: TrainingRows, task: Classification | Regression, *, moved: bool) -> Source:
+def source_of(start: FitStart, rows: TrainingRows, task: Classification | Regression, *, changed: bool) -> Source:
     """What the next fit may know of this one: feature statistics and, of a linear head, its rows.
 
-    Statistics are measured again if the blocks moved and there are at least twice as many rows as features; fewer
+    Statistics are measured again if the blocks changed and there are at least twice as many rows as features; fewer
     rows measure worse than the source did.
     """
-    head, before = assembly.module.head, assembly.backbone.source
-    mean, scale = _constants(head)
-    ignored = scale > _IGNORED / 2
-    if before is not None:
-        scale = np.where(ignored, before.feature_scale, scale)
-    if isinstance(assembly.head, LinearHead):
-        W, b = np.where(ignored, 0.0, _numpy(head.output.weight)), _numpy(head.output.bias)
-        source = Source(mean, scale, **task.source_head(W, b))
-    else:
-        source = Source(mean, scale)
-    enough = moved and len(rows.X) >= 2 * len(mean)
-    if check_head(assembly)[1] != "none" and not enough:
+    output, head, before = start.module.head.output, start.head_start, start.backbone.source
+    scale = head.scale if before is None else np.where(head.used, head.scale, before.feature_scale)
+    source = Source(head.mean, scale)
+    if isinstance(start.head, LinearHead):
+        W = np.where(head.used, _numpy(output.weight), 0.0)
+        source = Source(head.mean, scale, **task.source_head(W, _numpy(output.bias)))
+    enough = changed and len(rows.X) >= 2 * len(head.mean)
+    if head.normalize != "none" and not enough:
         return source
-    features = assembly.module.run_features(rows.X).astype(np.float64, copy=False)
+    features = start.module.run_features(rows.X).astype(np.float64, copy=False)
     return source.rescaled(*feature_statistics(features, rows.weight))
-
-
-def _source_on(assembly: Assembly) -> Source | None:
-    """The source head on features standardised as this fit's head standardises them."""
-    source = assembly.backbone.source
-    return None if source is None else source.rescaled(*_constants(assembly.module.head))
-
-
-def _constants(head: HeadModule) -> tuple[np.ndarray, np.ndarray]:
-    return _numpy(head.standardize.mean), _numpy(head.standardize.scale)
 
 
 def _numpy(tensor: torch.Tensor) -> np.ndarray:

@@ -14,6 +14,7 @@ from sktransfer.networks.heads import imprinted_rows
 from sktransfer.solvers.logistic import Solution, solve_softmax
 from sktransfer.solvers.ridge import solve_ridge, solve_ridge_classes
 from sktransfer.strategies.base import HeadSolver
+from sktransfer.training.head_start import HeadStart
 from sktransfer.training.rows import TrainingRows
 from sktransfer.utils.parameters import is_number
 
@@ -30,6 +31,7 @@ class Classification:
     def __init__(self, classes: np.ndarray, class_weight: Any):
         self.classes, self.class_weight = classes, class_weight
         self.n_outputs = len(classes)
+        self.n_classes: int | None = len(classes)
         self.chance_loss = float(np.log(len(classes)))  # of equal probabilities
 
     def weigh(self, rows: TrainingRows) -> TrainingRows:
@@ -54,20 +56,18 @@ class Classification:
         return torch.nn.functional.cross_entropy(outputs, codes, reduction="none")
 
     def prior(self, rows: TrainingRows) -> np.ndarray:
-        """Bias of a head that knows nothing but how common the classes are, shape (n_classes,)."""
-        share = np.bincount(rows.y, weights=rows.weight, minlength=self.n_outputs) / rows.weight.sum()
-        return np.log(np.maximum(share, 1e-9))
+        """Logarithm of the weighted frequency of each class: the bias of a head of zero rows, shape (n_classes,)."""
+        frequency = np.bincount(rows.y, weights=rows.weight, minlength=self.n_outputs) / rows.weight.sum()
+        return np.log(np.maximum(frequency, 1e-9))
 
-    def begin(
-        self, init: str, source: Source | None, features: np.ndarray, rows: TrainingRows
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def begin(self, start: HeadStart, features: np.ndarray, rows: TrainingRows) -> tuple[np.ndarray, np.ndarray]:
         """Rows of the head that the source or the class means give, on standardised features.
 
         Rows of classes that the source knew are its rows, by class name. A new class is imprinted: its row points
         along its class mean, as long as the source's rows on average, with their average bias.
         """
-        W, b, known = self.source_rows(init, source, features.shape[1])
-        if init == "source" and not known.all():
+        W, b, known = start.weight.copy(), start.bias.copy(), start.known
+        if start.init == "source" and not known.all():
             raise ValueError(
                 f"LinearHead(init='source'): the source does not know the classes {self.classes[~known].tolist()}; "
                 "use init='auto' to imprint them."
@@ -79,21 +79,19 @@ class Classification:
             b[~known] = b[known].mean() if known.any() else 0.0
         return W, b
 
-    def solve(
-        self, init: str, source: Source | None, features: np.ndarray, rows: TrainingRows, head_solver: HeadSolver
-    ) -> Solution:
-        """The head that minimises weighted cross-entropy, or squared distance from class codes, plus pull.
+    def solve(self, start: HeadStart, features: np.ndarray, rows: TrainingRows, head_solver: HeadSolver) -> Solution:
+        """The head that minimises weighted cross-entropy, or squared distance from class codes, plus a penalty.
 
-        Rows of new classes are pulled to the mean of the known rows, which says nothing of the class: what is said
-        comes from the labels. An imprinted row as the centre scored lower (see Decisions in CONTRIBUTING); it is the
-        centre where ``init="imprint"`` asks for it, and where an infinite pull leaves nothing else to be said.
+        The penalty is on the distance from a centre: of a known class the source's row. The centre of a new class is
+        the mean of the known rows, which says nothing of the class: what is said comes from the labels. An imprinted
+        row as the centre scored lower; it is the centre where ``init="imprint"`` asks for it, and where an infinite
+        penalty leaves nothing else to be said.
         """
-        W, b, known = self.source_rows(init, source, features.shape[1])
-        if init == "imprint" or (head_solver.alpha == np.inf and init != "random"):
-            W, b = self.begin(init, source, features, rows)
+        W, b, known, used = start.weight.copy(), start.bias.copy(), start.known, start.used
+        if start.init == "imprint" or (head_solver.alpha == np.inf and start.init != "random"):
+            W, b = self.begin(start, features, rows)
         elif known.any():
             W[~known], b[~known] = W[known].mean(axis=0), b[known].mean()
-        used = ~self.ignored(init, source, features.shape[1])
         some = (features, W) if used.all() else (features[:, used], W[:, used])
         if head_solver.solver == "ridge":
             solution = solve_ridge_classes(some[0], rows.y, rows.weight, some[1], b, head_solver.alpha)
@@ -104,16 +102,15 @@ class Classification:
         W[:, ~used], W[:, used] = 0.0, solution.weight
         return dataclasses.replace(solution, weight=W)
 
-    def ignored(self, init: str, source: Source | None, width: int) -> np.ndarray:
-        """Features of no weight in the source head, (width,) of bool, where it knew all classes; else none.
+    def used_features(self, source: Source | None, known: np.ndarray, width: int) -> np.ndarray:
+        """Features that the head may use, (width,) of bool: all, or those to which the source head gives weight.
 
-        The source found that they say nothing of these classes across its machines; on few machines of the target
-        they would name the machine.
+        Where the source knew all classes, it found that the others say nothing of these classes across its machines;
+        on few machines of the target they would name the machine.
         """
-        known = self.source_rows(init, source, width)[2]
         if source is None or source.weight is None or not known.all() or not source.weight.any():
-            return np.zeros(width, dtype=bool)
-        return np.all(source.weight == 0, axis=0)
+            return np.ones(width, dtype=bool)
+        return np.any(source.weight != 0, axis=0)
 
     def source_rows(self, init: str, source: Source | None, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Source rows by class name, zero elsewhere, and which rows those are."""
@@ -143,6 +140,7 @@ class Regression:
     def __init__(self, center: np.ndarray, scale: np.ndarray):
         self.center, self.scale = center, scale
         self.n_outputs = len(center)
+        self.n_classes = None
         self.chance_loss = 1.0  # of the mean, in standardised units
 
     def weigh(self, rows: TrainingRows) -> TrainingRows:
@@ -158,28 +156,23 @@ class Regression:
         """The mean of the standardised labels: zero."""
         return np.zeros(self.n_outputs)
 
-    def begin(
-        self, init: str, source: Source | None, features: np.ndarray, rows: TrainingRows
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def begin(self, start: HeadStart, features: np.ndarray, rows: TrainingRows) -> tuple[np.ndarray, np.ndarray]:
         """The source's rows in this fit's units if it has as many outputs, else zero: the mean of the labels."""
-        W, b, known = self.source_rows(init, source, features.shape[1])
-        if init == "source" and not known.all():
+        if start.init == "source" and not start.known.all():
             raise ValueError(
                 f"LinearHead(init='source'): the backbone has no regression head with {self.n_outputs} outputs; "
                 "use init='auto'."
             )
-        return W, b
+        return start.weight, start.bias
 
-    def solve(
-        self, init: str, source: Source | None, features: np.ndarray, rows: TrainingRows, head_solver: HeadSolver
-    ) -> Solution:
-        """The head that minimises weighted squared error plus pull."""
-        W, b = self.begin(init, source, features, rows)
+    def solve(self, start: HeadStart, features: np.ndarray, rows: TrainingRows, head_solver: HeadSolver) -> Solution:
+        """The head that minimises weighted squared error plus a penalty on the distance from the source's rows."""
+        W, b = self.begin(start, features, rows)
         return solve_ridge(features, rows.y, rows.weight, W, b, head_solver.alpha)
 
-    def ignored(self, init: str, source: Source | None, width: int) -> np.ndarray:
-        """No feature: values have no names by which one could tell that the source knew them."""
-        return np.zeros(width, dtype=bool)
+    def used_features(self, source: Source | None, known: np.ndarray, width: int) -> np.ndarray:
+        """All features: values have no names by which one could tell that the source knew them."""
+        return np.ones(width, dtype=bool)
 
     def source_rows(self, init: str, source: Source | None, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The source's rows in this fit's units, zero where it has none, and which rows those are."""

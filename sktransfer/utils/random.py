@@ -1,7 +1,8 @@
 """Randomness that belongs to one fit: nothing here moves a global generator.
 
 ``torch.manual_seed`` is shared by all threads of a process, so two fits in two threads would draw from each
-other. Initial weights are therefore made under a lock; dropout draws from generators of its own (`_dropout.py`).
+other. Initial weights are therefore made under a lock; dropout draws from generators of its own
+(`training/dropout.py`).
 """
 
 from __future__ import annotations
@@ -64,27 +65,27 @@ class Draws:
 
     def uniform(self, *shape: int) -> torch.Tensor:
         """From 0 to 1, without 1; float64."""
-        return self._moved(self._few.random(shape))
+        return self._on_device(self._few.random(shape))
 
     def normal(self, *shape: int) -> torch.Tensor:
         """Standard normal; float64."""
-        return self._moved(self._few.standard_normal(shape))
+        return self._on_device(self._few.standard_normal(shape))
 
     def beta(self, alpha: float, n: int) -> torch.Tensor:
         """`n` numbers of Beta(alpha, alpha); float64."""
-        return self._moved(self._few.beta(alpha, alpha, n))
+        return self._on_device(self._few.beta(alpha, alpha, n))
 
     def permutation(self, n: int) -> torch.Tensor:
         """The numbers below `n` in another order."""
-        return self._moved(self._few.permutation(n))
+        return self._on_device(self._few.permutation(n))
 
     def noise(self, like: torch.Tensor) -> torch.Tensor:
-        """Standard normal, in the shape and number format of `like`."""
+        """Standard normal, in the shape and floating-point type of `like`."""
         import torch
 
         return torch.empty_like(like).normal_(generator=self._noise)
 
-    def _moved(self, numbers: np.ndarray) -> torch.Tensor:
+    def _on_device(self, numbers: np.ndarray) -> torch.Tensor:
         import torch
 
         return torch.from_numpy(numbers).to(self._device)

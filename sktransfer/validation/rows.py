@@ -13,7 +13,6 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
-from sktransfer.utils.precision import number_format
 from sktransfer.validation.quality import warn_of_quality, warn_of_single_rows
 
 if TYPE_CHECKING:  # rows that are no frames need no pandas
@@ -202,8 +201,8 @@ def _refuse_non_finite(who: str, estimator: Any, array: np.ndarray, allow_nan: b
         raise ValueError(f"{who}: Input X contains {word} in column {where}. {mend}")
 
 
-def to_float32(who: str, array: np.ndarray, names: list[str]) -> np.ndarray:
-    """The rows as C-contiguous float32 without a copy where they are already.
+def to_float32(who: str, array: np.ndarray, names: list[str], dtype: Any = np.float32) -> np.ndarray:
+    """The rows as C-contiguous float32 (or another `dtype`) without a copy where they are already.
 
     Raises
     ------
@@ -211,7 +210,7 @@ def to_float32(who: str, array: np.ndarray, names: list[str]) -> np.ndarray:
         If a value is so large that a float32 network would answer NaN.
     """
     refuse_larger_than(LARGEST_INPUT, who, array, names, "Put a scaler that clips in front, such as BaselineScaler().")
-    return np.ascontiguousarray(array, dtype=number_format())
+    return np.ascontiguousarray(array, dtype=dtype)
 
 
 def refuse_larger_than(

@@ -11,11 +11,14 @@ from sktransfer import (
     Backbone,
     BatchedGridSearchCV,
     FeatureExtractor,
+    FineTuning,
     FromScratch,
+    LinearProbing,
     TransferClassifier,
     Windows,
     load_backbone,
 )
+from sktransfer.backbones import from_scratch
 from tests.helpers import moons, small_backbone
 
 
@@ -61,6 +64,29 @@ def test_from_scratch_like_a_network_of_windows_has_its_front_end_and_learns():
     assert np.abs(other - features).max() > 0.01  # weights are drawn by random_state
     with pytest.raises(ValueError, match="these do not say their rate"):
         TransferClassifier(recipe).fit(np.asarray(X), y)
+
+
+@pytest.mark.parametrize("strategy", [LinearProbing(), FineTuning()])
+def test_a_fit_reads_the_file_of_its_backbone_once(monkeypatch, strategy):
+    read = []
+    monkeypatch.setattr(from_scratch, "load_backbone", lambda path: read.append(path) or load_backbone(path))
+    X = np.random.default_rng(0).normal(size=(20, load_backbone("tep-process").n_features_in))
+    model = TransferClassifier("tep-process", strategy=strategy, max_epochs=1).fit(X, np.arange(20) % 2)
+    model.predict_proba(X)
+    assert read == ["tep-process"]
+    FeatureExtractor("tep-process").fit(X).transform(X)
+    assert len(read) == 2
+
+
+def test_a_network_from_scratch_is_built_once_a_fit(monkeypatch):
+    built, build = [], FromScratch.build
+    monkeypatch.setattr(FromScratch, "build", lambda self, *args: built.append(args) or build(self, *args))
+    X = Windows.of(np.random.default_rng(0).normal(size=(12, 1, 512)), sampling_rate=1000)
+    recipe = FromScratch.like(load_backbone("vibration"))
+    TransferClassifier(recipe, max_epochs=1).fit(X, np.arange(12) % 2)
+    assert built == [(1, (512,))]
+    FeatureExtractor(recipe).fit(X).transform(X)
+    assert len(built) == 2
 
 
 def test_candidates_of_a_search_that_prepare_windows_differently_share_nothing():

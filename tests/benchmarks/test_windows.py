@@ -272,5 +272,5 @@ def test_the_benchmark_of_augmentation_runs(capsys, monkeypatch):
     monkeypatch.setattr(augmentation, "AMOUNTS", chosen)
     augmentation.main([str(DATA), "--labels", "2", "--draws", "1", "--max-epochs", "1", "--tasks", "1"])
     printed = capsys.readouterr().out
-    assert printed.count("| | hit, 2 labels |") == 2
-    assert printed.count("| all, half as much | 0.") == 2
+    assert printed.count("| | hit, 2 labels |") == 1
+    assert printed.count("| all, half as much | 0.") == 1

@@ -34,7 +34,7 @@ from sktransfer import (
     WeightDecay,
     save_backbone,
 )
-from sktransfer.utils.precision import computing_in
+from tests.helpers import computing_in
 from tests.searches import FROZEN, LR, SMALL, VALUES, X, Y, backbone, both, grid, how, model, pipeline, regression
 
 FRAME = pd.DataFrame(X, columns=list("abcd"))

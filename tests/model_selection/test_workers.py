@@ -10,6 +10,8 @@ import pytest
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
+from sktransfer.model_selection.lanes import Lanes
+from sktransfer.model_selection.workers import count_workers
 
 from sktransfer import (
     BatchedGridSearchCV,
@@ -19,11 +21,9 @@ from sktransfer import (
     Strategy,
     WeightDecay,
 )
-from sktransfer.model_selection.lanes import Lanes
-from sktransfer.model_selection.workers import count_workers
 from sktransfer.training import stacked_training as _lockstep
 from sktransfer.training.stacked_fits import make_stacks
-from sktransfer.utils.precision import computing_in
+from tests.helpers import computing_in
 from tests.searches import FROZEN, HEAD, LR, X, Y, assert_same_results, grid, how, model, pipeline
 from tests.training.test_stacked_fits import fold
 

@@ -11,7 +11,7 @@ from torch import nn
 from sktransfer import LinearHead, LinearProbing, MLPHead, TransferClassifier
 from sktransfer.networks.head_modules import Standardize
 from sktransfer.networks.heads import imprinted_rows
-from sktransfer.training import fit as _training
+from sktransfer.training import start as start_room
 from tests.helpers import moons, small_backbone
 
 
@@ -137,18 +137,18 @@ def test_a_head_that_cannot_be_built_is_a_value_error(backbone, head):
 
 def test_a_head_that_begins_holds_the_features_once(backbone, monkeypatch):
     X, y = moons(20_000)
-    begin, peaks = _training.begin_head, []
+    begin, peaks = start_room.begin_head, []
 
-    def measured(assembly, rows, task):
+    def measured(start, rows, task):
         tracemalloc.start()
-        begin(assembly, rows, task)
-        peaks.append(tracemalloc.get_traced_memory()[1] / assembly.features.nbytes)
+        begin(start, rows, task)
+        peaks.append(tracemalloc.get_traced_memory()[1] / start.features.nbytes)
         tracemalloc.stop()
-        known = assembly.backbone.source
+        known = start.backbone.source
         expected = (features_of(backbone, rows.X) - known.feature_mean) / known.feature_scale
-        np.testing.assert_allclose(assembly.features, expected, rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(start.features, expected, rtol=1e-6, atol=1e-6)
 
-    monkeypatch.setattr(_training, "begin_head", measured)
+    monkeypatch.setattr(start_room, "begin_head", measured)
     TransferClassifier(backbone, strategy=LinearProbing(), random_state=0).fit(X, y)
     assert len(peaks) == 1
     assert peaks[0] < 1.2

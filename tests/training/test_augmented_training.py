@@ -5,11 +5,14 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import GridSearchCV
 from torch import nn
 
 from sktransfer import (
+    MLP,
     Augmentation,
+    Backbone,
     BatchedGridSearchCV,
     FineTuning,
     FromScratch,
@@ -22,7 +25,9 @@ from sktransfer import (
     TransferClassifier,
     TransferRegressor,
 )
+from sktransfer.backbones.inputs import Inputs
 from sktransfer.networks.transfer_module import TransferModule
+from sktransfer.preprocessing import front_ends
 from sktransfer.training import skorch_net as _net
 from sktransfer.training.frozen_features import FrozenFeatures
 from sktransfer.training.plan import Plan, Rows
@@ -200,3 +205,52 @@ def test_the_loop_takes_windows_as_it_takes_rows(n_frozen):
     assert n_frozen or (found == y).mean() > 0.9
     assert (loss, found.tolist()) == (train(everything)[0], train(everything)[1].tolist())
     assert loss > train(Strategy())[0]  # mixed labels and noise leave something to be wrong about
+
+
+@pytest.fixture
+def behind_a_front_end(monkeypatch):
+    """A backbone whose front end keeps a few samples of each window."""
+    monkeypatch.setitem(front_ends._FRONT_ENDS, "short", lambda: lambda X: np.asarray(X)[:, 0, :16])
+    return Backbone(
+        MLP(16, hidden_layer_sizes=(8, 8)), name="pump_a", inputs=Inputs(shape=(2, None), front_end="short")
+    )
+
+
+def fitted_to_windows(backbone, strategy, **options):
+    X, y = np.random.default_rng(0).normal(size=(40, 2, 64)).astype(np.float32), np.arange(40) % 2
+    options = {"max_epochs": 3, "batch_size": 10, "random_state": 0, **options}
+    return TransferClassifier(backbone, strategy=strategy, **options).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "head"),
+    [
+        (FineTuning() & Augmentation(time_shift=0.5), None),
+        (ProbeThenTune() & Augmentation(jitter=0.1), MLPHead((4,))),
+        (GradualUnfreezing(2) & Augmentation(mixup=0.2), None),
+        (LinearProbing() & Augmentation(jitter=0.1, when_frozen=True), MLPHead((4,))),
+    ],
+)
+def test_windows_of_a_backbone_with_a_front_end_are_not_augmented(behind_a_front_end, strategy, head):
+    with pytest.raises(
+        ValueError, match=r"front end 'short' of backbone 'pump_a'.*Augment the windows in a transformer"
+    ):
+        fitted_to_windows(behind_a_front_end, strategy, head=head)
+
+
+@pytest.mark.parametrize("amounts", [{}, {"time_shift": 0.5}])
+def test_an_augmentation_that_is_off_is_no_error_with_a_front_end(behind_a_front_end, amounts):
+    plain, found = (
+        fitted_to_windows(behind_a_front_end, strategy, head=MLPHead((4,)))
+        for strategy in (LinearProbing(), LinearProbing() & Augmentation(**amounts))
+    )
+    assert all(map(np.array_equal, weights_of(found), weights_of(plain)))
+
+
+def test_a_search_says_of_a_candidate_why_it_cannot_be_augmented(behind_a_front_end):
+    X, y = np.random.default_rng(0).normal(size=(40, 2, 64)).astype(np.float32), np.arange(40) % 2
+    strategies = [LinearProbing(), FineTuning() & Augmentation(crop=0.3)]
+    search = BatchedGridSearchCV(TransferClassifier(behind_a_front_end, max_epochs=2), {"strategy": strategies}, cv=2)
+    with pytest.warns(FitFailedWarning, match="Augment the windows in a transformer"):
+        search.fit(X, y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).tolist() == [True, False]

@@ -31,14 +31,31 @@ def test_ctrl_c_ends_the_fit_and_leaves_nothing_fitted(fitted_before):
     assert not hasattr(model, "backbone_")
 
 
+def press():
+    os.kill(os.getpid(), signal.SIGINT)
+    sum(range(10_000))  # the signal arrives between two of these
+
+
 @pytest.mark.usefixtures("listens")
-def test_ctrl_c_inside_a_callback_is_not_taken_for_an_early_stop():
+def test_ctrl_c_inside_a_callback_stops_early_as_in_skorch():
     class Presses(Callback):
         def on_epoch_end(self, net, **kwargs):
-            os.kill(os.getpid(), signal.SIGINT)
-            sum(range(10_000))  # the signal arrives between two of these
+            press()
 
-    model = TransferClassifier(SMALL, max_epochs=5, callbacks=[Presses()], random_state=0)
+    model = TransferClassifier(SMALL, max_epochs=5, callbacks=[Presses()], random_state=0).fit(*moons(50))
+    assert model.n_iter_ == 1
+    assert model.predict(moons(50)[0]).shape == (50,)
+
+
+@pytest.mark.usefixtures("listens")
+@pytest.mark.parametrize("callbacks", [None, [Callback()]])
+def test_ctrl_c_outside_of_a_callback_ends_the_fit_even_if_there_are_callbacks(callbacks):
+    class Presses(FineTuning):
+        def penalty(self, weights, source):
+            press()
+            return 0.0
+
+    model = TransferClassifier(SMALL, strategy=Presses(), max_epochs=5, callbacks=callbacks, random_state=0)
     with pytest.raises(KeyboardInterrupt):
         model.fit(*moons(50))
     assert not model.__sklearn_is_fitted__()

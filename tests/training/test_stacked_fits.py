@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sktransfer.model_selection.folds import Fold
+from sktransfer.model_selection.lanes import Lanes
 from torch import nn
 
 from sktransfer import (
@@ -21,12 +23,9 @@ from sktransfer import (
     TransferRegressor,
     WeightDecay,
 )
-from sktransfer.model_selection.folds import Fold
-from sktransfer.model_selection.lanes import Lanes
 from sktransfer.training import stacked_fits as _together
 from sktransfer.training.stacked_fits import make_stacks, stack_key, train_stack
-from sktransfer.utils.precision import computing_in
-from tests.helpers import moons
+from tests.helpers import computing_in, moons
 from tests.searches import FROZEN, HEAD, SMALL, VALUES, X, Y, backbone
 
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from sktransfer import MLPHead
 from sktransfer.networks.transfer_module import TransferModule
-from sktransfer.training.dropout import draw_levels, dropout_generator, dropout_threshold, private_dropout
+from sktransfer.training.dropout import draw_integers, dropout_generator, dropout_threshold, private_dropout
 from sktransfer.training.stacked_network import StackedNetwork, pad, shape_of, shapes_of
 
 N_STREAMS, N_NETWORKS, N_ROWS, WIDTH = 2, 3, 7, 5
@@ -36,7 +36,7 @@ LAYERS = {
 
 
 def networks(layers, *, keep_statistics, shared):
-    """``[stream][network]``: one block of these layers and an MLP head, all weights and constants random."""
+    """``[fold_batch][network]``: one block of these layers and an MLP head, all weights and constants random."""
     torch.manual_seed(0)
     made = []
     for _ in range(N_STREAMS * N_NETWORKS):
@@ -55,8 +55,8 @@ def networks(layers, *, keep_statistics, shared):
 
 
 def levels(place, width):
-    """The same draws that `private_dropout` makes for a stream whose seed is its number."""
-    return torch.stack([draw_levels((N_ROWS, width), dropout_generator(s, place, "cpu")) for s in range(N_STREAMS)])
+    """The same draws that `private_dropout` makes for a fold_batch whose seed is its number."""
+    return torch.stack([draw_integers((N_ROWS, width), dropout_generator(s, place, "cpu")) for s in range(N_STREAMS)])
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -65,16 +65,16 @@ def levels(place, width):
 @pytest.mark.parametrize("kind", LAYERS)
 def test_outputs_gradients_and_statistics_are_those_of_the_networks(kind, shared, keep_statistics, training):
     modules = networks(LAYERS[kind], keep_statistics=keep_statistics, shared=shared)
-    state = [{k: v.clone() for k, v in module.state_dict().items()} for stream in modules for module in stream]
+    state = [{k: v.clone() for k, v in module.state_dict().items()} for fold_batch in modules for module in fold_batch]
     stacked = StackedNetwork(modules, 0)
-    stacked.training, stacked.levels = training, levels
+    stacked.training, stacked.random_integers = training, levels
     x = torch.randn(N_STREAMS, N_ROWS, WIDTH, dtype=torch.float64)
     outputs = stacked(x, 0)
     assert outputs.shape == (N_STREAMS, N_NETWORKS, N_ROWS, 2)
     outputs.square().sum().backward()
     before = iter(state)
-    for s, stream in enumerate(modules):
-        for k, module in enumerate(stream):
+    for s, fold_batch in enumerate(modules):
+        for k, module in enumerate(fold_batch):
             for key, value in next(before).items():
                 torch.testing.assert_close(module.state_dict()[key], value, rtol=0, atol=0)  # not touched by stacking
             with private_dropout(module, s, torch.device("cpu")):
@@ -121,8 +121,8 @@ def test_the_state_of_one_network_is_a_copy():
 def test_every_rate_keeps_what_dropout_alone_keeps(rate):
     modules = [[TransferModule([nn.Dropout(p)], nn.Linear(64, 1), ["drop"]).double() for p in (rate, 0.5)]]
     stacked = StackedNetwork(modules, 0)
-    drawn = draw_levels((4000, 64), dropout_generator(0, 0, "cpu"))
-    stacked.training, stacked.levels = True, lambda place, width: drawn[None]
+    drawn = draw_integers((4000, 64), dropout_generator(0, 0, "cpu"))
+    stacked.training, stacked.random_integers = True, lambda place, width: drawn[None]
     dropped = stacked._steps[0][0](torch.ones(1, 4000, 64, dtype=torch.float64))[0, 0].T
     threshold, factor = dropout_threshold(rate) if rate else (32_768, 1.0)
     np.testing.assert_array_equal(dropped.numpy(), np.where(drawn.numpy() < threshold, factor, 0.0))
