@@ -62,7 +62,10 @@ STRATEGIES = {
         pipeline(head=None, strategy=ProbeThenTune()),
         grid(strategy__tune_rate=[0.1, 1.0], strategy__tune_interpolation=[0.3, 1.0], strategy__alpha=[0.1, "auto"]),
     ),
-    "probed MLP heads": lambda: (pipeline(strategy=ProbeThenTune()), grid(lr=LR, strategy__tune_interpolation=[0.5, 1.0])),
+    "probed MLP heads": lambda: (
+        pipeline(strategy=ProbeThenTune()),
+        grid(lr=LR, strategy__tune_interpolation=[0.5, 1.0]),
+    ),
     "gradual unfreezing": lambda: (pipeline(strategy=GradualUnfreezing(1), max_epochs=5), grid(lr=LR)),
     "from scratch": lambda: (
         pipeline(None, head=None, strategy=None),

@@ -149,17 +149,19 @@ def test_every_rate_keeps_what_dropout_alone_keeps(rate):
 def test_layers_that_cannot_be_stacked_are_named_so(layer):
     assert shape_of(layer) is None
     assert shape_of(nn.Sequential(nn.Linear(3, 3), layer)) is None
+    why = shapes_of([nn.Linear(3, 3), layer])
+    assert why.endswith(("cannot be stacked", "neither a known layer nor a plain nn.Sequential"))
 
 
 def test_networks_that_share_weights_or_carry_hooks_are_not_stacked():
     plain, hooked, patched = nn.Linear(3, 3), nn.Linear(3, 3), nn.ReLU()
     hooked.register_forward_hook(lambda *args: None)
     patched.forward = torch.sin
-    assert shapes_of([plain, nn.Linear(3, 3)]) is not None
-    assert shapes_of([plain, plain]) is None
-    assert shapes_of([nn.Sequential(plain, nn.ReLU(), plain)]) is None
-    assert shapes_of([plain, hooked]) is None
-    assert shapes_of([plain, patched]) is None
+    assert type(shapes_of([plain, nn.Linear(3, 3)])) is tuple
+    assert shapes_of([plain, plain]) == "two layers of its network share weights"
+    assert shapes_of([nn.Sequential(plain, nn.ReLU(), plain)]) == "two layers of its network share weights"
+    assert shapes_of([plain, hooked]) == "a Linear of its network carries hooks or another forward"
+    assert shapes_of([plain, patched]) == "a ReLU of its network carries hooks or another forward"
 
 
 @pytest.mark.parametrize(
