@@ -33,7 +33,7 @@ class Backbone:
     """A pretrained network up to its features: immutable, shared by clones, never trained in place.
 
     The features are what the blocks, applied in their order, return. Layers of `network` outside the blocks, such
-    as an old head, are left out. Estimators copy the blocks before they train anything.
+    as its head, are left out. Estimators copy the blocks before they train anything.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class Backbone:
     --------
     >>> from torch import nn
     >>> from sktransfer import Backbone
-    >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))   # the last layer is the old head
+    >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))   # the last layer is the source head
     >>> Backbone(net, blocks=["0", "1"])
     Backbone('backbone', 2 blocks, 4 columns -> 8 features)
     """
@@ -90,24 +90,31 @@ class Backbone:
     ):
         from torch import nn
 
-        from sktransfer.backbones import blocks as _blocks
+        from sktransfer.backbones.blocks import (
+            compare_with_forward,
+            describe_network,
+            find_blocks,
+            layers_of_modules,
+            read_inputs,
+            weights_of,
+        )
 
         if not isinstance(network, nn.Module):
             raise TypeError(f"Backbone takes a torch nn.Module, got {type(network).__name__}.")
         names = tuple(blocks) if blocks is not None else tuple(network._modules)
-        modules = _blocks.find_blocks(network, names)
+        modules = find_blocks(network, names)
         modules = [module.eval().requires_grad_(False) for module in copy.deepcopy(modules)]
         modules = [module.to("cpu") for module in modules]
-        inputs = _blocks.read_inputs(modules, inputs or Inputs())
-        description = _blocks.describe_network(network)
-        weights = [_blocks.weights_of(module) for module in modules]
-        layers = _blocks.layers_of_modules(modules)
+        inputs = read_inputs(modules, inputs or Inputs())
+        description = describe_network(network)
+        weights = [weights_of(module) for module in modules]
+        layers = layers_of_modules(modules)
         self._set(description, names, modules, weights, layers, name, inputs, source, dict(provenance or {}))
         if blocks is None and type(network) is not nn.Sequential:
-            _blocks.compare_with_forward(modules, inputs, network, self.prepare)
+            compare_with_forward(modules, inputs, network, self.prepare)
 
     def _set(self, network, blocks, modules, weights, layers, name, inputs, source, provenance) -> None:
-        """Take the parts; `modules` is None if they are built when first needed, which `layers` must then allow."""
+        """Set all attributes. `modules` is None if they are to be built when first needed: then `layers` are known."""
         self.network: Any = network  # dict, or None
         self.blocks: tuple[str, ...] = blocks
         self._built: list[nn.Module] | None = modules
@@ -169,7 +176,7 @@ class Backbone:
         return 2 if self.inputs.shape is None else 1 + len(self.inputs.shape)
 
     def prepare(self, X: Any) -> np.ndarray:
-        """`X` as the first block takes it: a plain array; what :class:`Windows` remember is not needed after it."""
+        """`X` as the first block takes it: a plain array, from the front end if there is one."""
         return np.asarray(X) if self._front_end is None else self._front_end(X)
 
     @property
@@ -198,12 +205,12 @@ class Backbone:
         return other
 
     def changed(self, modules: Iterable[nn.Module]) -> list[bool]:
-        """Of each block, whether its weights in `modules` are others than the backbone's, to the last bit."""
+        """For each block, whether its weights in `modules` differ from the backbone's in any bit."""
         parts = zip(self.weights, modules, self._modules, strict=True)
         return [module is not own and not _equal(weights, module.state_dict()) for weights, module, own in parts]
 
     def with_blocks(self, modules: Iterable[nn.Module], changed: Sequence[bool], **fields: Any) -> Backbone:
-        """The backbone with the blocks that `changed` from `modules`; the others are shared with it."""
+        """A backbone that takes from `modules` the blocks that `changed`, and shares the others with this one."""
         import torch
 
         from sktransfer.backbones.blocks import weights_of
@@ -262,10 +269,10 @@ class Backbone:
         layers = layers_of(description, names)
         if layers is None or not all(map(fits, layers, weights)):
             # a network that only torch knows, or one that does not fit its weights: then this says so
-            from sktransfer.backbones import blocks as _blocks
+            from sktransfer.backbones.blocks import build_blocks, layers_of_modules
 
-            modules = _blocks.build_blocks(description, names, weights)
-            layers = _blocks.layers_of_modules(modules)
+            modules = build_blocks(description, names, weights)
+            layers = layers_of_modules(modules)
         stored = state["inputs"]
         source = None if state["source"] is None else Source(**state["source"])
         try:

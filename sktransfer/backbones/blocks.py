@@ -1,4 +1,4 @@
-"""Blocks of a network: found by name, measured, and built from a description with given weights."""
+"""Blocks of a network as torch modules: found by name, measured, and built from a description with given weights."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ __all__ = [
     "weights_of",
 ]
 
-# Lengths of windows (samples) and sides of images (pixels) that are tried where any will do: the receptive field of a
-# network is not written anywhere.
+# Lengths of windows (samples) and sides of images (pixels), tried in turn where the description allows any: a network
+# does not say how large its receptive field is.
 _LENGTHS = (16, 64, 256, 1024, 4096, 16384, 65536)
 _LARGEST_PROBE = 2**22  # values
 _Prepare = Callable[[Any], np.ndarray]  # the front end of a backbone
@@ -139,7 +139,7 @@ def probe_width(modules: Sequence[nn.Module], inputs: Inputs, prepare: _Prepare 
 def _through(
     modules: Sequence[nn.Module], inputs: Inputs, n_samples: int, prepare: _Prepare
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Samples that are large enough, and what the blocks return for them."""
+    """The smallest samples that the blocks take, and what the blocks return for them."""
     reason: Exception | None = None
     for x in samples_of(inputs, n_samples):
         try:
@@ -185,7 +185,7 @@ def _run(modules: Sequence[nn.Module], x: torch.Tensor) -> torch.Tensor:
 def compare_with_forward(
     modules: Sequence[nn.Module], inputs: Inputs, network: nn.Module, prepare: _Prepare = np.asarray
 ) -> None:
-    """Blocks in order must be the network, or its ``forward`` does more than its children show."""
+    """Raise a ValueError unless the blocks in order return what the network's ``forward`` returns."""
     x, expected = _through(modules, inputs, 4, prepare)
     was_training, network = network.training, network.eval()
     try:
@@ -206,7 +206,7 @@ def weights_of(module: nn.Module) -> Weights:
 
 
 def layers_of_modules(modules: Sequence[nn.Module]) -> Blocks | None:
-    """What numpy must know to compute these blocks in inference mode; None if only torch can."""
+    """Layers of the blocks, from which numpy computes them in inference mode; None if only torch can."""
     if any(layer._forward_hooks or layer._forward_pre_hooks for module in modules for layer in module.modules()):
         return None
     described = [describe_layer("", module) for module in modules]

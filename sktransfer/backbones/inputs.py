@@ -24,8 +24,8 @@ class Inputs:
     scaling : str or None
         How the rows were scaled before they reached the network, in words.
     minimum, maximum : ndarray of shape (n,) or None
-        Range of each (scaled) column in the source rows, of each channel in the source windows, or of what a front
-        end makes of them.
+        Range of each (scaled) column in the source rows, of each channel in the source windows, or of each channel of
+        what a front end returns.
     shape : tuple of int or None, optional
         Shape of one sample, without the first axis of X: ``(n_channels, window_length)`` of a window,
         ``(n_channels, height, width)`` of an image. None in it: any number, as in ``(3, None)`` for windows of any
@@ -33,7 +33,7 @@ class Inputs:
     sampling_rate : tuple of float or None, optional
         Lowest and highest sampling rate of windows that it takes, in Hz; None: any, and windows need not say theirs.
     front_end : str or None, optional
-        Name of what turns windows into what the first block takes, such as ``"envelope"``
+        Name of the transformation of windows that comes before the first block, such as ``"envelope"``
         (:class:`sktransfer.EnvelopeSpectra`); None: the first block takes windows as they are.
 
     Raises

@@ -45,7 +45,7 @@ def save_backbone(backbone: Backbone, path: str | os.PathLike[str]) -> Path:
     backbone : Backbone
         Its network must be registered, or an ``nn.Sequential`` of standard layers.
     path : str or path-like
-        File to write, by custom ``*.safetensors``.
+        File to write; its name usually ends in ``.safetensors``.
 
     Returns
     -------
@@ -113,7 +113,7 @@ def load_backbone(path: str | os.PathLike[str]) -> Backbone:
     FileNotFoundError
         If there is neither such a file nor such a name; the message lists the shipped names.
     ModelFileError
-        If the file is damaged, foreign, or of a newer protocol.
+        If the file is damaged, was not written by sktransfer, or has a newer protocol.
     """
     file = _find(path)
     if file.stat().st_size > _LARGEST_FILE:

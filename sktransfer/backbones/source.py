@@ -14,7 +14,7 @@ class Source:
     Parameters
     ----------
     feature_mean, feature_scale : ndarray of shape (n_features_out,)
-        Statistics of the features, over the last rows that were enough to measure them.
+        Mean and standard deviation of each feature, on the rows of the last fit that had enough rows to measure them.
     weight, bias : ndarray of shape (n_outputs, n_features_out) and (n_outputs,), or None
         The source head, acting on features standardised by these statistics.
     classes : ndarray of shape (n_outputs,) or None
@@ -49,8 +49,8 @@ class Source:
 def feature_statistics(features: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Weighted mean and standard deviation of each feature.
 
-    Features that hardly move on these rows get a tenth of the median deviation, or they would explode on a
-    target where they do move.
+    A feature that is almost constant on these rows gets a tenth of the median deviation. Divided by its own, it would
+    dominate all others on a target where it does vary.
     """
     mean = np.average(features, axis=0, weights=weight)
     scale = np.sqrt(np.average((features - mean) ** 2, axis=0, weights=weight))

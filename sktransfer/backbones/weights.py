@@ -36,7 +36,7 @@ class Weights(Mapping[str, np.ndarray]):
     def __len__(self) -> int:
         return len(self._arrays)
 
-    # Equal to itself alone, so that it can be a key: comparing arrays would take longer than what is looked up.
+    # An object equals itself alone, so that it can be a key without comparing arrays.
     __eq__ = object.__eq__
     __hash__ = object.__hash__
 
@@ -62,9 +62,9 @@ class Weights(Mapping[str, np.ndarray]):
         arrays = state.get("arrays")
         if not isinstance(arrays, dict) or not all(isinstance(a, np.ndarray) for a in arrays.values()):
             raise ModelFileError("The model file holds no named arrays where its weights should be.")
-        foreign = sorted({str(a.dtype) for a in arrays.values() if a.dtype.kind not in _ALLOWED_KINDS})
-        if foreign:
-            raise ModelFileError(f"The model file holds arrays of type {foreign}; weights are numbers.")
+        refused = sorted({str(a.dtype) for a in arrays.values() if a.dtype.kind not in _ALLOWED_KINDS})
+        if refused:
+            raise ModelFileError(f"The model file holds arrays of type {refused}; weights are numbers.")
         # joblib may hand out read-only memory maps; torch wants memory of its own
         self._arrays = {name: np.array(a, order="C") if not a.flags.writeable else a for name, a in arrays.items()}
         if self.sha256 != state.get("sha256"):

@@ -47,7 +47,7 @@ from sktransfer.utils.parameters import Interval, Options, TorchDevice, check_ca
 from sktransfer.utils.random import draw_seed
 from sktransfer.utils.threads import blas_threads, torch_threads
 from sktransfer.utils.versions import minor_versions, running_versions
-from sktransfer.validation import rows as _validation
+from sktransfer.validation.rows import check_rows, check_weights, column_names, to_float32
 
 if TYPE_CHECKING:
     from sktransfer.networks.transfer_module import TransferModule
@@ -111,8 +111,8 @@ class TransferEstimator(CallbackSupport, BaseEstimator):
             raise ValueError(f"{who} requires y to be passed, but the target y is None.")
         opened = open_backbone(self.backbone)
         X = check_input(self, X, opened, reset=True)
-        names = _validation.column_names(self, X.shape[1])
-        weight = _validation.check_weights(self, sample_weight, X)
+        names = column_names(self, X.shape[1])
+        weight = check_weights(self, sample_weight, X)
         y, task = self._check_y(y, weight, len(X))
         warn_of_quality(who, X, names)
         backbone, untrained = resolve(opened, X.shape[1:], seed)
@@ -195,20 +195,14 @@ class TransferEstimator(CallbackSupport, BaseEstimator):
 
     def _run(self, X: np.ndarray, checked: bool, use: Callable[[slice, np.ndarray, np.ndarray | None], None]) -> None:
         """Call `use` with the slice, the outputs and the confidence weights (None: all one) of each chunk of rows."""
+        who = type(self).__name__
 
         def refuse() -> None:
             if not checked:
-                _validation.check_rows(self, X, reset=False)
-            _validation.to_float32(type(self).__name__, X, _validation.column_names(self, X.shape[1]))
+                check_rows(self, X, reset=False)
+            to_float32(who, X, column_names(self, X.shape[1]))
 
-        def use_finite(rows: slice, outputs: np.ndarray, weights: np.ndarray | None) -> None:
-            if not np.isfinite(outputs).all():
-                raise ValueError(
-                    f"{type(self).__name__}: the network returned values that are not finite for these rows."
-                )
-            use(rows, outputs, weights)
-
-        self.device_ = self._predictor.outputs(X, self.device, self.n_jobs, refuse=refuse, use=use_finite)
+        self.device_ = self._predictor.outputs(who, X, self.device, self.n_jobs, refuse=refuse, use=use)
 
     def __sklearn_is_fitted__(self) -> bool:
         return "_predictor" in self.__dict__

@@ -22,7 +22,7 @@ from sktransfer.inference.predictor import features
 from sktransfer.utils.callbacks import CallbackSupport, FitTask, with_callbacks
 from sktransfer.utils.parameters import Interval, Options, TorchDevice
 from sktransfer.utils.random import draw_seed
-from sktransfer.validation import rows as _validation
+from sktransfer.validation.rows import column_names
 
 
 class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -159,7 +159,7 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
 
     def _features(self, X: np.ndarray) -> np.ndarray:
         """Features of checked rows or windows; they are prepared chunk by chunk."""
-        who, names = type(self).__name__, _validation.column_names(self, self.n_features_in_)
+        who, names = type(self).__name__, column_names(self, self.n_features_in_)
         backbone, stop = self.backbone_, self._stop  # parameters may be set after the fit
         found = features(
             backbone, X, stop, self.device, self.n_jobs, lambda chunk: prepared(who, chunk, backbone, names)

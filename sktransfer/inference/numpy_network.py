@@ -5,13 +5,13 @@
     layers and arrays --fold--> (weight, bias) activation (weight, bias) ...     normalisation is in the weights
     rows --chunks--> x @ weight + bias --> activation --> ... --> outputs
 
-numpy's BLAS and torch's need the same time for the products, so that what is saved is all around them: a second of
-import, and some hundred microseconds a call.
+The matrix products cost the same as in torch. What is saved is torch's import (1 s) and the overhead of its calls (some
+hundred microseconds).
 
-Few rows are computed in float64. BLAS has several kernels that round differently, and which of them a row meets depends
-on how many rows there are and on its place among them; in float64 that is far below what anybody sees, so that a row
-gets the same result alone and among others. A single row even takes less time than in float32 with torch. Many rows are
-computed in float32, as torch does, in half the time.
+Few rows are computed in float64. BLAS has several kernels that round differently. Which of them computes a row depends
+on the number of rows and on the position of the row among them. In float64 the difference is of the order of 1e-15, so
+that a row gets the same result alone and among others. A single row takes less time than in float32 with torch. Many
+rows are computed in float32, as torch does, in half the time of float64.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class NumpyNetwork:
     ----------
     parts : sequence of (layers, arrays)
         Blocks in order, and the head, with the arrays that their layers name.
-    below : Program, optional
-        What comes before them: blocks that several networks share, whose products are then held once.
+    below : NumpyNetwork, optional
+        Blocks that come before them. Several networks may share it, so that its products are held once.
     """
 
     def __init__(
@@ -46,12 +46,12 @@ class NumpyNetwork:
     ):
         self._below = below
         steps = [step for layers, arrays in parts for layer in layers for step in _step(layer, arrays)]
-        self._steps = [_in_format(step, np.float64) for step in _fold(steps)]
-        self._short: list[_Step] | None = None  # the same in float32, made when many rows come
+        self._steps = [_as_dtype(step, np.float64) for step in _fold(steps)]
+        self._steps32: list[_Step] | None = None  # the same in float32, made when many rows come
         self._lock = Lock()
 
     def run(self, rows: np.ndarray) -> np.ndarray:
-        """Outputs for one chunk of float32 rows, float64 for few, float32 for many; overflow is left to the caller."""
+        """Outputs for one chunk of float32 rows: float64 for few, float32 for many. The caller looks for overflow."""
         few = len(rows) <= FEW_ROWS
         return self._after(rows.astype(np.float64 if few else np.float32), few)
 
@@ -71,9 +71,9 @@ class NumpyNetwork:
 
     def _in_float32(self) -> list[_Step]:
         with self._lock:
-            if self._short is None:
-                self._short = [_in_format(step, np.float32) for step in self._steps]
-            return self._short
+            if self._steps32 is None:
+                self._steps32 = [_as_dtype(step, np.float32) for step in self._steps]
+            return self._steps32
 
 
 # ---- from layers to steps
@@ -100,7 +100,7 @@ def _step(layer: Layer, arrays: Mapping[str, np.ndarray]) -> list[_Step]:
 
 
 def _fold(steps: Sequence[_Step]) -> list[_Step]:
-    """Scaling joins the product before it, or else the one after it."""
+    """Multiply each scaling into the product before it, or, where there is none, into the product after it."""
     folded: list[_Step] = []
     for step in steps:
         kind, first, second = step
@@ -114,13 +114,13 @@ def _fold(steps: Sequence[_Step]) -> list[_Step]:
     return folded
 
 
-def _in_format(step: _Step, number_format: type[np.floating]) -> _Step:
+def _as_dtype(step: _Step, dtype: type[np.floating]) -> _Step:
     kind, first, second = step
     if kind == "call":
         return step
     # BLAS is faster with one row in one order, with many in the other
-    order: Any = "F" if number_format is np.float64 else "C"
-    return kind, np.asarray(first, dtype=number_format, order=order), np.asarray(second, dtype=number_format)
+    order: Any = "F" if dtype is np.float64 else "C"
+    return kind, np.asarray(first, dtype=dtype, order=order), np.asarray(second, dtype=dtype)
 
 
 # ---- activations, in place

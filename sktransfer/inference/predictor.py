@@ -46,9 +46,9 @@ class Predictor:
         With its parameters as they were in the fit.
     n_outputs : int
     arrays : Weights, optional
-        Of the head; by custom those of `module`.
+        Of the head; None: those of `module`.
     module : TransferModule, optional
-        Backbone and head as they left the fit; built from the arrays where it is not given.
+        Backbone and head as the fit left them; None: they are built from the arrays when torch is needed.
 
     Raises
     ------
@@ -80,6 +80,7 @@ class Predictor:
 
     def outputs(
         self,
+        who: str,
         X: np.ndarray,
         device: Any,
         n_jobs: int | None,
@@ -94,6 +95,8 @@ class Predictor:
 
         Parameters
         ----------
+        who : str
+            Class of the estimator, for the error.
         X : ndarray of shape (n_samples, n_features) or (n_samples, n_channels, length)
             Numbers, as the backbone takes them.
         device : str or torch.device
@@ -109,12 +112,17 @@ class Predictor:
         -------
         str
             Where the network ran.
+
+        Raises
+        ------
+        ValueError
+            If an output is not finite.
         """
         run, used, threads = _choose(self.network, lambda used: self.module_on(used).run, device, n_jobs, len(X))
         with threads, np.errstate(all="ignore"):  # what overflows is found by comparisons
             for part in in_chunks(len(X), chunk_of(X)):
                 rows, weights = self.prepared(X[part], refuse)
-                use(part, np.asarray(run(rows), dtype=np.float64), weights)
+                use(part, self.finite(who, np.asarray(run(rows), dtype=np.float64)), weights)
         return used
 
     def prepared(self, X: np.ndarray, refuse: Callable[[], None]) -> tuple[np.ndarray, np.ndarray | None]:
@@ -122,9 +130,16 @@ class Predictor:
         rows = np.ascontiguousarray(self.backbone.prepare(X), dtype=self._dtype)
         if self.is_in_range(rows):
             return rows, None
-        if rows.ndim == 2 and not (np.abs(rows) <= LARGEST_INPUT).all():
+        if X.ndim == 2 and not (np.abs(rows) <= LARGEST_INPUT).all():
             refuse()
         return rows, confidence_weights(rows, self.backbone.inputs)
+
+    @staticmethod
+    def finite(who: str, outputs: np.ndarray) -> np.ndarray:
+        """`outputs`; a ValueError if one is not finite."""
+        if not np.isfinite(outputs).all():
+            raise ValueError(f"{who}: the network returned values that are not finite for these rows.")
+        return outputs
 
     def is_in_range(self, rows: np.ndarray) -> bool:
         """Whether every cell is a number that lowers no confidence: within the training range, or near it."""
@@ -252,7 +267,9 @@ def blocks_in_numpy(backbone: Backbone, n_blocks: int) -> NumpyNetwork | None:
     with _LOCK:  # estimators in several threads share one backbone
         blocks = _SHARED
         for _, weights in parts:
-            blocks = blocks.longer.setdefault(weights, _Blocks())
+            if weights not in blocks.longer:
+                blocks.longer[weights] = _Blocks()
+            blocks = blocks.longer[weights]
         if blocks.network is None:
             blocks.network = NumpyNetwork(parts)
         return blocks.network

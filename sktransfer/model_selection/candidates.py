@@ -42,16 +42,17 @@ Stack = list[list[StackedFit]]
 
 @dataclass
 class Result:
-    """One finished fit of a last step: the fitted estimator, or the error that it raised.
+    """One finished fit of a last step.
 
     Parameters
     ----------
-    estimator : estimator
+    attributes : dict
+        Of the fitted estimator, as far as they are not those of the step that takes them.
     seconds : float
         Time of the fit with the steps before it; of a stack, its share.
     """
 
-    estimator: Any
+    attributes: dict[str, Any]
     seconds: float
     error: Exception | None = None
 
@@ -152,8 +153,7 @@ class CandidateFits:
         def take(step: Any, X: Any, y: Any, params: dict[str, Any]) -> None:
             if result.error is not None:
                 raise result.error
-            fitted = {name: value for name, value in vars(result.estimator).items() if name not in vars(step)}
-            vars(step).update(fitted)  # the step keeps its parameters, which are its own
+            vars(step).update(result.attributes)
 
         self.seconds[key] = result.seconds
         pipeline = open_pipeline(self.pipelines[key[0]])
@@ -186,10 +186,12 @@ class CandidateFits:
 
     def _finished(self, fit: StackedFit) -> Result:
         if fit.error is not None:
-            return Result(fit.estimator, fit.seconds, fit.error)
+            return Result({}, fit.seconds, fit.error)
         estimator = fit.estimator._set_fitted(fit.finish())
         estimator._predictor = ScoringPredictor(estimator._predictor, fit.start.module, fit.scored, fit.n_frozen)
-        return Result(estimator, fit.seconds)
+        # parameters are shared with the other folds; the step that takes these attributes has its own
+        fitted = {key: value for key, value in vars(estimator).items() if key.endswith("_") or key.startswith("_")}
+        return Result(fitted, fit.seconds)
 
     # ---- training
 
@@ -222,7 +224,7 @@ class CandidateFits:
         try:
             fit = self._starts.start(note)
         except Exception as error:  # as in scikit-learn's loop: what a fit raises is the result of this fit
-            self._errors[key] = Result(note.estimator, note.seconds, error)
+            self._errors[key] = Result({}, note.seconds, error)
             self.on_progress(1.0)
             return None
         together: Any = stack_key(fit)
@@ -248,7 +250,7 @@ def _fit_alone(note: Note) -> Result:
         estimator.fit(note.X, note.y, **note.params)
     except Exception as found:  # as in scikit-learn's loop: what a fit raises is the result of this fit
         error = found
-    return Result(estimator, note.seconds + time.perf_counter() - began, error)
+    return Result(vars(estimator), note.seconds + time.perf_counter() - began, error)
 
 
 def count_workers(n_jobs: int | None) -> int:

@@ -34,7 +34,7 @@ class _Head(BaseEstimator):
         return HeadModule(n_features, self._sizes(), float(getattr(self, "dropout", 0.0)), n_outputs)
 
     def layers(self, n_features: int, n_outputs: int) -> tuple[Layer, ...] | None:
-        """Its layers for numpy; None for a class of somebody else's, which may build what it likes."""
+        """The layers of :meth:`build` for numpy; None for a subclass from elsewhere, which may build something else."""
         if type(self) not in (LinearHead, MLPHead):
             return None
         layers = [Layer("Standardize", "standardize.", {"num_features": n_features}, n_features, n_features)]

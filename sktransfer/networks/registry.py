@@ -49,8 +49,8 @@ def _layer_class(kind: str) -> type[nn.Module]:
 def register_network(name: str) -> Callable[[type[nn.Module]], type[nn.Module]]:
     """Class decorator that lets a saved backbone name this network.
 
-    The class must be constructible from arguments that JSON can hold (numbers, text, lists), and its blocks must
-    be attributes that take the output of the block before.
+    The class must be constructible from arguments that JSON can hold (numbers, text, lists). Its blocks must be
+    submodules, each of which takes the output of the one before.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def _plain_number(value: Any) -> Any:
 
 
 def describe_layer(key: str, layer: nn.Module | None) -> list[Any] | None:
-    """Entry of a description, ``[key, layer name, arguments]``; None for a layer that is not in the table."""
+    """Entry of a description, ``[key, kind, arguments]``; None for a layer that is not in the table."""
     kind = type(layer).__name__
     if type(layer) is nn.Sequential:
         inner = [describe_layer(k, child) for k, child in layer._modules.items()]
@@ -169,7 +169,7 @@ def build_network(description: dict[str, Any]) -> nn.Module:
 
 
 def add_layers(network: nn.Sequential, layers: Sequence[Sequence[Any]]) -> nn.Sequential:
-    """Add the layers described, entries ``[key, layer name, arguments]``, to `network`, and return it."""
+    """Add the layers described, entries ``[key, kind, arguments]``, to `network`, and return it."""
     for key, kind, arguments in layers:
         if kind == "Sequential":
             network.add_module(key, add_layers(nn.Sequential(), arguments["layers"]))

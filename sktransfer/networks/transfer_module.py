@@ -38,8 +38,8 @@ class TransferModule(nn.Module):
     names : sequence of str
         Block names, for messages and for the names of parameters.
     keep_statistics : bool, default=False
-        Whether BatchNorm keeps normalising by the statistics it came with in blocks that learn, too. A few target
-        rows cannot replace what the source measured on many.
+        Whether BatchNorm keeps the statistics of the source in blocks that learn, too. They were measured on many
+        rows; a few target rows cannot replace them.
     """
 
     head: Any
@@ -81,7 +81,7 @@ class TransferModule(nn.Module):
         return x
 
     def forward(self, x: torch.Tensor, start: int = 0) -> torch.Tensor:
-        """Outputs for `x`, as block `start` takes it; beyond the blocks, `x` is features that are standardised."""
+        """Outputs for `x`, as block `start` takes it; with `start` beyond the blocks, `x` is standardised features."""
         if start > len(self.blocks):
             return self.head.learned(x)
         return self.head(self.features(x, start))
@@ -118,7 +118,7 @@ class TransferModule(nn.Module):
 
 
 def share_blocks(module: TransferModule, blocks: list[nn.Module]) -> TransferModule:
-    """`module` with the blocks of a backbone in place of its own equal ones: one set of weights in memory."""
+    """`module` with the blocks of a backbone in place of its own, which are equal: weights are in memory once."""
     shared = TransferModule(blocks, module.head, module.names)
     return shared.eval().requires_grad_(False)
 
