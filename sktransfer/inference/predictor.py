@@ -267,9 +267,10 @@ def blocks_in_numpy(backbone: Backbone, n_blocks: int) -> NumpyNetwork | None:
     with _LOCK:  # estimators in several threads share one backbone
         blocks = _SHARED
         for _, weights in parts:
-            if weights not in blocks.longer:
-                blocks.longer[weights] = _Blocks()
-            blocks = blocks.longer[weights]
+            longer = blocks.longer.get(weights)
+            if longer is None:
+                longer = blocks.longer[weights] = _Blocks()
+            blocks = longer
         if blocks.network is None:
             blocks.network = NumpyNetwork(parts)
         return blocks.network
