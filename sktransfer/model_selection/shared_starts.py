@@ -33,7 +33,7 @@ from sktransfer.networks.transfer_module import TransferModule
 from sktransfer.training import frozen_features
 from sktransfer.training.frozen_features import FrozenFeatures
 from sktransfer.training.stacked_fits import StackedFit
-from sktransfer.training.start import is_solvable, own_blocks, solve_head, start_fit, strategy_and_head
+from sktransfer.training.start import only_head_learns, own_blocks, solve_head, start_fit, strategy_and_head
 from sktransfer.utils.chunks import in_chunks
 from sktransfer.utils.device import resolve_device
 from sktransfer.utils.random import draw_seed
@@ -90,8 +90,7 @@ class SharedStarts:
         width = rows.X.shape[1:]
         network = _network_key(estimator, seed), width
         resolved = self._once(("network", network), lambda: resolve(given, width, seed), given)
-        solved = is_solvable(*strategy_and_head(estimator, resolved[1]))
-        blocks = self._once(("blocks", network, solved), lambda: own_blocks(estimator, resolved, rows), given)
+        blocks = self._blocks(estimator, network, resolved, rows)
         frozen = self._once(("frozen", id(rows.X), network), lambda: self._rows(rows.X), rows.X)
         scored = self._once(("scored", note.fold, network), ScoredRows, given)
         fit = StackedFit(
@@ -104,6 +103,15 @@ class SharedStarts:
         fit.start.features = None  # a copy of the rows' features for each fit
         fit.seconds = note.seconds + time.perf_counter() - began
         return fit
+
+    def _blocks(self, estimator: Any, network: Hashable, resolved: tuple[Backbone, bool], rows: Any) -> Any:
+        """The backbone's own blocks where nothing trains them, else copies for all fits that train some of them."""
+        backbone, untrained = resolved
+        strategy, n_epochs = strategy_and_head(estimator, untrained)[0], estimator._n_epochs(len(rows.X))
+        frozen = only_head_learns(strategy, n_epochs, len(backbone.blocks)) and rows.X.dtype == np.float32
+        device = resolve_device(estimator.device)
+        make = (lambda: backbone.modules_on(device)) if frozen else lambda: own_blocks(estimator, resolved, rows)
+        return self._once(("blocks", network, frozen), make, estimator.backbone)
 
     def limit_memory(self) -> None:
         """Keep no more outputs of frozen blocks than the budget allows."""

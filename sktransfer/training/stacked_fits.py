@@ -133,7 +133,7 @@ class StackedFit:
             part.load_state_dict({key: self.weights.get(f"{name}.{key}", value) for key, value in state.items()})
         fitted = TransferModule(blocks, module.head, module.names, keep_statistics=module.keep_statistics)
         self.start = dataclasses.replace(self.start, module=fitted)
-        return finish(self.estimator, self.start, self.history, self.rows, self.task)
+        return finish(self.estimator, self.start, self.history, self.rows, self.task, self.n_frozen)
 
 
 def stack_key(fit: StackedFit) -> tuple[Any, ...] | str:

@@ -160,9 +160,11 @@ class StackedTraining:
         return losses.detach()
 
     def _losses(self, outputs: torch.Tensor, y: torch.Tensor, weight: torch.Tensor, batch: int) -> torch.Tensor:
-        n_folds, n_networks, size, n_outputs = outputs.shape
-        labels = y.unsqueeze(1).expand(n_folds, n_networks, *y.shape[1:]).flatten(0, 2)
-        each = self.plans[0].loss(outputs.reshape(-1, n_outputs), labels).view(n_folds, n_networks, size)
+        n_folds, n_networks, size, _ = outputs.shape
+        labels = y if y.ndim == 2 else y.transpose(1, 2)
+        labels = labels.unsqueeze(1).expand(n_folds, n_networks, *labels.shape[1:]).flatten(0, 1)
+        # rows as columns, as the network holds them: several times as fast as one row of few outputs after the other
+        each = self.plans[0].loss(outputs.transpose(2, 3).flatten(0, 1), labels).view(n_folds, n_networks, size)
         losses = (each * weight.transpose(1, 2)).sum(dim=2) / self.sizes[batch].to(self.device)[:, None]
         return losses + self._penalties() if self.penalised else losses
 
