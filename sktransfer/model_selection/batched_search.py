@@ -220,8 +220,10 @@ class BatchedGridSearchCV(_BatchedSearch, GridSearchCV):
     cv_results_ : dict
         As in :class:`~sklearn.model_selection.GridSearchCV`, and ``"how"``: of each candidate, ``"stacked"``,
         ``"solved"`` (a linear head on features that were computed once) or ``"alone"`` (networks that cannot be
-        stacked, skorch callbacks, ``verbose`` estimators, other estimators). Fit times of stacked candidates are
-        shares of the stack's time.
+        stacked, skorch callbacks, ``verbose`` estimators, other estimators). The fit time of a stacked candidate is
+        its share of the stack's time, and the time of the steps before the last one.
+    why_alone_ : list of str or None
+        Of each candidate that trained alone, the reason; None for the others.
     best_estimator_, best_score_, best_params_, best_index_, refit_time_, scorer_, n_splits_, multimetric_
         As in :class:`~sklearn.model_selection.GridSearchCV`; the best candidate is fitted again on its own.
 
@@ -231,8 +233,10 @@ class BatchedGridSearchCV(_BatchedSearch, GridSearchCV):
     training does not amplify rounding itself (a rate of 0.3 for a hundred epochs makes 0.01 of 1e-13); in float32 they
     differ by no more than float32 differs from float64. Rows are checked once a fold, and warned of once a fold.
 
-    Scores come from outputs that were computed while training. A scorer that asks the estimator for anything else
-    than predictions for the rows it was given makes it train again, alone.
+    scikit-learn's loop runs twice. The first run fits the steps before the last one, once a fold, and notes what the
+    last step would be fitted to. The second run gives each pipeline its trained last step and scores it. So a scorer
+    gets a real fitted pipeline, which it may clone, store or fit again. A candidate whose fit raises an error is
+    treated as ``error_score`` says; an error in the training of a stack ends the search.
 
     Examples
     --------
@@ -290,6 +294,8 @@ class BatchedRandomizedSearchCV(_BatchedSearch, RandomizedSearchCV):
     Attributes
     ----------
     cv_results_, best_estimator_, best_score_, best_params_, best_index_, refit_time_, scorer_, n_splits_, multimetric_
+        As in :class:`BatchedGridSearchCV`.
+    why_alone_ : list of str or None
         As in :class:`BatchedGridSearchCV`.
 
     Examples

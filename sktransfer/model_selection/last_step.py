@@ -97,6 +97,7 @@ class LastStep:
         vars(self.step)["fit"] = self
 
     def __call__(self, X: Any, y: Any = None, **params: Any) -> Any:
+        """Fit the step, and give the step and the pipeline back what they had."""
         del vars(self.step)["fit"]
         if self.step is not self.pipeline:
             self.pipeline.memory = self.memory

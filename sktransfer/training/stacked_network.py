@@ -94,7 +94,7 @@ class StackedNetwork:
         self.depths: dict[str, int] = {}
         self.training = False
         self.random_integers: RandomIntegers = _no_random_integers
-        self._shares_constants = False
+        self._constants: tuple[torch.Tensor, ...] = ()  # of the head, if they are one row a fold
         self._modules = [module for batch in modules for module in batch]
         self._positions = {id(m): i for i, m in enumerate(m for m in first.modules() if isinstance(m, DROPOUTS))}
         n_blocks = len(first.blocks)
@@ -114,16 +114,17 @@ class StackedNetwork:
         Parameters
         ----------
         x : tensor of shape (n_folds, n_rows, ...)
-            What block `start` takes.
+            What block `start` takes; changed in place.
 
         Returns
         -------
         x, start
             As they came, unless `start` is the head and its constants are one row a fold.
         """
-        if start - self._start < len(self._steps) - 2 or not self._shares_constants:
+        if start - self._start < len(self._steps) - 2 or not self._constants:
             return x, start
-        return self._steps[-2][0](x), start + 1
+        mean, scale = self._constants
+        return x.sub_(mean).div_(scale), start + 1
 
     def __call__(self, x: torch.Tensor, start: int) -> torch.Tensor:
         """Outputs for what block `start` takes."""
@@ -148,7 +149,8 @@ class StackedNetwork:
             return lambda x: _linear(x, weight, bias)
         if isinstance(layer, Standardize):
             mean, scale = (self._constant([getattr(one, key) for one in layers]) for key in ("mean", "scale"))
-            shared = self._shares_constants = mean.shape[1] == scale.shape[1] == 1
+            shared = mean.shape[1] == scale.shape[1] == 1
+            self._constants = (mean, scale) if shared else ()
             return lambda x: _standardize(x, mean, scale, shared)
         if isinstance(layer, nn.BatchNorm1d):
             return self._batch_norm(layer, layers, name)
@@ -270,7 +272,7 @@ def _linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) ->
 
 def _standardize(x: torch.Tensor, mean: torch.Tensor, scale: torch.Tensor, shared: bool) -> torch.Tensor:
     if shared and x.ndim == 3:
-        return (x - mean).div_(scale)  # (n_folds, 1, width): one row for the rows of each fold
+        return (x - mean) / scale  # (n_folds, 1, width): one row for the rows of each fold
     x = x if x.ndim == 4 else x.transpose(1, 2).unsqueeze(1)
     return (x - mean.unsqueeze(3)) / scale.unsqueeze(3)
 

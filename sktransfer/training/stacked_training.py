@@ -93,8 +93,9 @@ class StackedTraining:
                 for options, named in groups(self.plans[first], by_depth, 2 if whole else 1).items():
                     found.setdefault(options, []).extend(view for _, view in named)
                     self.views.extend((view, name, where) for name, view in named)
-        options = [{"params": views, "lr": lr, "weight_decay": decay} for (lr, decay), views in found.items()]
-        return torch.optim.AdamW(options, fused=True)
+        return torch.optim.AdamW(
+            [{"params": views, "lr": lr, "weight_decay": decay} for (lr, decay), views in found.items()], fused=True
+        )
 
     def train(self, on_epoch: Callable[[], None]) -> None:
         """All phases; fits that are done keep the weights that they had then."""

@@ -125,7 +125,8 @@ def start_fit(
     frozen : FrozenFeatures, optional
         Outputs of the backbone for these rows, if several fits share them.
     blocks : sequence of nn.Module, optional
-        The backbone's blocks on the right device and in the right format, which are not copied: for fits that do not change them.
+        The backbone's blocks on the right device and in the right format, which are not copied: for fits that do not
+        change them.
     """
     backbone, untrained = resolved
     strategy, head = strategy_and_head(estimator, untrained)
