@@ -225,6 +225,7 @@ class CandidateFits:
             fit = self._starts.start(note)
         except Exception as error:  # as in scikit-learn's loop: what a fit raises is the result of this fit
             self._errors[key] = Result({}, note.seconds, error)
+            self.why_alone.setdefault(key[0], f"its fit raises {type(error).__name__}")
             self.on_progress(1.0)
             return None
         together: Any = stack_key(fit)

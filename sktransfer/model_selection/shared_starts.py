@@ -183,13 +183,21 @@ class ScoredRows:
     def find(self, X: np.ndarray, prepare: Callable[[], tuple[np.ndarray, Any]]) -> tuple[FrozenFeatures, Any]:
         """Prepared rows and their confidence weights; both are made where `X` is new."""
         for known, weights, frozen in self._kept:
-            if known.shape == X.shape and np.array_equal(known, X):
+            if _are_same(known, X):
                 return frozen, weights
         rows, weights = prepare()
         if len(self._kept) >= _N_SCORED or sum(frozen.nbytes for _, _, frozen in self._kept) > frozen_features.BUDGET:
             self._kept.clear()
         self._kept.append((X.copy(), weights, FrozenFeatures(rows)))
         return self._kept[-1][2], weights
+
+
+def _are_same(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two tables hold the same cells, and windows the same fields."""
+    fields, others = (getattr(one, "__dict__", {}) for one in (a, b))
+    if a.shape != b.shape or fields.keys() != others.keys() or not np.array_equal(a, b):
+        return False
+    return all(np.array_equal(fields[name], others[name]) for name in fields)
 
 
 class ScoringPredictor(Predictor):
