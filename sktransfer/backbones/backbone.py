@@ -206,8 +206,8 @@ class Backbone:
 
     def changed(self, modules: Iterable[nn.Module]) -> list[bool]:
         """For each block, whether its weights in `modules` differ from the backbone's in any bit."""
-        pairs = zip(self.weights, modules, strict=True)
-        return [not _equal(weights, module.state_dict()) for weights, module in pairs]
+        parts = zip(self.weights, modules, self._modules, strict=True)
+        return [module is not own and not _equal(weights, module.state_dict()) for weights, module, own in parts]
 
     def with_blocks(self, modules: Iterable[nn.Module], changed: Sequence[bool], **fields: Any) -> Backbone:
         """A backbone that takes from `modules` the blocks that `changed`, and shares the others with this one."""

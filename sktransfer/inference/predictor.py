@@ -119,19 +119,27 @@ class Predictor:
             If an output is not finite.
         """
         run, used, threads = _choose(self.network, lambda used: self.module_on(used).run, device, n_jobs, len(X))
-        prepare, dtype = self.backbone.prepare, self._dtype
         with threads, np.errstate(all="ignore"):  # what overflows is found by comparisons
             for part in in_chunks(len(X), chunk_of(X)):
-                rows, weights = np.ascontiguousarray(prepare(X[part]), dtype=dtype), None
-                if not self.is_in_range(rows):
-                    if X.ndim == 2 and not (np.abs(rows) <= LARGEST_INPUT).all():
-                        refuse()
-                    weights = confidence_weights(rows, self.backbone.inputs)
-                outputs = np.asarray(run(rows), dtype=np.float64)
-                if not np.isfinite(outputs).all():
-                    raise ValueError(f"{who}: the network returned values that are not finite for these rows.")
-                use(part, outputs, weights)
+                rows, weights = self.prepared(X[part], refuse)
+                use(part, self.finite(who, np.asarray(run(rows), dtype=np.float64)), weights)
         return used
+
+    def prepared(self, X: np.ndarray, refuse: Callable[[], None]) -> tuple[np.ndarray, np.ndarray | None]:
+        """Rows as the first block takes them, and their confidence weights; None: all are one."""
+        rows = np.ascontiguousarray(self.backbone.prepare(X), dtype=self._dtype)
+        if self.is_in_range(rows):
+            return rows, None
+        if X.ndim == 2 and not (np.abs(rows) <= LARGEST_INPUT).all():
+            refuse()
+        return rows, confidence_weights(rows, self.backbone.inputs)
+
+    @staticmethod
+    def finite(who: str, outputs: np.ndarray) -> np.ndarray:
+        """`outputs`; a ValueError if one is not finite."""
+        if not np.isfinite(outputs).all():
+            raise ValueError(f"{who}: the network returned values that are not finite for these rows.")
+        return outputs
 
     def is_in_range(self, rows: np.ndarray) -> bool:
         """Whether every cell is a number that lowers no confidence: within the training range, or near it."""

@@ -2,36 +2,64 @@
 
 ::
 
-    candidates x folds --> preprocessing once a fold --> frozen features once a fold --> heads stacked, trained as one
-                                                                                              |
-    cv_results_, best_estimator_, ... <-- scikit-learn's own loop of scoring <----------------+
+    GridSearchCV.fit --> preprocessing once a fold --> what each last step is fitted to
+                                                              |
+                                    frozen features once a fold --> heads stacked, trained as one
+                                                              |
+    GridSearchCV.fit --> fitted pipelines, scored ------------+--> cv_results_, best_estimator_, ...
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import sklearn.pipeline
 from sklearn.base import is_classifier
+from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import GridSearchCV, ParameterGrid, ParameterSampler, RandomizedSearchCV, check_cv
 from sklearn.utils import get_tags
+from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import indexable
 
-from sktransfer.estimators.pipeline import Pipeline
-from sktransfer.model_selection.candidates import Bench
-from sktransfer.model_selection.folds import RememberedSplits, catch_folds, share_rows
-from sktransfer.model_selection.stand_in import Evaluation, StandIn
-
-# Pipelines whose predictions are those of their last step on what the steps before return.
-_PIPELINES = (sklearn.pipeline.Pipeline, Pipeline)
+from sktransfer.model_selection.candidates import CandidateFits
+from sktransfer.model_selection.last_step import SearchedPipeline
 
 
-class _Together:
-    """Mixin of the two searches: `fit` that trains first and lets scikit-learn score afterwards."""
+class _Splits:
+    """A splitter whose splits are drawn; it asks for the metadata that the user's splitter asks for."""
+
+    def __init__(self, splits: list[Any], splitter: Any):
+        self.splits, self.splitter = splits, splitter
+
+    def split(self, X: Any = None, y: Any = None, **params: Any) -> Iterator[Any]:
+        return iter(self.splits)
+
+    def get_n_splits(self, X: Any = None, y: Any = None, **params: Any) -> int:
+        return len(self.splits)
+
+    def get_metadata_routing(self) -> Any:
+        return get_routing_for_object(self.splitter)
+
+
+class _NoScore:
+    """A scorer that looks at nothing; it asks for the metadata that the user's scorer asks for."""
+
+    def __init__(self, scorer: Any):
+        self.scorer = scorer
+
+    def __call__(self, estimator: Any, X: Any, y: Any = None, **params: Any) -> float:
+        return 0.0
+
+    def get_metadata_routing(self) -> Any:
+        return get_routing_for_object(self.scorer)
+
+
+class _BatchedSearch:
+    """Mixin of the two searches: ``fit`` goes through scikit-learn's loop twice and trains in between."""
 
     estimator: Any
     scoring: Any
@@ -41,12 +69,13 @@ class _Together:
     verbose: int
     pre_dispatch: Any
     error_score: Any
-    return_train_score: bool
     multimetric_: bool
-    cv_results_: dict[str, Any]
-    best_estimator_: Any
+    get_params: Any
     _validate_params: Any
+    _get_routed_params_for_fit: Any
     _candidates: Any
+    _fits: CandidateFits | None
+    _drawn: list[dict[str, Any]]
 
     def fit(self, X, y=None, **params):
         """Run the search.
@@ -72,87 +101,75 @@ class _Together:
         self._validate_params()
         for name in [key for key in vars(self) if key.endswith("_") and not key.startswith("_")]:
             delattr(self, name)  # an interrupted search must not look like a finished one
-        candidates = list(self._candidates())
-        bench = Bench(self.estimator, candidates)
-        cv = RememberedSplits(check_cv(self.cv, y, classifier=is_classifier(self.estimator)))
+        scorer = check_scoring(self.estimator, self.scoring)
         X, y = indexable(X, y)
-        self._fold(bench, cv, X, y, params)
-        with _progress(bench, self.verbose) as on_progress:
-            bench.train(on_progress, self.n_jobs)
-            bench.start_alone(self.n_jobs, self.pre_dispatch)
-            bench.on_alone = on_progress
-            evaluation = self._evaluation(bench, candidates, cv)
-            try:
-                evaluation.fit(X, y, **params)
-            except Exception:
-                if bench.broken is None:
-                    raise
-            if bench.broken is not None:
-                raise bench.broken
-        self._take(evaluation, bench)
+        cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
+        splits = list(cv.split(X, y, **self._get_routed_params_for_fit(params).splitter.split))
+        fits = CandidateFits(self.estimator, list(self._candidates()), len(splits), self.n_jobs, self.pre_dispatch)
+        if fits.groups and splits:
+            self._note(
+                fits, X, y, params, cv=_Splits([(train, np.arange(0)) for train, _ in splits], cv), scorer=scorer
+            )
+        with _progress(fits, self.verbose) as fits.on_progress:
+            search = self._loop(
+                fits,
+                SearchedPipeline(self.estimator, fits.open),
+                fits.candidates,
+                cv=_Splits(splits, cv),
+                # the scorer that None stands for asks its estimator what scikit-learn asks a fitted one
+                scoring=scorer if self.scoring is None else self.scoring,
+                verbose=max(0, self.verbose - 1),
+            )
+            if callbacks := getattr(self, "_skl_callbacks", None):
+                search.set_callbacks(*callbacks)
+            super(_BatchedSearch, search).fit(X, y, **params)  # type: ignore[misc]
+        for name, value in vars(search).items():
+            if name.endswith("_") and not name.startswith("_"):
+                setattr(self, name, value)
+        self.why_alone_ = [fits.why_alone.get(number) for number in range(len(fits.candidates))]
         return self
 
-    def _fold(self, bench: Bench, cv: RememberedSplits, X: Any, y: Any, params: dict[str, Any]) -> None:
-        """Fit the preprocessing of every fold, and put the fits in scikit-learn's order."""
-        options = {"cv": cv, "return_train_score": self.return_train_score}
-        scorer, raw = check_scoring(self.estimator, self.scoring), dict[tuple[int, int], Any]()
-        for group in bench.preprocessings():
-            estimator = bench.configured(bench.candidates[group[0]])
-            folds = catch_folds(estimator, options, X, y, scorer, params)
-            share_rows(folds, raw)
-            for split, fold in enumerate(folds):
-                if type(estimator) not in _PIPELINES and isinstance(estimator, sklearn.pipeline.Pipeline):
-                    fold = None  # a pipeline of somebody else's may predict and score as it likes
-                if fold is not None:
-                    fold.seconds /= len(group)
-                bench.folds.update({(candidate, split): fold for candidate in group})
-        bench.order.extend(sorted(bench.folds))
+    def _note(self, fits: CandidateFits, X: Any, y: Any, params: dict[str, Any], *, cv: _Splits, scorer: Any) -> None:
+        """First pass: fit the preprocessing of every fold, and note what the last steps would be fitted to."""
+        # a score of zero for what fails: the second pass fits it again and reports it
+        options = {"refit": False, "verbose": 0, "error_score": 0.0, "return_train_score": False}
+        pipeline = SearchedPipeline(self.estimator, fits.note)
+        search = self._loop(None, pipeline, fits.representatives(), cv=cv, scoring=_NoScore(scorer), **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FitFailedWarning)
+            try:
+                super(_BatchedSearch, search).fit(X, y, **params)  # type: ignore[misc]
+            except ValueError:
+                # scikit-learn raises after the last fit if all failed before their last step, and will do so again
+                if not fits.all_failed():
+                    raise
+        fits.begin_second_pass()
 
-    def _evaluation(self, bench: Bench, candidates: list[dict[str, Any]], cv: RememberedSplits) -> Evaluation:
-        refit = self.refit
-        if callable(refit):  # it may look at times
-            refit = lambda results: self.refit(_with_times(results, bench))  # noqa: E731
-        # messages and progress bars name the search
-        evaluation = type(type(self).__name__, (Evaluation,), {})(
-            StandIn(bench),
-            candidates,
-            more={"how": bench.how()},
-            scoring=self.scoring,
-            refit=refit,
-            cv=cv,
-            verbose=max(0, self.verbose - 1),
-            error_score=self.error_score,
-            return_train_score=self.return_train_score,
-        )
-        callbacks = getattr(self, "_skl_callbacks", None)
-        return evaluation.set_callbacks(*callbacks) if callbacks else evaluation
+    def _loop(self, fits: Any, estimator: Any, candidates: list[dict[str, Any]], **options: Any) -> Any:
+        """A search by scikit-learn's loop over given candidates, in this process and in order."""
+        search = type(self)(**{**self.get_params(deep=False), **options, "estimator": estimator, "n_jobs": 1})
+        search._fits, search._drawn = fits, candidates
+        return search
+
+    def _run_search(self, evaluate_candidates: Any) -> None:
+        evaluate_candidates(self._drawn)
+
+    def _format_results(self, candidate_params: Any, n_splits: int, out: Any, more_results: Any = None) -> Any:
+        """As scikit-learn's, with the times of the fits in the stacks, and with how they ran."""
+        if self._fits is not None:
+            for number, one in enumerate(out):
+                one["fit_time"] = self._fits.seconds.get(divmod(number, n_splits), one["fit_time"])
+            more_results = {**(more_results or {}), "how": self._fits.ways()}
+        return super()._format_results(candidate_params, n_splits, out, more_results)  # type: ignore[misc]
 
     def __sklearn_tags__(self):
         tags, own = super().__sklearn_tags__(), get_tags(self.estimator).input_tags  # type: ignore[misc]
         tags.input_tags.two_d_array, tags.input_tags.three_d_array = own.two_d_array, own.three_d_array
         return tags
 
-    def _take(self, evaluation: Evaluation, bench: Bench) -> None:
-        """The results, with the estimator in place of its stand-in and the times that the fits took."""
-        for name, value in vars(evaluation).items():
-            if name.endswith("_") and not name.startswith("_"):
-                setattr(self, name, value)
-        if "best_estimator_" in vars(self):
-            self.best_estimator_ = self.best_estimator_.fitted()
-        if not self.multimetric_:
-            self.scorer_ = check_scoring(self.estimator, self.scoring)  # without the stand-in
-        _with_times(self.cv_results_, bench)
-
-
-def _with_times(results: dict[str, Any], bench: Bench) -> dict[str, Any]:
-    """The results with the times that the fits took in place of those of the stand-ins; changed in place."""
-    seconds = np.array([bench.seconds[key] for key in sorted(bench.seconds)]).reshape(len(bench.candidates), -1)
-    results["mean_fit_time"], results["std_fit_time"] = seconds.mean(axis=1), seconds.std(axis=1)
-    return results
-
 
 @contextmanager
-def _progress(bench: Bench, verbose: int) -> Iterator[Any]:
+def _progress(fits: CandidateFits, verbose: int) -> Iterator[Any]:
     """A bar over candidates x folds if `verbose` asks for it."""
     if not verbose:
         yield lambda share: None
@@ -160,12 +177,11 @@ def _progress(bench: Bench, verbose: int) -> Iterator[Any]:
     from tqdm.auto import tqdm
 
     bar_format = "{l_bar}{bar}| {n:.0f}/{total} fits [{elapsed}<{remaining}]"
-    with tqdm(total=len(bench.order), bar_format=bar_format) as bar:
-        # what had to be fitted a second time is not counted twice
+    with tqdm(total=len(fits.candidates) * fits.n_splits, bar_format=bar_format) as bar:
         yield lambda share: bar.update(min(share, bar.total - bar.n))
 
 
-class BatchedGridSearchCV(_Together, GridSearchCV):
+class BatchedGridSearchCV(_BatchedSearch, GridSearchCV):
     """A grid search that computes frozen features once a fold and trains its heads together.
 
     A drop-in for :class:`sklearn.model_selection.GridSearchCV`: the same parameters, attributes and scores, many times
@@ -204,8 +220,10 @@ class BatchedGridSearchCV(_Together, GridSearchCV):
     cv_results_ : dict
         As in :class:`~sklearn.model_selection.GridSearchCV`, and ``"how"``: of each candidate, ``"stacked"``,
         ``"solved"`` (a linear head on features that were computed once) or ``"alone"`` (networks that cannot be
-        stacked, skorch callbacks, ``verbose`` estimators, other estimators). Fit times of stacked candidates are
-        shares of the stack's time.
+        stacked, skorch callbacks, ``verbose`` estimators, other estimators). The fit time of a stacked candidate is
+        its share of the stack's time, and the time of the steps before the last one.
+    why_alone_ : list of str or None
+        Of each candidate that trained alone, the reason; None for the others.
     best_estimator_, best_score_, best_params_, best_index_, refit_time_, scorer_, n_splits_, multimetric_
         As in :class:`~sklearn.model_selection.GridSearchCV`; the best candidate is fitted again on its own.
 
@@ -215,8 +233,10 @@ class BatchedGridSearchCV(_Together, GridSearchCV):
     training does not amplify rounding itself (a rate of 0.3 for a hundred epochs makes 0.01 of 1e-13); in float32 they
     differ by no more than float32 differs from float64. Rows are checked once a fold, and warned of once a fold.
 
-    Scores come from outputs that were computed while training. A scorer that asks the estimator for anything else
-    than predictions for the rows it was given makes it train again, alone.
+    scikit-learn's loop runs twice. The first run fits the steps before the last one, once a fold, and notes what the
+    last step would be fitted to. The second run gives each pipeline its trained last step and scores it. So a scorer
+    gets a real fitted pipeline, which it may clone, store or fit again. A candidate whose fit raises an error is
+    treated as ``error_score`` says; an error in the training of a stack ends the search.
 
     Examples
     --------
@@ -238,7 +258,7 @@ class BatchedGridSearchCV(_Together, GridSearchCV):
         return ParameterGrid(self.param_grid)
 
 
-class BatchedRandomizedSearchCV(_Together, RandomizedSearchCV):
+class BatchedRandomizedSearchCV(_BatchedSearch, RandomizedSearchCV):
     """A randomised search that computes frozen features once a fold and trains its heads together.
 
     To :class:`sklearn.model_selection.RandomizedSearchCV` what :class:`BatchedGridSearchCV` is to
@@ -274,6 +294,8 @@ class BatchedRandomizedSearchCV(_Together, RandomizedSearchCV):
     Attributes
     ----------
     cv_results_, best_estimator_, best_score_, best_params_, best_index_, refit_time_, scorer_, n_splits_, multimetric_
+        As in :class:`BatchedGridSearchCV`.
+    why_alone_ : list of str or None
         As in :class:`BatchedGridSearchCV`.
 
     Examples

@@ -1,60 +1,66 @@
-"""The fits of a search: which of them train together, which are solved, which train alone.
+"""The fits of a search: noted in scikit-learn's loop, trained together, handed to scikit-learn's loop again.
 
 ::
 
-    candidates x folds --> lanes --stackable--> stacks: trained together, outputs for the rows that are scored
-                             |     --solved---> solved on features that are computed once
-                             +-----otherwise--> alone: the last step fitted as usual, in worker processes if asked
-                                       |
-    scikit-learn's own loop --fit, score--> StandIn: answers from these results (`_stand_in.py`)
+    notes --start--> StackedFit --same key-----> stacks: trained together
+                        |       --linear head--> solved
+                        +-------otherwise------> alone: by the last step's own `fit`, in worker processes if asked
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from threading import Event, Lock
 from typing import Any
 
-import numpy as np
+from joblib import cpu_count, effective_n_jobs
 from sklearn.base import clone
+from sklearn.pipeline import Pipeline
 from sklearn.utils.parallel import Parallel, delayed
 
-from sktransfer.inference.out_of_range import confidence_weights
-from sktransfer.model_selection.folds import Fold, last_step
-from sktransfer.model_selection.lanes import Lanes, hash_of
-from sktransfer.model_selection.workers import count_workers, train_stacks
-from sktransfer.training import frozen_features as _features
-from sktransfer.training.fit import fitted_inputs, warn_if_worse
-from sktransfer.training.stacked_fits import Lane, make_stacks, stack_key
+from sktransfer.model_selection.last_step import (
+    FoldMemory,
+    LastStep,
+    Note,
+    has_last_step,
+    last_step,
+    open_pipeline,
+    values_before,
+)
+from sktransfer.model_selection.shared_starts import ScoringPredictor, SharedStarts, why_not_ours
+from sktransfer.training import frozen_features
+from sktransfer.training.fit import warn_if_worse
+from sktransfer.training.stacked_fits import StackedFit, make_stacks, stack_key, train_stack
+from sktransfer.utils.threads import capped_threads
 
 Key = tuple[int, int]
+Stack = list[list[StackedFit]]
 
 
 @dataclass
 class Result:
-    """One finished fit: an error, or a fitted last step, or its outputs for the rows that are scored.
+    """One finished fit of a last step.
 
     Parameters
     ----------
-    how : {"stacked", "solved", "alone"}
-    estimator : estimator
-        The last step; fitted if there are no outputs.
+    attributes : dict
+        Of the fitted estimator, as far as they are not those of the step that takes them.
     seconds : float
-        Time of the fit; of a stack, its share.
+        Time of the fit with the steps before it; of a stack, its share.
     """
 
-    how: str
-    estimator: Any
+    attributes: dict[str, Any]
     seconds: float
     error: Exception | None = None
-    outputs: Sequence[np.ndarray] = ()
-    trusts: Sequence[np.ndarray] = ()
 
 
-class Bench:
-    """Trains the fits of a search and keeps their results by (candidate, split).
+class CandidateFits:
+    """Notes the fits of a search, trains them, and hands each to scikit-learn's loop.
+
+    Fits are known by candidate and split; scikit-learn's loop goes through them in this order.
 
     Parameters
     ----------
@@ -62,133 +68,240 @@ class Bench:
         As given to the search.
     candidates : list of dict
         Parameters of each.
+    n_splits : int
+    n_jobs, pre_dispatch
+        As given to the search.
     """
 
-    def __init__(self, estimator: Any, candidates: list[dict[str, Any]]):
-        self.estimator, self.candidates = estimator, candidates
+    def __init__(self, estimator: Any, candidates: list[dict[str, Any]], n_splits: int, n_jobs: Any, pre_dispatch: Any):
+        self.candidates, self.n_splits, self.n_jobs, self.pre_dispatch = candidates, n_splits, n_jobs, pre_dispatch
         # an unknown parameter is an error here, before anything is trained
-        self.steps = [last_step(self.configured(parameters)) for parameters in candidates]
-        self.results: dict[Key, Result] = {}
-        self.folds: dict[Key, Fold | None] = {}
+        self.estimator = estimator
+        self.pipelines = [self._configured(parameters) for parameters in candidates]
+        self.groups = self._alike()
         self.seconds: dict[Key, float] = {}
-        self.order: deque[Key] = deque()
-        self.on_alone: Callable[[float], None] = lambda share: None
-        self.broken: BaseException | None = None
+        self.how: dict[Key, str] = {}
+        self.why_alone: dict[int, str] = {}
+        self.on_progress: Callable[[float], None] = lambda share: None
+        self.n_opened = 0
+        self._notes: dict[Key, Note] = {}
+        self._fits: dict[Key, StackedFit] = {}
+        self._errors: dict[Key, Result] = {}
         self._alone: Iterator[Result] = iter(())
-        self._alone_keys: set[Key] = set()
+        self._alone_keys: list[Key] = []
+        self._starts = SharedStarts()
+        self._memory: dict[Any, Any] = {}
 
-    def __sklearn_clone__(self) -> Bench:
-        return self
-
-    def configured(self, parameters: dict[str, Any]) -> Any:
-        """A clone of the estimator with these parameters."""
+    def _configured(self, parameters: dict[str, Any]) -> Any:
         return clone(self.estimator).set_params(**clone(parameters, safe=False))
 
-    def preprocessings(self) -> list[list[int]]:
-        """Candidates whose steps before the last one are the same."""
-        name = last_step(self.estimator)[0]
-        groups: dict[Any, list[int]] = {}
-        for number, parameters in enumerate(self.candidates):
-            before = {k: v for k, v in parameters.items() if name and k != name and not k.startswith(f"{name}__")}
-            groups.setdefault(tuple((k, hash_of(before[k])) for k in sorted(before)), []).append(number)
-        return list(groups.values())
+    def _alike(self) -> list[list[int]]:
+        """Candidates whose last steps are fitted to the same rows, labels and metadata."""
+        name = self.estimator.steps[-1][0] if isinstance(self.estimator, Pipeline) else ""
+        found: dict[Any, list[int]] = {}
+        for number, (parameters, pipeline) in enumerate(zip(self.candidates, self.pipelines, strict=True)):
+            others = {k: v for k, v in parameters.items() if name and not k.startswith(f"{name}__")}
+            if has_last_step(pipeline):
+                found.setdefault(values_before(others, []), []).append(number)
+        return list(found.values())
 
-    def train(self, on_progress: Callable[[float], None], n_jobs: int | None = None) -> None:
-        """Train what trains together, and solve what is solved; told of the share of one fit that was done."""
-        n_workers = count_workers(n_jobs)
-        waiting: dict[Key, Lane] = {}
-        n_bytes = 0
-        with Lanes() as lanes:
-            for key in self.order:
-                fold = self.folds[key]
-                lane = None if fold is None else lanes.make(self.steps[key[0]][1], fold)
-                if lane is None:
-                    continue
-                if not lane.schedule.strategies:
-                    self._keep(key, "solved", lane)
-                    on_progress(1.0)
-                    continue
-                waiting[key] = lane
-                n_bytes += lane.nbytes
-                if n_bytes > _features.BUDGET:
-                    self._train_together(waiting, lanes, on_progress, n_workers)
-                    waiting, n_bytes = {}, 0
-            self._train_together(waiting, lanes, on_progress, n_workers)
+    # ---- first pass
 
-    def _train_together(
-        self, lanes: dict[Key, Lane], maker: Lanes, on_progress: Callable[[float], None], n_workers: int
-    ) -> None:
-        where = {id(lane): key for key, lane in lanes.items()}
-        by_key: dict[Any, list[Lane]] = {}
-        for lane in lanes.values():
-            if (together := stack_key(lane)) is not None:
-                by_key.setdefault(together, []).append(lane)
+    def representatives(self) -> list[dict[str, Any]]:
+        """Parameters of one candidate of each group, in the order of :meth:`note`."""
+        return [self.candidates[group[0]] for group in self.groups]
 
-        def keep(stack: list[list[Lane]]) -> None:
-            for lane in (lane for stream in stack for lane in stream):
-                self._keep(where[id(lane)], "stacked", lane)
-            maker.tidy()
+    def note(self, parameters: dict[str, Any]) -> Any:
+        """The next pipeline of the first pass, whose last step notes what it is fitted to."""
+        group, split = self.groups[self.n_opened // self.n_splits], self.n_opened % self.n_splits
+        self.n_opened += 1
+        pipeline = open_pipeline(self.pipelines[group[0]])
+        memory = FoldMemory(pipeline, split, self.candidates[group[0]], self._memory, lend=True)
 
-        stacks = [stack for group in by_key.values() for stack in make_stacks(group, n_workers)]
-        train_stacks(stacks, n_workers, on_progress, keep)
+        def fit(step: Any, X: Any, y: Any, params: dict[str, Any]) -> None:
+            for number in group:
+                last = last_step(self.pipelines[number])
+                self._notes[number, split] = Note(last, X, y, params, memory.fold, memory.seconds)
 
-    def how(self) -> list[str]:
-        """Of each candidate, how its fits run; "alone" if any of them does."""
-        found: list[set[str]] = [set() for _ in self.candidates]
-        for candidate, split in self.order:
-            result = self.results.get((candidate, split))
-            found[candidate].add("alone" if result is None else result.how)
+        LastStep(pipeline, fit, memory)
+        return pipeline
+
+    def all_failed(self) -> bool:
+        """Whether the first pass went through all fits and none reached its last step."""
+        return self.n_opened == len(self.groups) * self.n_splits and not self._notes
+
+    def begin_second_pass(self) -> None:
+        """The next pipeline that is opened is that of the first candidate and split."""
+        self.n_opened, self._notes = 0, dict(sorted(self._notes.items()))
+
+    # ---- second pass
+
+    def open(self, parameters: dict[str, Any]) -> Any:
+        """The next pipeline of the second pass, whose last step takes what was trained.
+
+        A fit that is not trained yet is trained here, outside of what scikit-learn takes for the errors of a candidate.
+        """
+        key = divmod(self.n_opened, self.n_splits)
+        self.n_opened += 1
+        if key[0] >= len(self.candidates):
+            return self._configured(parameters)  # the best candidate is fitted to all rows
+        result = self._result(key)
+        if result is None:
+            self.on_progress(1.0)
+            return clone(self.pipelines[key[0]])
+
+        def take(step: Any, X: Any, y: Any, params: dict[str, Any]) -> None:
+            if result.error is not None:
+                raise result.error
+            vars(step).update(result.attributes)
+
+        self.seconds[key] = result.seconds
+        pipeline = open_pipeline(self.pipelines[key[0]])
+        memory = FoldMemory(pipeline, key[1], self.candidates[key[0]], self._memory, lend=False)
+        LastStep(pipeline, take, memory)
+        return pipeline
+
+    def ways(self) -> list[str]:
+        """Of each candidate ``"stacked"``, ``"solved"`` or ``"alone"``; ``"alone"`` if its folds differ."""
+        found = [{self.how.get((c, s), "alone") for s in range(self.n_splits)} for c in range(len(self.candidates))]
         return [kinds.pop() if len(kinds) == 1 else "alone" for kinds in found]
 
-    def start_alone(self, n_jobs: int | None, pre_dispatch: Any) -> None:
-        """Begin the fits that train alone, in worker processes if there are several jobs."""
-        keys = [key for key in self.order if key not in self.results and self._can_fit_alone(key)]
-        parallel = Parallel(n_jobs=n_jobs, pre_dispatch=pre_dispatch, return_as="generator")
-        fits = ((clone(self.steps[key[0]][1]), self.folds[key]) for key in keys)
-        if keys:
-            self._alone = parallel(
-                delayed(_fit_alone)(last, fold.X, fold.y, fold.params) for last, fold in fits if fold
-            )
-        self._alone_keys = set(keys)
-
-    def next_result(self) -> tuple[Key, Result | None]:
-        """The result of the next fit in scikit-learn's order; None: to be fitted as usual."""
-        key = self.order.popleft()
-        if key in self.results:
-            return key, self.results.pop(key)
-        self.on_alone(1.0)
+    def _result(self, key: Key) -> Result | None:
+        """The result of a fit; None: its pipeline is to be fitted as usual."""
+        if key in self._notes:
+            self._train()
+        if key in self._errors:
+            return self._errors.pop(key)
+        if key in self._fits:
+            return self._finished(self._fits.pop(key))
         if key not in self._alone_keys:
-            return key, None
+            self.why_alone.setdefault(key[0], "its last step was not reached, or a pipeline of another class fits it")
+            return None
         self._alone_keys.remove(key)
+        result = next(self._alone)
+        if not self._alone_keys:
+            next(self._alone, None)  # joblib wants to be asked once more
+        self.on_progress(1.0)
+        return result
+
+    def _finished(self, fit: StackedFit) -> Result:
+        if fit.error is not None:
+            return Result({}, fit.seconds, fit.error)
+        estimator = fit.estimator._set_fitted(fit.finish())
+        estimator._predictor = ScoringPredictor(estimator._predictor, fit.start.module, fit.scored, fit.n_frozen)
+        # parameters are shared with the other folds; the step that takes these attributes has its own
+        fitted = {key: value for key, value in vars(estimator).items() if key.endswith("_") or key.startswith("_")}
+        return Result(fitted, fit.seconds)
+
+    # ---- training
+
+    def _train(self) -> None:
+        """Train the next fits, as many as memory allows at once."""
+        n_bytes, by_key, alone = 0, dict[Any, list[StackedFit]](), dict[Key, Note]()
+        with self._starts:
+            while self._notes and n_bytes <= frozen_features.BUDGET:
+                key = next(iter(self._notes))
+                note = self._notes.pop(key)
+                together = self._begin(key, note)
+                if isinstance(together, str):
+                    self.why_alone.setdefault(key[0], together)
+                    alone[key] = note
+                elif together is not None:
+                    by_key.setdefault(together, []).append(self._fits[key])
+                    n_bytes += self._fits[key].nbytes
+            n_workers = count_workers(self.n_jobs)
+            stacks = [stack for group in by_key.values() for stack in make_stacks(group, n_workers)]
+            train_stacks(stacks, n_workers, self.on_progress, self._check_stack)
+        if alone:
+            parallel = Parallel(n_jobs=self.n_jobs, pre_dispatch=self.pre_dispatch, return_as="generator")
+            self._alone_keys = list(alone)
+            self._alone = parallel(delayed(_fit_alone)(note) for note in alone.values())
+
+    def _begin(self, key: Key, note: Note) -> Any:
+        """Start one fit. The key of its stack, a sentence that says why it trains alone, or None if it is done."""
+        if (reason := why_not_ours(note.estimator, note.params)) is not None:
+            return reason
         try:
-            result = next(self._alone)
-            if not self._alone_keys:
-                next(self._alone, None)  # joblib wants to be asked once more
-            return key, result
-        except Exception as error:  # a worker died; scikit-learn would take it for a candidate that fails
-            self.broken = self.broken or error
-            raise
+            fit = self._starts.start(note)
+        except Exception as error:  # as in scikit-learn's loop: what a fit raises is the result of this fit
+            self._errors[key] = Result({}, note.seconds, error)
+            self.why_alone.setdefault(key[0], f"its fit raises {type(error).__name__}")
+            self.on_progress(1.0)
+            return None
+        together: Any = stack_key(fit)
+        if isinstance(together, str):
+            return together
+        self._fits[key], self.how[key] = fit, "stacked" if fit.plans else "solved"
+        if fit.plans:
+            return together
+        self.on_progress(1.0)
+        return None
 
-    def _can_fit_alone(self, key: Key) -> bool:
-        return self.folds[key] is not None and hasattr(self.steps[key[0]][1], "fit")
-
-    def _keep(self, key: Key, how: str, lane: Lane) -> None:
-        estimator, fold = lane.estimator, self.folds[key]
-        if lane.error is None and not all(np.isfinite(outputs).all() for outputs in lane.outputs):
-            return  # fitted alone, it says what is wrong
-        records = [{"train_loss": loss} for loss in lane.losses]
-        if lane.error is None:
-            warn_if_worse(type(estimator).__name__, records, estimator.lr, lane.task.chance_loss)
-        seconds = lane.seconds + (fold.seconds if fold else 0.0)
-        inputs = fitted_inputs(estimator, lane.assembly.backbone.inputs, lane.rows.X)
-        trusts = [confidence_weights(test.X, inputs) for test in lane.tests]
-        self.results[key] = Result(how, estimator, seconds, lane.error, lane.outputs, trusts)
+    def _check_stack(self, stack: Stack) -> None:
+        """Warn of fits that became worse; called when a stack is trained."""
+        for fit in (fit for batch in stack for fit in batch if fit.error is None):
+            warn_if_worse(type(fit.estimator).__name__, fit.history, fit.estimator.lr, fit.task.chance_loss)
+        self._starts.limit_memory()
 
 
-def _fit_alone(last: Any, X: Any, y: Any, params: dict[str, Any]) -> Result:
-    began = time.perf_counter()
+def _fit_alone(note: Note) -> Result:
+    began, error = time.perf_counter(), None
+    estimator = clone(note.estimator)
     try:
-        fitted, error = last.fit(X, y, **params), None
-    except Exception as found:
-        fitted, error = None, found
-    return Result("alone", fitted, time.perf_counter() - began, error)
+        estimator.fit(note.X, note.y, **note.params)
+    except Exception as found:  # as in scikit-learn's loop: what a fit raises is the result of this fit
+        error = found
+    return Result(vars(estimator), note.seconds + time.perf_counter() - began, error)
+
+
+def count_workers(n_jobs: int | None) -> int:
+    """Threads for `n_jobs` as joblib understands it, no more than there are cores."""
+    return max(1, min(effective_n_jobs(n_jobs), cpu_count()))
+
+
+class _Stopped(BaseException):
+    """Another thread failed, or the caller was interrupted."""
+
+
+def train_stacks(
+    stacks: Sequence[Stack], n_workers: int, on_progress: Callable[[float], None], done: Callable[[Stack], None]
+) -> None:
+    """Train stacks one after the other, or side by side in threads; `done` gets each in the caller's thread.
+
+    BLAS and torch let other threads run while they compute, so threads share the rows, the frozen features and the
+    backbone without copies. What any of them or `done` raises, and Ctrl-C, ends all of them at their next epoch.
+
+    Parameters
+    ----------
+    stacks : sequence of list of list of StackedFit
+    n_workers : int
+        Threads; 1: the caller's own.
+    on_progress : callable
+        Told of the share of one fit that was done, by one thread at a time.
+    done : callable
+    """
+    stop, one_at_a_time = Event(), Lock()
+
+    def on_epoch(n_fits: int, share: float) -> None:
+        if stop.is_set():
+            raise _Stopped
+        with one_at_a_time:
+            on_progress(n_fits * share)
+
+    def train(stack: Stack) -> Stack:
+        n_jobs = stack[0][0].estimator.n_jobs
+        with capped_threads(n_jobs):
+            train_stack(stack, on_epoch)
+        return stack
+
+    if min(n_workers, len(stacks)) <= 1:
+        for stack in stacks:
+            done(train(stack))
+        return
+    with ThreadPoolExecutor(n_workers) as pool:
+        try:
+            for future in as_completed([pool.submit(train, stack) for stack in stacks]):
+                done(future.result())
+        finally:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -107,7 +108,7 @@ class TransferModule(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return next((tensor.device for tensor in self.state_dict().values()), torch.device("cpu"))
+        return next((tensor.device for tensor in chain(self.parameters(), self.buffers())), torch.device("cpu"))
 
     def groups(self) -> Iterator[tuple[int, dict[str, nn.Parameter]]]:
         """Depth (0 is the head, 1 the block below it) and named parameters, from the head downwards."""

@@ -193,16 +193,17 @@ def finish(
     history: list[dict[str, Any]],
     rows: TrainingRows,
     task: Classification | Regression,
+    n_frozen: int = 0,
 ) -> FitResult:
-    """What is kept of a trained network; `start` is used up."""
-    module = start.module.eval().requires_grad_(False)
+    """What is kept of a trained network; `start` is used up. The first `n_frozen` blocks are known to be unchanged."""
+    module = start.module
     changed = start.backbone.changed(module.blocks)
     backbone = start.backbone.with_blocks(
         module.blocks,
         changed,
         name="fitted",
         inputs=_at_rate(estimator, start, fitted_inputs(estimator, start.backbone.inputs, rows.X)),
-        source=source_of(start, rows, task, changed=any(changed)),
+        source=source_of(start, rows, task, changed=any(changed), n_frozen=n_frozen),
         provenance={"fitted_from": start.backbone.name, "n_samples": len(rows.X)},
     )
     # one set of weights in memory, where the backbone's own could be those of the network

@@ -40,7 +40,8 @@ class Plan:
     Parameters
     ----------
     loss : callable
-        ``loss(outputs, y)`` of shape (n_samples,), before weighting.
+        ``loss(outputs, y)`` of shape (n_samples,), before weighting. A stack passes outputs of shape
+        (n_networks, n_outputs, n_samples) and gets (n_networks, n_samples).
     source : dict of str to tensor
         Weights that came from the source, by parameter name.
     stop_loss : float

@@ -23,6 +23,7 @@ from torch import nn
 
 from sktransfer.networks.transfer_module import TransferModule
 from sktransfer.strategies.base import Augment, Batch, adds_penalty
+from sktransfer.training.adamw import FusedAdamW
 from sktransfer.training.dropout import private_dropout
 from sktransfer.training.frozen_features import FrozenFeatures
 from sktransfer.training.plan import BatchOrder, Plan, Rows, cosine, diverged, diverged_weight, groups
@@ -87,13 +88,12 @@ class TransferNet(NeuralNet):
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> TransferNet:
         """AdamW with one group of parameters for each learning rate and weight decay."""
-        self.optimizer_ = torch.optim.AdamW(
-            [
-                {"params": [parameter for _, parameter in named], "lr": lr, "weight_decay": decay}
-                for (lr, decay), named in groups(self.plan, self.module_.groups()).items()
-            ],
-            fused=True,
-        )
+        options = [
+            {"params": [parameter for _, parameter in named], "lr": lr, "weight_decay": decay}
+            for (lr, decay), named in groups(self.plan, self.module_.groups()).items()
+        ]
+        # callbacks may want all that an optimizer of torch can
+        self.optimizer_ = torch.optim.AdamW(options, fused=True) if self.callbacks_ else FusedAdamW(options)
         self.first_rates_ = [group["lr"] for group in self.optimizer_.param_groups]
         return self
 

@@ -2,214 +2,226 @@
 
 ::
 
-    fits --same network shape, batches and phases--> stacks --> StackedNetwork, epochs by the streams' own batches
+    fits --same network shape, batches and phases--> stacks --> StackedNetwork, epochs by the fold batches' own rows
                                                                    |
-                     rate, decay, pull, dropout, row weights of each fit; a fit that diverges or has nothing left to
+                     rate, decay, penalty, dropout, row weights of each fit; a fit that diverges or has nothing left to
                      learn is set aside, the others go on
 
 Each fit gets the initial weights, the batches, the dropout and the optimizer that it would have had alone, so the
-results differ by rounding only.
+results differ by rounding only. A fold batch is the fits of one fold and seed, which see the same
+rows in the same order.
 """
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 
-from sktransfer.training import frozen_features as _features
+from sktransfer.networks.transfer_module import TransferModule
+from sktransfer.training import frozen_features
 from sktransfer.training.dropout import count_dropouts
-from sktransfer.training.fit import Schedule, make_plan, schedule
-from sktransfer.training.frozen_features import FrozenFeatures
-from sktransfer.training.plan import Plan, diverged_weight
+from sktransfer.training.fit import FitResult, Schedule, finish, make_plan, schedule
+from sktransfer.training.plan import Plan, average, diverged_weight
 from sktransfer.training.rows import TrainingRows, count_batches
-from sktransfer.training.stacked_network import StackedNetwork, pad, shapes_of
-from sktransfer.training.stacked_training import Lockstep
+from sktransfer.training.stacked_network import StackedNetwork, shapes_of
+from sktransfer.training.stacked_training import StackedTraining
 from sktransfer.training.start import FitStart
-from sktransfer.utils.chunks import in_chunks
 
-# Weights, gradients and moments of one stack: what a processor's cache holds. More lanes would share less.
+# Weights, gradients and moments of one stack: what a processor's cache holds. More fits would share less.
 _STACK_BYTES = 32 * 1024**2
 
 
 @dataclass
-class Lane:
-    """One fit among others.
+class StackedFit:
+    """One fit that trains in a stack with others.
 
     Parameters
     ----------
     estimator : TransferClassifier or TransferRegressor
-        For its parameters.
-    assembly, rows, task
+        For its parameters, and for what its check stored in it.
+    start, rows, task
         As in a fit on its own.
-    tests : list of FrozenFeatures
-        Rows for which the trained network's outputs are wanted.
+    scored : object
+        Passed through: what the fits of one fold share when they are scored.
+
+    Attributes
+    ----------
+    history : list of dict
+        One record for the solved head, if it was solved, then one an epoch.
+    weights : dict of str to tensor
+        What training changed, by name.
+    n_frozen : int
+        Blocks that no training changed.
+    error : Exception or None
+        What ended this fit: its own divergence, or an exception of its strategy.
     """
 
     estimator: Any
-    assembly: FitStart
+    start: FitStart
     rows: TrainingRows
     task: Any
-    tests: list[FrozenFeatures]
-    outputs: list[np.ndarray] = field(default_factory=list)
-    losses: list[float] = field(default_factory=list)
-    error: ValueError | None = None
+    scored: Any = None
+    history: list[dict[str, Any]] = field(default_factory=list)
+    weights: dict[str, torch.Tensor] = field(default_factory=dict)
+    n_frozen: int = field(init=False)
+    error: Exception | None = None
     seconds: float = 0.0
 
-    @property
-    def all_rows(self) -> list[FrozenFeatures]:
-        """Rows that it trains on, and those that are scored."""
-        return [self.assembly.frozen, *self.tests]
+    def __post_init__(self) -> None:
+        self.n_frozen = len(self.start.module.blocks)
 
     @property
     def nbytes(self) -> int:
-        """Memory of its weights that no other lane has."""
-        return sum(part.numel() * part.element_size() for part in self.assembly.module.head.parameters())
+        """Memory of what it trains, which no other fit has."""
+        module = self.start.module
+        trained = [*module.blocks[min(self.depths) :], module.head]
+        return sum(p.numel() * p.element_size() for part in trained for p in part.parameters())
 
     @property
-    def stream(self) -> Hashable:
-        """Lanes of one stream get the same batches and the same draws of dropout."""
-        return id(self.assembly.frozen), self.assembly.seed
+    def fold_batch(self) -> Hashable:
+        """Fits of one fold and seed, which get the same batches and the same draws of dropout."""
+        return id(self.start.frozen), self.start.seed
 
     @cached_property
     def schedule(self) -> Schedule:
         """What is done in this fit."""
-        return schedule(self.assembly, self.estimator._n_epochs(len(self.rows.X)))
+        return schedule(self.start, self.estimator._n_epochs(len(self.rows.X)))
 
     @cached_property
     def plans(self) -> list[Plan]:
         """How each of its trainings goes."""
         strategies = self.schedule.strategies
-        return [make_plan(self.estimator, self.assembly, self.task, one, len(self.rows.X)) for one in strategies]
+        return [make_plan(self.estimator, self.start, self.task, one, len(self.rows.X)) for one in strategies]
+
+    @cached_property
+    def depths(self) -> list[int]:
+        """Frozen depth of each phase, all trainings one after the other; all blocks if nothing trains by epochs."""
+        n_blocks = len(self.start.module.blocks)
+        return [depth for plan in self.plans for depth, _ in plan.phases(n_blocks)] or [n_blocks]
+
+    @cached_property
+    def optimizer_groups(self) -> tuple[Any, ...]:
+        """Learning rate of each depth, and weight decay: fits with equal values share an optimizer call."""
+        depths = range(len(self.start.module.blocks) + 1)
+        asked = [(plan.strategy, plan.lr) for plan in self.plans]
+        return tuple((lr, *(s.lr_factor(d) for d in depths), s.weight_decay_rate()) for s, lr in asked)
+
+    def check_plans(self) -> None:
+        """Ask the strategies all their questions once: a wrong parameter raises here."""
+        _ = self.depths, self.optimizer_groups
+        for plan in self.plans:
+            plan.strategy.penalty({}, plan.source)
+
+    def fits_memory(self, *depths: int) -> bool:
+        """Whether the outputs of the frozen blocks at these depths stay within the budget."""
+        return all(self.start.frozen.fits(self.start.module, depth) for depth in depths)
+
+    def finish(self) -> FitResult:
+        """What a fit on its own leaves behind."""
+        module = self.start.module
+        blocks = [*module.blocks[: self.n_frozen], *(copy.deepcopy(block) for block in module.blocks[self.n_frozen :])]
+        named = [("head", module.head), *zip(module.names[self.n_frozen :], blocks[self.n_frozen :], strict=True)]
+        for name, part in named if self.weights else []:
+            state = part.state_dict()
+            part.load_state_dict({key: self.weights.get(f"{name}.{key}", value) for key, value in state.items()})
+        fitted = TransferModule(blocks, module.head, module.names, keep_statistics=module.keep_statistics)
+        self.start = dataclasses.replace(self.start, module=fitted)
+        return finish(self.estimator, self.start, self.history, self.rows, self.task, self.n_frozen)
 
 
-def stack_key(lane: Lane) -> Hashable | None:
-    """What lanes must have in common to train together; None if this one cannot."""
-    estimator, assembly, n_rows = lane.estimator, lane.assembly, len(lane.rows.X)
-    module, n_blocks = assembly.module, len(assembly.module.blocks)
-    if any(plan.augments(n_blocks) for plan in lane.plans):
-        return None
-    phases = [plan.phases(n_blocks) for plan in lane.plans]
-    depths = [depth for run in phases for depth, _ in run]
-    # features of blocks that changed in an earlier phase would have to be computed for each lane
-    if not depths or depths != sorted(depths, reverse=True):
-        return None
-    shapes = shapes_of([*module.blocks[depths[-1] :], module.head])
-    if shapes is None or not all(rows.fits(module, depth) for rows in lane.all_rows for depth in set(depths)):
-        return None
-    batch_size = estimator._batch_size(n_rows)
+def stack_key(fit: StackedFit) -> tuple[Any, ...] | str:
+    """What fits must have in common to train together; a sentence that says why, if this one cannot."""
+    module, n_rows = fit.start.module, len(fit.rows.X)
+    n_blocks = len(module.blocks)
+    if any(plan.augments(n_blocks) for plan in fit.plans):
+        return "its strategy augments batches"
+    if fit.depths != sorted(fit.depths, reverse=True):
+        # features of blocks that changed in an earlier phase would have to be computed for each fit
+        return "its strategy freezes blocks that have learned"
+    shapes = shapes_of([*module.blocks[fit.depths[-1] :], module.head])
+    if isinstance(shapes, str):
+        return shapes
+    if not fit.fits_memory(*set(fit.depths)):
+        return "the outputs of its frozen blocks take more memory than is allowed for them"
+    batch_size = fit.estimator._batch_size(n_rows)
     # BatchNorm that measures its rows takes no padding, so such fits need the same number of rows
     exact = None if module.keep_statistics else n_rows
-    runs = tuple(tuple(run) for run in phases)
-    # names of weights, for strategies, and places of dropout layers, for their draws
-    names, places = module.names[depths[-1] :], count_dropouts(module.blocks[: depths[-1]])
+    runs = tuple(tuple(plan.phases(n_blocks)) for plan in fit.plans)
+    # names of weights, for strategies, and positions of dropout layers, for their draws
+    names, positions = module.names[fit.depths[-1] :], count_dropouts(module.blocks[: fit.depths[-1]])
     batches = count_batches(n_rows, batch_size), exact, module.keep_statistics
-    return type(estimator), shapes, runs, names, places, batches, str(module.device)
+    return type(fit.estimator), shapes, runs, names, positions, batches, str(module.device)
 
 
-def rank(lane: Lane) -> tuple[Any, ...]:
-    """What the optimizer treats alike: rates by depth and decay of each training."""
-    depths = range(len(lane.assembly.module.blocks) + 1)
-    plans = lane.plans
-    return tuple((p.lr, *(p.strategy.lr_factor(d) for d in depths), p.strategy.weight_decay_rate()) for p in plans)
-
-
-def make_stacks(lanes: Sequence[Lane], n_workers: int = 1) -> list[list[list[Lane]]]:
-    """Stacks ``[stream][network]`` of lanes with one key, none larger than is good for the cache.
+def make_stacks(fits: Sequence[StackedFit], n_workers: int = 1) -> list[list[list[StackedFit]]]:
+    """Stacks ``[fold batch][network]`` of fits with one key, none larger than is good for the cache.
 
     On the CPU they are small enough for `n_workers` threads to be done at about the same time.
     """
-    streams: dict[Hashable, list[Lane]] = {}
-    for lane in lanes:
-        streams.setdefault(lane.stream, []).append(lane)
-    alike: dict[Hashable, list[list[Lane]]] = {}
-    for stream in streams.values():
-        stream.sort(key=rank)
-        alike.setdefault(tuple(rank(lane) for lane in stream), []).append(stream)
+    batches: dict[Hashable, list[StackedFit]] = {}
+    for fit in fits:
+        batches.setdefault(fit.fold_batch, []).append(fit)
+    alike: dict[Hashable, list[list[StackedFit]]] = {}
+    for batch in batches.values():
+        batch.sort(key=lambda fit: fit.optimizer_groups)
+        alike.setdefault(tuple(fit.optimizer_groups for fit in batch), []).append(batch)
     return [stack for group in alike.values() for stack in _cut(group, n_workers)]
 
 
-def _cut(group: list[list[Lane]], n_workers: int) -> list[list[list[Lane]]]:
-    module = group[0][0].assembly.module
-    first = min(depth for plan in group[0][0].plans for depth, _ in plan.phases(len(module.blocks)))
-    trained = [*module.blocks[first:], module.head]
-    lane_bytes = 4 * sum(p.numel() * p.element_size() for part in trained for p in part.parameters())
-    frozen_bytes = group[0][0].assembly.frozen.size(module, first)
-    n_streams = max(1, min(len(group), _features.BUDGET // max(1, frozen_bytes)))
+def _cut(group: list[list[StackedFit]], n_workers: int) -> list[list[list[StackedFit]]]:
+    module, fit_bytes = group[0][0].start.module, 4 * group[0][0].nbytes
+    frozen_bytes = group[0][0].start.frozen.size(module, min(group[0][0].depths))
+    n_batches = max(1, min(len(group), frozen_features.BUDGET // max(1, frozen_bytes)))
     if module.device.type != "cpu":
         n_networks = len(group[0])
     else:
-        n_lanes = max(1, _STACK_BYTES // lane_bytes)
-        n_networks = min(len(group[0]), n_lanes)
-        # streams share nothing, networks of a stream the product of their first layer
-        n_streams = min(-(-n_streams // n_workers), max(1, n_lanes // n_networks))
+        n_fits = max(1, _STACK_BYTES // fit_bytes)
+        n_networks = min(len(group[0]), n_fits)
+        # fold batches share nothing, networks of a fold batch the product of their first layer
+        n_batches = min(-(-n_batches // n_workers), max(1, n_fits // n_networks))
         n_networks = min(n_networks, -(-len(group[0]) * len(group) // n_workers))
     return [
-        [stream[k : k + n_networks] for stream in group[s : s + n_streams]]
-        for s in range(0, len(group), n_streams)
+        [batch[k : k + n_networks] for batch in group[s : s + n_batches]]
+        for s in range(0, len(group), n_batches)
         for k in range(0, len(group[0]), n_networks)
     ]
 
 
-def train_stack(stack: list[list[Lane]], on_epoch: Callable[[int, float], None]) -> None:
-    """Train the lanes of one stack and fill in their outputs, losses, errors and seconds.
+def train_stack(stack: list[list[StackedFit]], on_epoch: Callable[[int, float], None]) -> None:
+    """Train the fits of one stack and fill in their weights, histories, errors and seconds.
 
-    `on_epoch` is told how many lanes have gone what share of their way.
+    `on_epoch` is told how many fits have gone what share of their way.
     """
     began = time.perf_counter()
-    lanes = [lane for stream in stack for lane in stream]
-    plans = [lane.plans for lane in lanes]
-    depths = [depth for plan in plans[0] for depth, _ in plan.phases(len(lanes[0].assembly.module.blocks))]
-    network = StackedNetwork([[lane.assembly.module for lane in stream] for stream in stack], min(depths))
+    fits = [fit for batch in stack for fit in batch]
+    plans, n_frozen = [fit.plans for fit in fits], min(fits[0].depths)
+    network = StackedNetwork([[fit.start.module for fit in batch] for batch in stack], n_frozen)
     n_epochs = sum(plan.max_epochs for plan in plans[0])
     for number in range(len(plans[0])):
         last = number == len(plans[0]) - 1
-        shares = [lane.schedule.interpolation for lane in lanes]
-        before = {k: w.detach().clone() for k, w in network.weights.items()} if last and min(shares) < 1 else {}
-        Lockstep(network, stack, [plan[number] for plan in plans]).train(lambda: on_epoch(len(lanes), 1 / n_epochs))
-        if before:
-            _average(network, before, shares)
-    _finish(network, stack, min(depths))
-    for lane in lanes:
-        lane.seconds += (time.perf_counter() - began) / len(lanes)
-
-
-def _average(network: StackedNetwork, before: dict[str, torch.Tensor], shares: list[float]) -> None:
-    with torch.no_grad():
-        for name, weight in network.weights.items():
-            share = torch.tensor(shares, dtype=weight.dtype, device=weight.device)
-            share = share.view(*network.size, *(1,) * (weight.ndim - 2))
-            weight.copy_(before[name].lerp(weight, share))
-
-
-def _finish(network: StackedNetwork, stack: list[list[Lane]], start: int) -> None:
-    """Outputs for the rows of each lane's tests."""
+        interpolation = torch.tensor([fit.schedule.interpolation for fit in fits], dtype=torch.float64).view(
+            network.size
+        )
+        keeps = last and bool((interpolation < 1).any())
+        before = {k: w.detach().clone() for k, w in network.weights.items()} if keeps else {}
+        StackedTraining(network, stack, [plan[number] for plan in plans]).train(
+            lambda: on_epoch(len(fits), 1 / n_epochs)
+        )
+        with torch.no_grad():
+            for name, weight in average(before, network.weights, interpolation).items():
+                network.weights[name].copy_(weight)
     tensors = (network.weights | network.buffers).values()
     finite = torch.stack([w.detach().flatten(2).isfinite().all(dim=2) for w in tensors if w.ndim > 2]).all(dim=0)
-    device = stack[0][0].assembly.module.device
-    for number in range(len(stack[0][0].tests)):
-        features = [stream[0].tests[number].after(stream[0].assembly.module, start, device) for stream in stack]
-        outputs = _outputs(network, features, start)
-        for s, stream in enumerate(stack):
-            for k, lane in enumerate(stream):
-                lane.outputs.append(outputs[s][k])
-    for s, stream in enumerate(stack):
-        for k, lane in enumerate(stream):
-            if lane.error is None and not finite[s, k]:
-                lane.error = diverged_weight(lane.estimator.lr)
-
-
-def _outputs(network: StackedNetwork, features: list[torch.Tensor], start: int) -> list[np.ndarray]:
-    """Of each stream, an array of shape (n_networks, n_rows, n_outputs), float64."""
-    network.training, parts = False, []
-    rows = pad(features)
-    with torch.inference_mode():
-        for part in in_chunks(rows.shape[1], 256):
-            parts.append(network(rows[:, part], start).double().cpu().numpy())
-    together = np.concatenate(parts, axis=2)
-    return [together[s, :, : len(x)] for s, x in enumerate(features)]
+    for number, fit in enumerate(fits):
+        s, k = divmod(number, network.size[1])
+        fit.n_frozen, fit.weights = n_frozen, network.state_of(s, k)
+        if fit.error is None and not finite[s, k]:
+            fit.error = diverged_weight(fit.estimator.lr)
+        fit.seconds += (time.perf_counter() - began) / len(fits)

@@ -2,11 +2,11 @@
 
 ::
 
-    rows of a stream  --shared by its networks--> [first layer: ONE product, n_networks * width wide]
-                                                       --> [(n_streams, n_networks, width, n_rows)] --> ... --> outputs
+    rows of a fold  --shared by its networks--> [first layer: ONE product, n_networks * width wide]
+                                                       --> [(n_folds, n_networks, width, n_rows)] --> ... --> outputs
 
-A *stream* is what several networks are fed alike: the rows of one fold in the order of one seed. Streams x networks of
-the same shape train side by side; nothing is shared between them but the arithmetic.
+A *fold batch* is the networks of one fold and seed, which are fed the same rows in the same order. Fold batches x
+networks of the same shape train side by side; nothing is shared between them but the arithmetic.
 """
 
 from __future__ import annotations
@@ -25,15 +25,21 @@ from sktransfer.training.dropout import DROPOUTS, dropout_threshold
 # Layers without weights that treat every number alone; they are used as they are.
 _ELEMENTWISE = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Softplus, nn.Identity)
 
-Levels = Callable[[int, int], torch.Tensor]
+RandomIntegers = Callable[[int, int], torch.Tensor]
 
 
-def shapes_of(parts: Sequence[nn.Module]) -> tuple[Any, ...] | None:
-    """`shape_of` parts of one network; None if one of them cannot be stacked, or if they share weights."""
+def shapes_of(parts: Sequence[nn.Module]) -> tuple[Any, ...] | str:
+    """`shape_of` parts of one network; a sentence that says why, if they cannot be stacked."""
     weights = [id(weight) for part in parts for _, weight in part.named_parameters(remove_duplicate=False)]
-    if len(set(weights)) < len(weights) or any(_is_altered(layer) for part in parts for layer in part.modules()):
-        return None
-    return _shapes(parts)
+    if len(set(weights)) < len(weights):
+        return "two layers of its network share weights"
+    for layer in (layer for part in parts for layer in part.modules()):
+        if _is_altered(layer):
+            return f"a {type(layer).__name__} of its network carries hooks or another forward"
+        if not list(layer.children()) and shape_of(layer) is None:
+            return f"{layer!r} of its network cannot be stacked"
+    shapes = tuple(shape_of(part) for part in parts)
+    return "a part of its network is neither a known layer nor a plain nn.Sequential" if None in shapes else shapes
 
 
 def _is_altered(layer: nn.Module) -> bool:
@@ -47,10 +53,9 @@ def shape_of(module: nn.Module) -> tuple[Any, ...] | None:
 
     Dropout rates may differ; everything else must not.
     """
-    if isinstance(module, HeadModule):
-        return _shapes([module.standardize, module.hidden, module.output])
-    if type(module) is nn.Sequential:
-        return _shapes(list(module))
+    if isinstance(module, HeadModule) or type(module) is nn.Sequential:
+        shapes = tuple(shape_of(part) for part in module._modules.values() if part is not None)
+        return None if None in shapes else shapes
     if type(module) is Standardize:
         return "standardize", tuple(module.mean.shape)
     if type(module) is nn.Linear:
@@ -64,18 +69,13 @@ def shape_of(module: nn.Module) -> tuple[Any, ...] | None:
     return None
 
 
-def _shapes(modules: Sequence[nn.Module]) -> tuple[Any, ...] | None:
-    shapes = tuple(shape_of(module) for module in modules)
-    return None if None in shapes else shapes
-
-
 class StackedNetwork:
-    """Blocks from `start` on and heads of networks ``modules[stream][network]``, all of one shape.
+    """Blocks from `start` on and heads of networks ``modules[fold batch][network]``, all of one shape.
 
     **Shape**
 
-    - Input: ``(n_streams, n_rows, ...)``, the same for all networks of a stream
-    - Output: ``(n_streams, n_networks, n_rows, n_outputs)``
+    - Input: ``(n_folds, n_rows, ...)``, the same for all networks of a fold batch
+    - Output: ``(n_folds, n_networks, n_rows, n_outputs)``
 
     Parameters
     ----------
@@ -89,21 +89,42 @@ class StackedNetwork:
         first = modules[0][0]
         self.size = len(modules), len(modules[0])
         self.keep_statistics = first.keep_statistics
-        self.weights: dict[str, torch.Tensor] = {}  # learn; (n_streams, n_networks, *shape)
+        self.weights: dict[str, torch.Tensor] = {}  # learn; (n_folds, n_networks, *shape)
         self.buffers: dict[str, torch.Tensor] = {}  # running statistics
         self.depths: dict[str, int] = {}
         self.training = False
-        self.levels: Levels = _no_levels
-        self._modules = [module for stream in modules for module in stream]
-        self._places = {id(m): i for i, m in enumerate(m for m in first.modules() if isinstance(m, DROPOUTS))}
+        self.random_integers: RandomIntegers = _no_random_integers
+        self._constants: tuple[torch.Tensor, ...] = ()  # of the head, if they are one row a fold
+        self._modules = [module for batch in modules for module in batch]
+        self._positions = {id(m): i for i, m in enumerate(m for m in first.modules() if isinstance(m, DROPOUTS))}
         n_blocks = len(first.blocks)
         self._steps: list[list[Callable[[torch.Tensor], torch.Tensor]]] = []
         for number in range(start, n_blocks):
             self._depth = n_blocks - number
             self._steps.append(list(self._steps_of(f"blocks.{number}", first.names[number])))
         self._depth = 0
-        self._steps.append(list(self._steps_of("head", "head")))
+        head = list(self._steps_of("head", "head"))
+        n_constant = int(isinstance(first.head, HeadModule))  # standardisation, which does not learn
+        self._steps += [head[:n_constant], head[n_constant:]]
         self._start = start
+
+    def standardized(self, x: torch.Tensor, start: int) -> tuple[torch.Tensor, int]:
+        """What the head learns on, where all blocks are frozen: its constants apply to all rows at once.
+
+        Parameters
+        ----------
+        x : tensor of shape (n_folds, n_rows, ...)
+            What block `start` takes; changed in place.
+
+        Returns
+        -------
+        x, start
+            As they came, unless `start` is the head and its constants are one row a fold.
+        """
+        if start - self._start < len(self._steps) - 2 or not self._constants:
+            return x, start
+        mean, scale = self._constants
+        return x.sub_(mean).div_(scale), start + 1
 
     def __call__(self, x: torch.Tensor, start: int) -> torch.Tensor:
         """Outputs for what block `start` takes."""
@@ -129,11 +150,12 @@ class StackedNetwork:
         if isinstance(layer, Standardize):
             mean, scale = (self._constant([getattr(one, key) for one in layers]) for key in ("mean", "scale"))
             shared = mean.shape[1] == scale.shape[1] == 1
+            self._constants = (mean, scale) if shared else ()
             return lambda x: _standardize(x, mean, scale, shared)
         if isinstance(layer, nn.BatchNorm1d):
             return self._batch_norm(layer, layers, name)
         if isinstance(layer, nn.Dropout):
-            return self._dropout(self._places[id(layer)], [one.p for one in layers])
+            return self._dropout(self._positions[id(layer)], [one.p for one in layers])
         return layer
 
     def _learn(self, name: str, tensors: list[torch.Tensor]) -> torch.Tensor:
@@ -145,7 +167,7 @@ class StackedNetwork:
         return torch.stack([tensor.detach() for tensor in tensors]).view(*self.size, *tensors[0].shape)
 
     def _constant(self, tensors: list[torch.Tensor]) -> torch.Tensor:
-        """Stacked constants, once a stream where its networks agree."""
+        """Stacked constants, once a fold batch where its networks agree."""
         stacked = self._stack(tensors)
         first = stacked[:, :1]
         return first if torch.equal(stacked, first.expand_as(stacked)) else stacked
@@ -172,40 +194,46 @@ class StackedNetwork:
 
         return step
 
-    def _dropout(self, place: int, rates: list[float]) -> Callable[[torch.Tensor], torch.Tensor]:
-        levels = [dropout_threshold(rate) if rate else (32_768, 1.0) for rate in rates]
+    def _dropout(self, position: int, rates: list[float]) -> Callable[[torch.Tensor], torch.Tensor]:
         device = next(iter(self._modules[0].parameters())).device
-        # "at most" instead of "below", so that the limit of a rate of zero is a level, too
-        limits = torch.tensor([max(limit - 1, -32_768) for limit, _ in levels], dtype=torch.int16, device=device)
-        factors = torch.tensor([factor for _, factor in levels], dtype=torch.float64, device=device)
-        limits, factors = limits.view(*self.size, 1, 1), factors.view(*self.size, 1, 1)
+        different = sorted(set(rates))
+        thresholds = [dropout_threshold(rate) if rate else (32_768, 1.0) for rate in different]
+        # "at most" instead of "below", so that the limit of a rate of zero is a random integer, too
+        limits = torch.tensor([max(limit - 1, -32_768) for limit, _ in thresholds], dtype=torch.int16, device=device)
+        factors = torch.tensor([factor for _, factor in thresholds], dtype=torch.float64, device=device)
+        limits, factors = limits.view(1, -1, 1, 1), factors.view(1, -1, 1, 1)
+        which = torch.tensor([different.index(rate) for rate in rates], device=device).view(self.size)
+        same_in_all = bool((which == which[:1]).all())
 
         def step(x: torch.Tensor) -> torch.Tensor:
             if not self.training or not any(rates):
                 return x
             x = self._spread(x)
-            drawn = self.levels(place, x.shape[2]).transpose(1, 2).contiguous().unsqueeze(1)
-            return x * (drawn <= limits).to(x.dtype).mul_(factors.to(x.dtype))
+            drawn = self.random_integers(position, x.shape[2]).transpose(1, 2).contiguous().unsqueeze(1)
+            # one mask for each rate, of shape (n_folds, n_rates, width, n_rows)
+            masks = (drawn <= limits).to(x.dtype).mul_(factors.to(x.dtype))
+            if same_in_all:
+                return x * masks.index_select(1, which[0])
+            folds = torch.arange(len(which), device=device)[:, None]
+            return x * masks[folds, which]
 
         return step
 
     def _spread(self, x: torch.Tensor) -> torch.Tensor:
-        """Of each network, rows as columns: (n_streams, n_networks, width, n_rows)."""
+        """Of each network, rows as columns: (n_folds, n_networks, width, n_rows)."""
         return x if x.ndim == 4 else x.transpose(1, 2).unsqueeze(1).expand(-1, self.size[1], -1, -1)
 
-    def state_of(self, stream: int, network: int) -> dict[str, torch.Tensor]:
+    def state_of(self, fold: int, network: int) -> dict[str, torch.Tensor]:
         """Weights and running statistics of one network, by name, in tensors of their own."""
-        return {
-            name: tensor.detach()[stream, network].clone() for name, tensor in (self.weights | self.buffers).items()
-        }
+        return {name: tensor.detach()[fold, network].clone() for name, tensor in (self.weights | self.buffers).items()}
 
 
-def _no_levels(place: int, width: int) -> torch.Tensor:
-    raise RuntimeError("A stacked network in training mode needs levels for its dropout.")
+def _no_random_integers(place: int, width: int) -> torch.Tensor:
+    raise RuntimeError("A stacked network in training mode needs random integers for its dropout.")
 
 
 class _WideLinear(torch.autograd.Function):
-    """``weight @ x.T + bias`` of all networks of a stream in one product, rows as columns.
+    """``weight @ x.T + bias`` of all networks of a fold batch in one product, rows as columns.
 
     Every product has the memory layout that the next one takes, and the gradient that of the weights: nothing is
     copied.
@@ -213,12 +241,12 @@ class _WideLinear(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-        n_streams, n_networks, n_out, n_in = weight.shape
+        n_folds, n_networks, n_out, n_in = weight.shape
         ctx.save_for_backward(x, weight)
-        wide = torch.bmm(weight.view(n_streams, n_networks * n_out, n_in), x.transpose(1, 2))
+        wide = torch.bmm(weight.view(n_folds, n_networks * n_out, n_in), x.transpose(1, 2))
         if bias is not None:
-            wide += bias.view(n_streams, -1, 1)
-        return wide.view(n_streams, n_networks, n_out, -1)
+            wide += bias.view(n_folds, -1, 1)
+        return wide.view(n_folds, n_networks, n_out, -1)
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
@@ -244,7 +272,7 @@ def _linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) ->
 
 def _standardize(x: torch.Tensor, mean: torch.Tensor, scale: torch.Tensor, shared: bool) -> torch.Tensor:
     if shared and x.ndim == 3:
-        return (x - mean) / scale  # (n_streams, 1, width): one row for the rows of each stream
+        return (x - mean) / scale  # (n_folds, 1, width): one row for the rows of each fold
     x = x if x.ndim == 4 else x.transpose(1, 2).unsqueeze(1)
     return (x - mean.unsqueeze(3)) / scale.unsqueeze(3)
 

@@ -1,10 +1,10 @@
-"""Training of a stack: what `_net.train` is for one fit, for many that go in step.
+"""Training of a stack: what `skorch_net.py` does for one fit, for many fits at once, by the same rules of `plan.py`.
 
 ::
 
-    batch of each stream --> StackedNetwork --> loss of each lane: its row weights, its pull --sum--> backward
+    batch of each fold --> StackedNetwork --> loss of each fit: its row weights, its penalty --sum--> backward
                                                                                                         |
-                                 AdamW on views of the stacked weights, one call for each rate and decay
+                        AdamW on views of the stacked weights, one group for each learning rate and weight decay
 """
 
 from __future__ import annotations
@@ -16,58 +16,59 @@ from typing import Any
 import numpy as np
 import torch
 
-from sktransfer.training.adamw import Moments, step_of_adamw
+from sktransfer.strategies.base import adds_penalty
+from sktransfer.training.adamw import FusedAdamW
 from sktransfer.training.dropout import draw_integers, dropout_generator
-from sktransfer.training.plan import BatchOrder, Plan, cosine, diverged
-from sktransfer.training.pulls import Pulls
+from sktransfer.training.plan import BatchOrder, Plan, cosine, diverged, groups
 from sktransfer.training.stacked_network import StackedNetwork, pad
 
 
-class Lockstep:
-    """One training of all lanes of a stack.
+class StackedTraining:
+    """One training of all fits of a stack.
 
     Parameters
     ----------
     network : StackedNetwork
         Changed in place.
-    stack : list of list of Lane
-        By stream; errors and losses are filled in.
+    stack : list of list of StackedFit
+        By fold batch; errors and histories are filled in.
     plans : list of Plan
-        Of each lane, all streams' lanes one after the other.
+        Of each fit, all fold batches' fits one after the other.
     """
 
     def __init__(self, network: StackedNetwork, stack: list[list[Any]], plans: list[Plan]):
         self.network, self.stack, self.plans = network, stack, plans
-        self.lanes = [lane for stream in stack for lane in stream]
-        self.device, first = stack[0][0].assembly.module.device, plans[0]
-        rows = [stream[0].rows for stream in stack]
-        seeds = [stream[0].assembly.seed for stream in stack]
+        self.fits = [fit for batch in stack for fit in batch]
+        self.device, first = stack[0][0].start.module.device, plans[0]
+        rows = [batch[0].rows for batch in stack]
+        seeds = [batch[0].start.seed for batch in stack]
         self.keys = [(len(r.X), seed) for r, seed in zip(rows, seeds, strict=True)]
         self.orders = {key: BatchOrder(key[0], first.batch_size, key[1]) for key in self.keys}
         self.generators: dict[tuple[int, int, int], torch.Generator] = {}
         self.longest = max(len(r.X) for r in rows)
-        self.firsts = torch.arange(len(rows), device=self.device)[:, None] * self.longest
         self.dtype = next(iter(network.weights.values())).dtype
         self.y = pad([torch.from_numpy(np.ascontiguousarray(r.y)).to(self.device) for r in rows]).flatten(0, 1)
         self.y = self.y.to(self.dtype) if self.y.is_floating_point() else self.y
         self.weight = self._weights().to(self.device, self.dtype)
         self.positions, self.sizes = self._positions()
-        self.done = [lane.error is not None for lane in self.lanes]
+        self.done = [fit.error is not None for fit in self.fits]
         self.kept: dict[int, dict[str, torch.Tensor]] = {}
         self.epoch = 0
-        self.pulls = Pulls(network, plans, len(self.lanes[0].assembly.module.blocks))
-        self._begin_optimizer()
+        self.learning: dict[str, torch.Tensor] = {}
+        self.penalised = [number for number, plan in enumerate(plans) if adds_penalty(plan.strategy)]
+        self.optimizer = self._optimizer()
+        self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
 
     def _weights(self) -> torch.Tensor:
-        """Row weights of mean 1, of shape (n_streams * n_rows, n_networks); 0 where a stream has no row."""
+        """Row weights of mean 1, of shape (n_folds * n_rows, n_networks); 0 where a fold has no row."""
         weights = torch.zeros(len(self.stack), self.longest, len(self.stack[0]), dtype=torch.float64)
-        for s, stream in enumerate(self.stack):
-            for k, lane in enumerate(stream):
-                weights[s, : len(lane.rows.weight), k] = torch.from_numpy(lane.rows.weight / lane.rows.weight.mean())
+        for s, batch in enumerate(self.stack):
+            for k, fit in enumerate(batch):
+                weights[s, : len(fit.rows.weight), k] = torch.from_numpy(fit.rows.weight / fit.rows.weight.mean())
         return weights.flatten(0, 1)
 
     def _positions(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Places in the permutation of each batch (n_batches, n_streams, size), -1 where it is shorter; sizes."""
+        """Positions in the permutation of each batch (n_batches, n_folds, size), -1 where it is shorter; sizes."""
         n_batches = len(self.orders[self.keys[0]])
         bounds = [self.orders[key].bounds for key in self.keys]
         sizes = torch.tensor([[b[j + 1] - b[j] for b in bounds] for j in range(n_batches)])
@@ -77,40 +78,35 @@ class Lockstep:
                 positions[j, s, : sizes[j, s]] = torch.arange(bound[j], bound[j + 1])
         return positions, sizes
 
-    def _begin_optimizer(self) -> None:
-        """AdamW on views of the stacked weights, one group for each rate and decay."""
-        groups: dict[tuple[float, float], list[tuple[str, torch.Tensor, Any]]] = {}
-        n_streams, n_networks = self.network.size
-        for name, weight in self.network.weights.items():
-            options = [self._options(plan, name, weight) for plan in self.plans[:n_networks]]
-            edges = [0, *(k for k in range(1, n_networks) if options[k] != options[k - 1]), n_networks]
-            for first, last in pairwise(edges):
-                whole = last - first == n_networks
-                for where in [slice(None)] if whole else [(s, slice(first, last)) for s in range(n_streams)]:
-                    groups.setdefault(options[first], []).append((name, weight.detach()[where], where))
-        self.groups = {options: [self._moments(*view) for view in group] for options, group in groups.items()}
-
-    def _moments(self, name: str, view: torch.Tensor, where: Any) -> Moments:
-        def gradient() -> torch.Tensor | None:
-            whole = self.network.weights[name].grad
-            return None if whole is None else whole[where]
-
-        return Moments(view, gradient)
-
-    def _options(self, plan: Plan, name: str, weight: torch.Tensor) -> tuple[float, float]:
-        # matrices decay; stacked, they have two dimensions more
-        decay = plan.strategy.weight_decay_rate() if weight.ndim > 3 else 0.0
-        return plan.lr * plan.strategy.lr_factor(self.network.depths[name]), decay
+    def _optimizer(self) -> FusedAdamW:
+        """AdamW on detached views of the stacked weights; networks with equal groups beside each other share views."""
+        n_folds, n_networks = self.network.size
+        of_each = [fit.optimizer_groups for fit in self.stack[0]]
+        edges = [0, *(k for k in range(1, n_networks) if of_each[k] != of_each[k - 1]), n_networks]
+        found: dict[tuple[float, float], list[torch.Tensor]] = {}
+        self.views: list[tuple[torch.Tensor, str, Any]] = []
+        for first, last in pairwise(edges):
+            # the optimizer's kernel takes memory in one piece
+            whole = last - first == n_networks
+            for where in [(slice(None),)] if whole else [(s, slice(first, last)) for s in range(n_folds)]:
+                weights = {name: weight.detach()[where] for name, weight in self.network.weights.items()}
+                by_depth = [(self.network.depths[name], {name: view}) for name, view in weights.items()]
+                for options, named in groups(self.plans[first], by_depth, 2 if whole else 1).items():
+                    found.setdefault(options, []).extend(view for _, view in named)
+                    self.views.extend((view, name, where) for name, view in named)
+        return FusedAdamW([{"params": views, "lr": lr, "weight_decay": decay} for (lr, decay), views in found.items()])
 
     def train(self, on_epoch: Callable[[], None]) -> None:
-        """All phases; lanes that are done keep the weights that they had then."""
-        n_blocks = len(self.lanes[0].assembly.module.blocks)
+        """All phases; fits that are done keep the weights that they had then."""
+        n_blocks = len(self.fits[0].start.module.blocks)
         for n_frozen, n_epochs in self.plans[0].phases(n_blocks):
-            features = [s[0].assembly.frozen.after(s[0].assembly.module, n_frozen, self.device) for s in self.stack]
-            X = pad(features).flatten(0, 1)
+            features = [b[0].start.frozen.after(b[0].start.module, n_frozen, self.device) for b in self.stack]
+            X, start = self.network.standardized(pad(features), n_frozen)
+            depths = self.network.depths
+            self.learning = {n: w for n, w in self.network.weights.items() if depths[n] <= n_blocks - n_frozen}
             for _ in range(n_epochs):
                 if not all(self.done):
-                    self._train_epoch(X, n_frozen)
+                    self._train_epoch(X.flatten(0, 1), start, n_frozen)
                 on_epoch()
         tensors, n_networks = self.network.weights | self.network.buffers, self.network.size[1]
         with torch.no_grad():
@@ -118,71 +114,93 @@ class Lockstep:
                 for name, value in state.items():
                     tensors[name][divmod(number, n_networks)] = value
 
-    def _train_epoch(self, X: torch.Tensor, n_frozen: int) -> None:
+    def _train_epoch(self, X: torch.Tensor, start: int, n_frozen: int) -> None:
         self.network.training = True
-        permutations = {key: order.permutation() for key, order in self.orders.items()}
+        index = self._index()
         total = torch.zeros(self.network.size, dtype=self.dtype, device=self.device)
-        for j in range(len(self.positions)):
-            total += self._step(X, n_frozen, j, permutations) * self.sizes[j].to(self.device)[:, None]
+        for j, sizes in enumerate(self.sizes.to(self.device)):
+            factor = cosine((self.epoch + j / len(self.sizes)) / self.plans[0].max_epochs)
+            for group, lr in zip(self.optimizer.param_groups, self.base_rates, strict=True):
+                group["lr"] = lr * factor
+            total += self._step(X, start, j, index[j, :, : int(self.sizes[j].max())]) * sizes[:, None]
         n_rows = torch.tensor([key[0] for key in self.keys], device=self.device)[:, None]
-        self._note((total / n_rows).flatten().tolist())
+        self._note((total / n_rows).flatten().tolist(), n_frozen)
         self.epoch += 1
 
-    def _step(self, X: torch.Tensor, n_frozen: int, batch: int, permutations: dict[Any, torch.Tensor]) -> torch.Tensor:
-        """One step of the optimizer; the losses of all lanes, of shape (n_streams, n_networks)."""
-        index = self._index(batch, permutations)
-        n_streams, size = index.shape
-        # a stream's own first row stands where it has none: it weighs nothing
-        flat = torch.where(index < 0, self.firsts, index).flatten()
-        x, y = X.index_select(0, flat).view(n_streams, size, *X.shape[1:]), self.y[flat]
-        weight = self.weight[flat].masked_fill_((index < 0).flatten()[:, None], 0.0).view(n_streams, size, -1)
-        self.network.levels = lambda place, width: self._levels(place, width, batch)
-        outputs = self.network(x, n_frozen)
-        losses = self._losses(outputs, y.view(n_streams, size, *y.shape[1:]), weight, batch, n_frozen)
+    def _index(self) -> torch.Tensor:
+        """Rows of each batch of an epoch among those of all folds, of shape (n_batches, n_folds, size).
+
+        A fold's own first row stands where a batch has none: it weighs nothing there.
+        """
+        drawn = {key: order.permutation() for key, order in self.orders.items()}
+        rows = [
+            torch.where(positions < 0, 0, drawn[key][positions]) + s * self.longest
+            for s, (key, positions) in enumerate(zip(self.keys, self.positions.unbind(1), strict=True))
+        ]
+        return torch.stack(rows, dim=1).to(self.device)
+
+    def _step(self, X: torch.Tensor, start: int, batch: int, index: torch.Tensor) -> torch.Tensor:
+        """One step of the optimizer; the losses of all fits, of shape (n_folds, n_networks)."""
+        (n_folds, size), flat = index.shape, index.reshape(-1)
+        x, y, weight = (
+            part.index_select(0, flat).view(n_folds, size, *part.shape[1:]) for part in (X, self.y, self.weight)
+        )
+        if int(self.sizes[batch].min()) < size:
+            weight.masked_fill_((self.positions[batch, :, :size] < 0).to(self.device).unsqueeze(2), 0.0)
+        self.network.random_integers = lambda position, width: self._random_integers(position, width, batch)
+        losses = self._losses(self.network(x, start), y, weight, batch)
         losses.sum().backward()
-        factor = cosine((self.epoch + batch / len(self.positions)) / self.plans[0].max_epochs)
-        for (lr, decay), group in self.groups.items():
-            step_of_adamw(group, lr * factor, decay)
-        for weights in self.network.weights.values():
-            weights.grad = None
+        gradients = {name: weight.grad for name, weight in self.network.weights.items()}
+        for view, name, where in self.views:
+            gradient = gradients[name]
+            view.grad = None if gradient is None else gradient[where]
+        self.optimizer.step()
+        for weight in self.network.weights.values():
+            weight.grad = None
         return losses.detach()
 
-    def _index(self, batch: int, permutations: dict[Any, torch.Tensor]) -> torch.Tensor:
-        """Rows of the batch among those of all streams, of shape (n_streams, size); negative where there is none."""
-        rows = []
-        for s, key in enumerate(self.keys):
-            places = self.positions[batch, s, : self.sizes[batch].max()]
-            rows.append(torch.where(places < 0, -1, permutations[key][places] + s * self.longest))
-        return torch.stack(rows).to(self.device)
+    def _losses(self, outputs: torch.Tensor, y: torch.Tensor, weight: torch.Tensor, batch: int) -> torch.Tensor:
+        n_folds, n_networks, size, _ = outputs.shape
+        labels = y if y.ndim == 2 else y.transpose(1, 2)
+        labels = labels.unsqueeze(1).expand(n_folds, n_networks, *labels.shape[1:]).flatten(0, 1)
+        # rows as columns, as the network holds them: several times as fast as one row of few outputs after the other
+        each = self.plans[0].loss(outputs.transpose(2, 3).flatten(0, 1), labels).view(n_folds, n_networks, size)
+        losses = (each * weight.transpose(1, 2)).sum(dim=2) / self.sizes[batch].to(self.device)[:, None]
+        return losses + self._penalties() if self.penalised else losses
 
-    def _losses(
-        self, outputs: torch.Tensor, y: torch.Tensor, weight: torch.Tensor, batch: int, n_frozen: int
-    ) -> torch.Tensor:
-        n_streams, n_networks, size, n_outputs = outputs.shape
-        labels = y.unsqueeze(1).expand(n_streams, n_networks, *y.shape[1:]).flatten(0, 2)
-        each = self.plans[0].loss(outputs.reshape(-1, n_outputs), labels).view(n_streams, n_networks, size)
-        sizes = self.sizes[batch].to(self.device)[:, None]
-        losses = (each * weight.transpose(1, 2)).sum(dim=2) / sizes
-        return losses + self.pulls(n_frozen) if self.pulls.any else losses
+    def _penalties(self) -> torch.Tensor:
+        """What the strategies add to the losses, of shape (n_folds, n_networks)."""
+        parts = {name: weight.flatten(0, 1).unbind() for name, weight in self.learning.items()}
+        zero = torch.zeros((), dtype=self.dtype, device=self.device)
+        found = [zero] * len(self.fits)
+        for number in self.penalised:
+            plan = self.plans[number]
+            try:
+                penalty = plan.strategy.penalty({name: part[number] for name, part in parts.items()}, plan.source)
+            except Exception as error:  # what a strategy of the user's raises ends its own fit alone
+                self.fits[number].error, self.done[number] = self.fits[number].error or error, True
+                continue
+            found[number] = torch.as_tensor(penalty, dtype=zero.dtype, device=zero.device)
+        return torch.stack(found).view(self.network.size)
 
-    def _levels(self, place: int, width: int, batch: int) -> torch.Tensor:
-        """Levels of one dropout layer, of shape (n_streams, size, width)."""
+    def _random_integers(self, position: int, width: int, batch: int) -> torch.Tensor:
+        """Random numbers for one dropout layer, of shape (n_folds, size, width)."""
         drawn: dict[tuple[int, int], torch.Tensor] = {}
         for s, key in enumerate(self.keys):
             if key not in drawn:
-                if (*key, place) not in self.generators:
-                    self.generators[*key, place] = dropout_generator(key[1], place, self.device)
-                drawn[key] = draw_integers((int(self.sizes[batch, s]), width), self.generators[*key, place])
+                if (*key, position) not in self.generators:
+                    self.generators[*key, position] = dropout_generator(key[1], position, self.device)
+                drawn[key] = draw_integers((int(self.sizes[batch, s]), width), self.generators[*key, position])
         return pad([drawn[key] for key in self.keys])
 
-    def _note(self, losses: list[float]) -> None:
-        for number, (lane, plan, loss) in enumerate(zip(self.lanes, self.plans, losses, strict=True)):
+    def _note(self, losses: list[float], n_frozen: int) -> None:
+        for number, (fit, plan, loss) in enumerate(zip(self.fits, self.plans, losses, strict=True)):
             if self.done[number]:
                 continue
             if not np.isfinite(loss):
-                lane.error, self.done[number] = diverged(plan.lr, self.epoch), True
+                fit.error, self.done[number] = diverged(plan.lr, self.epoch), True
                 continue
-            lane.losses.append(loss)
-            if loss < plan.stop_loss:
+            fit.history.append({"epoch": self.epoch + 1, "train_loss": loss, "frozen_blocks": n_frozen})
+            if plan.stopped(loss):
                 self.kept[number] = self.network.state_of(*divmod(number, self.network.size[1]))
                 self.done[number] = True

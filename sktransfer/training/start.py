@@ -27,11 +27,10 @@ from sktransfer.strategies.augmentation_ops import try_augment
 from sktransfer.strategies.base import HeadSolver, Strategy
 from sktransfer.strategies.probe_then_tune import ProbeThenTune
 from sktransfer.strategies.weight_decay import WeightDecay
-from sktransfer.training.frozen_features import FrozenFeatures
+from sktransfer.training.frozen_features import FrozenFeatures, run_blocks
 from sktransfer.training.head_start import HeadStart
 from sktransfer.training.rows import TrainingRows
 from sktransfer.training.tasks import Classification, Regression
-from sktransfer.utils.chunks import in_chunks
 from sktransfer.utils.device import resolve_device
 from sktransfer.utils.parameters import InvalidParameterError
 from sktransfer.utils.random import build_seeded
@@ -83,12 +82,13 @@ class FitStart:
             return module.run_features(self.frozen.X).astype(np.float64, copy=False)
         return self.frozen.after(module, n_blocks, module.device).cpu().numpy().astype(np.float64)
 
-    def outputs(self, rows: FrozenFeatures) -> np.ndarray:
-        """Outputs of the head for the features that the blocks return for these rows, float64."""
+    def trained_features(self, n_frozen: int) -> np.ndarray:
+        """Features of the rows by the blocks as they are now; the first `n_frozen` of them as they came."""
         module = self.module
-        with torch.inference_mode():
-            features = rows.after(module, len(module.blocks), module.device)
-            return np.concatenate([module.head(features[part]).double().cpu() for part in in_chunks(len(features))])
+        if n_frozen == 0 or not self.frozen.fits(module, n_frozen):
+            return module.run_features(self.frozen.X)
+        below = self.frozen.after(module, n_frozen, module.device)
+        return run_blocks(module, below, n_frozen, len(module.blocks)).cpu().numpy()
 
 
 def is_solvable(strategy: Strategy, head: Any) -> bool:
@@ -125,20 +125,18 @@ def start_fit(
     frozen : FrozenFeatures, optional
         Outputs of the backbone for these rows, if several fits share them.
     blocks : sequence of nn.Module, optional
-        The backbone's blocks on the right device, which are not copied: for fits that do not change them.
+        The backbone's blocks on the right device and in the right format, which are not copied: for fits that do not
+        change them.
     """
     backbone, untrained = resolved
-    strategy = estimator.strategy
-    if strategy is None:
-        strategy = WeightDecay() if untrained else ProbeThenTune()
+    strategy, head = strategy_and_head(estimator, untrained)
     _check_augmentation(estimator, strategy, backbone, rows, task)
-    head = estimator.head if estimator.head is not None else LinearHead()
     device = resolve_device(estimator.device)
     network = build_seeded(lambda: head.build(backbone.n_features_out, task.n_outputs), seed)
     if blocks is None:
-        blocks = _own_blocks(estimator, strategy, head, backbone, rows, device)
-    module = TransferModule(blocks, network, backbone.blocks, keep_statistics=not untrained)
-    module = module.to(device, as_tensor(rows.X[:0]).dtype).eval()
+        blocks = own_blocks(estimator, resolved, rows)
+    network = network.to(device, as_tensor(rows.X[:0]).dtype)
+    module = TransferModule(blocks, network, backbone.blocks, keep_statistics=not untrained).eval()
     start = FitStart(backbone, untrained, strategy, head, module, seed, frozen or FrozenFeatures(rows.X))
     begin_head(start, rows, task)
     return start
@@ -161,16 +159,24 @@ def _check_augmentation(
         )
 
 
-def _own_blocks(
-    estimator: Any, strategy: Strategy, head: Any, backbone: Backbone, rows: TrainingRows, device: torch.device
-) -> Sequence[nn.Module]:
+def strategy_and_head(estimator: Any, untrained: bool) -> tuple[Strategy, Any]:
+    """Those of the estimator, or the defaults for a backbone that is pretrained or not."""
+    strategy, head = estimator.strategy, estimator.head
+    if strategy is None:
+        strategy = WeightDecay() if untrained else ProbeThenTune()
+    return strategy, LinearHead() if head is None else head
+
+
+def own_blocks(estimator: Any, resolved: tuple[Backbone, bool], rows: TrainingRows) -> Sequence[nn.Module]:
     """Copies of the backbone's blocks; its own where nothing trains them, as in predict."""
+    (backbone, untrained), device = resolved, resolve_device(estimator.device)
+    strategy, head = strategy_and_head(estimator, untrained)
     n_epochs = estimator._n_epochs(len(rows.X))
     untouched = is_solvable(strategy, head) and only_head_learns(strategy, n_epochs, len(backbone.blocks))
     if untouched and rows.X.dtype == np.float32:  # as backbones are
         return backbone.modules_on(device)
     try:
-        return backbone.copy_blocks()
+        return [block.to(device, as_tensor(rows.X[:0]).dtype) for block in backbone.copy_blocks()]
     except (MemoryError, RuntimeError) as error:  # torch says it with a RuntimeError
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
@@ -283,11 +289,13 @@ def source_weights(start: FitStart) -> dict[str, torch.Tensor]:
     return source
 
 
-def source_of(start: FitStart, rows: TrainingRows, task: Classification | Regression, *, changed: bool) -> Source:
+def source_of(
+    start: FitStart, rows: TrainingRows, task: Classification | Regression, *, changed: bool, n_frozen: int = 0
+) -> Source:
     """What the next fit may know of this one: feature statistics and, of a linear head, its rows.
 
     Statistics are measured again if the blocks changed and there are at least twice as many rows as features; fewer
-    rows measure worse than the source did.
+    rows measure worse than the source did. The first `n_frozen` blocks are known to be as they came.
     """
     output, head, before = start.module.head.output, start.head_start, start.backbone.source
     scale = head.scale if before is None else np.where(head.used, head.scale, before.feature_scale)
@@ -298,7 +306,7 @@ def source_of(start: FitStart, rows: TrainingRows, task: Classification | Regres
     enough = changed and len(rows.X) >= 2 * len(head.mean)
     if head.normalize != "none" and not enough:
         return source
-    features = start.module.run_features(rows.X).astype(np.float64, copy=False)
+    features = start.trained_features(n_frozen).astype(np.float64, copy=False)
     return source.rescaled(*feature_statistics(features, rows.weight))
 
 

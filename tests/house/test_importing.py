@@ -100,3 +100,13 @@ def test_predicting_with_a_network_of_somebody_else_needs_torch_but_not_skorch(t
     model = TransferClassifier(width_free_backbone(), strategy=LinearProbing(), random_state=0).fit(X, y)
     joblib.dump((model, X), tmp_path / "model.joblib")
     assert run("import tests.helpers; " + MODULES_AFTER_PREDICT, tmp_path / "model.joblib") == ["torch"]
+
+
+def test_a_fit_by_epochs_does_not_import_the_compiler_of_torch():
+    code = (
+        "import sys, numpy; from sktransfer import TransferClassifier; "
+        "X = numpy.random.default_rng(0).normal(size=(40, 3)); "
+        "TransferClassifier(max_epochs=1).fit(X, X[:, 0] > 0); "
+        "print('torch' in sys.modules, 'torch._dynamo' in sys.modules)"
+    )
+    assert run(code) == ["True", "False"]

@@ -18,7 +18,7 @@ from sklearn.model_selection import (
     TimeSeriesSplit,
 )
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, PowerTransformer, StandardScaler
 
 from sktransfer import (
     L2SP,
@@ -169,7 +169,7 @@ PIPELINES = {
     ),
     "several steps": lambda: (
         Pipeline([("first", "passthrough"), ("scale", BaselineScaler()), ("net", model())]),
-        {"scale__method": ["standard", "robust"], "first": ["passthrough", MinMaxScaler()], "net__lr": LR},
+        {"scale__method": ["standard", "robust"], "first": ["passthrough", PowerTransformer()], "net__lr": LR},
     ),
     "only passthrough": lambda: (Pipeline([("first", "passthrough"), ("net", model())]), {"net__lr": LR}),
     "columns": lambda: (

@@ -27,6 +27,9 @@ from sktransfer import (
 )
 from sktransfer.exceptions import DataQualityWarning
 from sktransfer.training import frozen_features as _features
+from sktransfer.training.stacked_fits import StackedFit
+from sktransfer.training.stacked_network import StackedNetwork
+from sktransfer.training.stacked_training import StackedTraining
 from tests.searches import FROZEN, LR, X, Y, backbone, both, grid, how, model, pipeline
 
 
@@ -136,6 +139,28 @@ class Odd(Strategy):
         if weights:
             raise ZeroDivisionError("odd")
         return 0.0
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (StackedTraining, "train"),
+        (StackedTraining, "_step"),
+        (StackedFit, "finish"),
+        (StackedFit, "fits_memory"),
+        (StackedNetwork, "state_of"),
+    ],
+)
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_a_bug_in_the_stacked_trainer_is_an_error_and_not_a_slow_search(monkeypatch, owner, name, n_jobs):
+    def broken(*args, **kwargs):
+        raise AttributeError("a bug")
+
+    monkeypatch.setattr(owner, name, broken)
+    search = BatchedGridSearchCV(pipeline(), grid(lr=LR, max_epochs=[1, 2]), cv=2, n_jobs=n_jobs)
+    with pytest.raises(AttributeError, match="a bug"):
+        search.fit(X, Y)
+    assert not hasattr(search, "cv_results_")
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

@@ -24,7 +24,7 @@ from sktransfer import (
     FineTuning,
     LinearProbing,
 )
-from sktransfer.training import stacked_training as _lockstep
+from sktransfer.training.stacked_training import StackedTraining
 from tests.helpers import moons, width_free_backbone
 from tests.searches import FROZEN, HEAD, LR, X, Y, grid, how, model, pipeline
 
@@ -76,11 +76,11 @@ def test_a_stored_search_holds_its_results_and_its_best_pipeline_only(tmp_path):
     joblib.dump((one.best_estimator_, one.estimator, one.cv_results_), tmp_path / "parts.joblib")
     sizes = [(tmp_path / f"{name}.joblib").stat().st_size for name in ("search", "parts")]
     assert sizes[0] < sizes[1] + 3_000
-    assert b"_stand_in" not in (tmp_path / "search.joblib").read_bytes()
+    assert b"last_step" not in (tmp_path / "search.joblib").read_bytes()
     loaded = joblib.load(tmp_path / "search.joblib")
     np.testing.assert_array_equal(loaded.predict(X), one.predict(X))
     for name in vars(one):
-        assert "StandIn" not in repr(getattr(one, name))
+        assert "SearchedPipeline" not in repr(getattr(one, name))
 
 
 @pytest.mark.filterwarnings("error")
@@ -109,26 +109,29 @@ def test_candidates_that_train_alone_use_the_workers():
 
 
 @pytest.mark.parametrize(
-    "last",
+    ("last", "why"),
     [
-        lambda: model(callbacks=[("rate", LRScheduler())]),
-        lambda: model(callbacks=[EpochScoring(lambda net, X, y: 0.0, name="zero")]),
-        lambda: model(width_free_backbone(), strategy=FineTuning()),
-        lambda: type("Mine", (type(model()),), {})(**model().get_params(deep=False)),
+        (lambda: model(callbacks=[("rate", LRScheduler())]), "callbacks watch its epochs"),
+        (lambda: model(callbacks=[EpochScoring(lambda net, X, y: 0.0, name="zero")]), "callbacks watch its epochs"),
+        (lambda: model(width_free_backbone(), strategy=FineTuning()), "of its network cannot be stacked"),
+        (lambda: type("Mine", (type(model()),), {})(**model().get_params(deep=False)), "the last step is a Mine"),
+        (lambda: model(verbose=1), "verbose prints its epochs"),
     ],
-    ids=["callback", "scoring callback", "own layer", "subclass"],
+    ids=["callback", "scoring callback", "own layer", "subclass", "verbose"],
 )
-def test_what_cannot_be_stacked_trains_alone(last):
+def test_what_cannot_be_stacked_trains_alone(last, why):
     with redirect_stdout(io.StringIO()):
         one = search(last(), {"lr": LR}, n_jobs=1).fit(X, Y)
         plain = GridSearchCV(last(), {"lr": LR}, cv=2, scoring="neg_log_loss").fit(X, Y)
     assert how(one) == {"alone"}
+    assert [why in sentence for sentence in one.why_alone_] == [True, True]
     np.testing.assert_allclose(one.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"], rtol=1e-6)
 
 
 def test_a_block_that_cannot_be_stacked_may_stay_frozen():
     one = search(model(width_free_backbone()), {"lr": LR}).fit(X, Y)
     assert how(one) == {"stacked"}
+    assert one.why_alone_ == [None, None]
 
 
 @pytest.mark.parametrize("bad", [False, True])
@@ -165,9 +168,9 @@ def test_scikit_learns_callbacks_are_called():
 
 def test_stacks_train_with_the_threads_of_the_estimator(monkeypatch):
     seen = []
-    plain = _lockstep.Lockstep.train
+    plain = StackedTraining.train
     monkeypatch.setattr(
-        _lockstep.Lockstep, "train", lambda self, *a: seen.append(torch.get_num_threads()) or plain(self, *a)
+        StackedTraining, "train", lambda self, *a: seen.append(torch.get_num_threads()) or plain(self, *a)
     )
     before = torch.get_num_threads()
     torch.set_num_threads(2)

@@ -1,5 +1,7 @@
 """Fits that train together end with the weights that each has alone."""
 
+from typing import Any, NamedTuple
+
 import numpy as np
 import pytest
 import torch
@@ -21,9 +23,9 @@ from sktransfer import (
     TransferRegressor,
     WeightDecay,
 )
-from sktransfer.model_selection.folds import Fold
-from sktransfer.model_selection.lanes import Lanes
-from sktransfer.training import stacked_fits as _together
+from sktransfer.model_selection.last_step import Note
+from sktransfer.model_selection.shared_starts import SharedStarts
+from sktransfer.training import stacked_fits
 from sktransfer.training.stacked_fits import make_stacks, stack_key, train_stack
 from tests.helpers import computing_in, moons
 from tests.searches import FROZEN, HEAD, SMALL, VALUES, X, Y, backbone
@@ -34,41 +36,62 @@ def stacked(monkeypatch):
     """The networks that were stacked, in order."""
     made = []
 
-    class Kept(_together.StackedNetwork):
+    class Kept(stacked_fits.StackedNetwork):
         def __init__(self, *args):
             super().__init__(*args)
             made.append(self)
 
-    monkeypatch.setattr(_together, "StackedNetwork", Kept)
+    monkeypatch.setattr(stacked_fits, "StackedNetwork", Kept)
     return made
 
 
+class Fold(NamedTuple):
+    """Rows, labels and other arguments of a fit."""
+
+    X: Any
+    y: Any
+    params: dict[str, Any]
+
+
 def fold(rows=slice(None), labels=Y, **params):
-    return Fold(X[rows], labels[rows], params, seen=[(X[:11], X[:11])])
+    return Fold(X[rows], labels[rows], params)
+
+
+def noted(estimator, one):
+    return Note(estimator, one.X, one.y, one.params, id(one.X))
 
 
 def train(estimators, folds):
-    """Lanes of all estimators on all folds, trained, by key; how many keys."""
-    lanes, groups = [], {}
-    with Lanes() as maker:
+    """Fits of all estimators on all folds, trained; and their stacks."""
+    fits, groups = [], {}
+    with SharedStarts() as starts:
         for estimator in estimators:
             for one in folds:
-                lanes.append((estimator, one, maker.make(estimator, one)))
-                groups.setdefault(stack_key(lanes[-1][2]), []).append(lanes[-1][2])
-        assert None not in groups
+                fits.append((estimator, one, starts.start(noted(estimator, one))))
+                groups.setdefault(stack_key(fits[-1][2]), []).append(fits[-1][2])
+        assert not [why for why in groups if isinstance(why, str)]
         stacks = [stack for group in groups.values() for stack in make_stacks(group)]
         for stack in stacks:
-            train_stack(stack, lambda n_lanes, share: None)
-    return lanes, stacks
+            train_stack(stack, lambda n_fits, share: None)
+    return fits, stacks
 
 
-def state_after(networks, stacks, lane):
+def outputs_of(fit, X):
+    """Outputs of the fitted estimator."""
+    return fit.estimator._set_fitted(fit.finish())._outputs(X)[0]
+
+
+def state_after(networks, stacks, fit):
     for network, stack in zip(networks, stacks, strict=True):
-        for s, stream in enumerate(stack):
-            for k, one in enumerate(stream):
-                if one is lane:
+        for s, batch in enumerate(stack):
+            for k, one in enumerate(batch):
+                if one is fit:
                     return network.state_of(s, k)
     raise LookupError
+
+
+def losses_of(history):
+    return [record["train_loss"] for record in history if "train_loss" in record]
 
 
 def weights_of(fitted):
@@ -103,17 +126,19 @@ CLASSIFIERS = {
 }
 
 
-def assert_same_as_alone(stacked, lanes, stacks):
-    """Weights, statistics, losses and outputs of each lane, beside a fit of its own."""
-    for estimator, one, lane in lanes:
+def assert_same_as_alone(stacked, fits, stacks):
+    """Weights, statistics, losses and outputs of each fit, beside a fit of its own."""
+    for estimator, one, fit in fits:
         alone = clone(estimator).fit(one.X, one.y, **one.params)
-        losses = [record["train_loss"] for record in alone.history_ if "train_loss" in record]
-        np.testing.assert_allclose(lane.losses, losses, rtol=1e-9)
-        state, expected = state_after(stacked, stacks, lane), weights_of(alone)
+        losses = losses_of(alone.history_)
+        np.testing.assert_allclose(losses_of(fit.history), losses, rtol=1e-9)
+        state, expected = state_after(stacked, stacks, fit), weights_of(alone)
         assert {"head.output.weight", "head.output.bias"} <= set(state) <= set(expected)
         for name, value in state.items():
             torch.testing.assert_close(value, expected[name].detach(), rtol=1e-8, atol=1e-10, check_dtype=False)
-        np.testing.assert_allclose(lane.outputs[0], alone._outputs(one.seen[0][0])[0], rtol=1e-8, atol=1e-9)
+        np.testing.assert_allclose(outputs_of(fit, X), alone._outputs(X)[0], rtol=1e-8, atol=1e-9)
+        assert [sorted(record) for record in fit.history] == [sorted(record) for record in alone.history_]
+        assert fit.estimator.n_iter_ == alone.n_iter_
 
 
 @pytest.mark.parametrize("case", CLASSIFIERS)
@@ -125,21 +150,21 @@ def test_weights_and_losses_are_those_of_fits_alone(stacked, case):
     weight = np.random.default_rng(0).uniform(0.1, 2, len(X))
     folds = [fold(slice(0, 60), sample_weight=weight[:60]), fold(slice(30, 90)), fold(slice(0, 90))]
     with computing_in(np.float64):
-        lanes, stacks = train(estimators, folds)
+        fits, stacks = train(estimators, folds)
         assert sorted(sum(map(len, stack)) for stack in stacks) == [4, 8]  # four batches an epoch, and six
-        assert_same_as_alone(stacked, lanes, stacks)
+        assert_same_as_alone(stacked, fits, stacks)
 
 
 def test_each_stops_when_nothing_is_left_to_learn(stacked):
     labels = np.where(X[:, 0] > 0, "normal", "leak")
     rows = X + 8 * (labels == "leak")[:, None]
-    one = Fold(rows, labels, {}, seen=[(rows, rows)])
+    one = Fold(rows, labels, {})
     base = TransferClassifier(backbone(), head=HEAD, strategy=FROZEN, random_state=0)
     with computing_in(np.float64):
-        lanes, stacks = train([clone(base).set_params(lr=lr) for lr in (0.03, 0.3, 0.1)], [one])
+        fits, stacks = train([clone(base).set_params(lr=lr) for lr in (0.03, 0.3, 0.1)], [one])
         assert len(stacks) == 1
-        assert_same_as_alone(stacked, lanes, stacks)
-    assert len({len(lane.losses) for _, _, lane in lanes}) == 3  # each in an epoch of its own
+        assert_same_as_alone(stacked, fits, stacks)
+    assert len({len(fit.history) for _, _, fit in fits}) == 3  # each in an epoch of its own
 
 
 @pytest.mark.parametrize("labels", [VALUES[:, 0], VALUES])
@@ -147,16 +172,16 @@ def test_regressors(stacked, labels):
     base = TransferRegressor(backbone(), strategy=FineTuning(1), max_epochs=3, batch_size=16, random_state=0)
     estimators = [clone(base).set_params(lr=lr) for lr in (0.003, 0.03)]
     with computing_in(np.float64):
-        lanes, stacks = train(estimators, [fold(slice(0, 60), labels), fold(slice(0, 90), labels)])
-        assert_same_as_alone(stacked, lanes, stacks)
+        fits, stacks = train(estimators, [fold(slice(0, 60), labels), fold(slice(0, 90), labels)])
+        assert_same_as_alone(stacked, fits, stacks)
 
 
 def test_folds_of_unequal_size_train_in_one_stack(stacked):
     estimator = TransferClassifier(backbone(), head=HEAD, strategy=FROZEN, max_epochs=2, batch_size=30, random_state=0)
     with computing_in(np.float64):
-        lanes, stacks = train([estimator], [fold(slice(0, 89)), fold(slice(0, 90)), fold(slice(0, 61))])
-        assert [[len(stream) for stream in stack] for stack in stacks] == [[1, 1, 1]]
-        assert_same_as_alone(stacked, lanes, stacks)
+        fits, stacks = train([estimator], [fold(slice(0, 89)), fold(slice(0, 90)), fold(slice(0, 61))])
+        assert [[len(batch) for batch in stack] for stack in stacks] == [[1, 1, 1]]
+        assert_same_as_alone(stacked, fits, stacks)
 
 
 @pytest.mark.parametrize("lr", [1e30, 1e9])
@@ -165,11 +190,11 @@ def test_one_that_diverges_leaves_the_others_alone_to_the_bit(lr):
     good = TransferClassifier(backbone(), strategy=FineTuning(), max_epochs=6, lr=0.01, random_state=0)
     outputs, errors = [], []
     for last in (lr, 0.02):
-        lanes, stacks = train([clone(good).set_params(lr=rate) for rate in (0.003, 0.01, last)], [fold()])
+        fits, stacks = train([clone(good).set_params(lr=rate) for rate in (0.003, 0.01, last)], [fold()])
         assert len(stacks) == 1
-        outputs.append([lane.outputs[0] for _, _, lane in lanes])
-        errors.append([lane.error is not None for _, _, lane in lanes])
-    np.testing.assert_array_equal(outputs[0][:2], outputs[1][:2])
+        outputs.append([outputs_of(fit, X) for _, _, fit in fits[:2]])
+        errors.append([fit.error is not None for _, _, fit in fits])
+    np.testing.assert_array_equal(*outputs)
     assert errors == [[False, False, True], [False, False, False]]
 
 
@@ -177,14 +202,14 @@ def test_the_error_is_that_of_the_fit_alone():
     bad = TransferClassifier(backbone(), strategy=FineTuning(), max_epochs=6, lr=1e30, random_state=0)
     with pytest.raises(ValueError, match="diverged") as alone:
         clone(bad).fit(X, Y)
-    (_, _, lane), _ = train([bad, clone(bad).set_params(lr=0.01)], [fold()])[0]
-    assert str(lane.error) == str(alone.value)
+    (_, _, fit), _ = train([bad, clone(bad).set_params(lr=0.01)], [fold()])[0]
+    assert str(fit.error) == str(alone.value)
 
 
-def test_lanes_of_one_stack_agree_in_all_that_is_shared():
+def test_fits_of_one_stack_agree_in_all_that_is_shared():
     def key(estimator, one=None):
-        with Lanes() as maker:
-            return stack_key(maker.make(estimator, one or fold()))
+        with SharedStarts() as starts:
+            return stack_key(starts.start(noted(estimator, one or fold())))
 
     base = TransferClassifier(backbone(), head=HEAD, strategy=FROZEN, max_epochs=3, batch_size=30, random_state=0)
     same = [
@@ -225,9 +250,9 @@ def test_backbones_of_one_shape_with_other_names_or_dropout_below_do_not_mix(sta
         for b in networks
     ]
     with computing_in(np.float64):
-        lanes, stacks = train(estimators, [fold()])
+        fits, stacks = train(estimators, [fold()])
         assert len(stacks) == 3
-        assert_same_as_alone(stacked, lanes, stacks)
+        assert_same_as_alone(stacked, fits, stacks)
 
 
 def test_stacks_are_cut_to_what_a_cache_holds(monkeypatch):
@@ -236,45 +261,42 @@ def test_stacks_are_cut_to_what_a_cache_holds(monkeypatch):
         for lr in np.linspace(0.001, 0.1, 10)
     ]
     whole = train(estimators, [fold(slice(0, 60)), fold(slice(30, 90))])
-    n_bytes = 4 * sum(p.nbytes for p in whole[0][0][2].assembly.module.head.parameters())
-    monkeypatch.setattr(_together, "_STACK_BYTES", 4 * n_bytes)
+    n_bytes = 4 * sum(p.nbytes for p in whole[0][0][2].start.module.head.parameters())
+    monkeypatch.setattr(stacked_fits, "_STACK_BYTES", 4 * n_bytes)
     cut = train(estimators, [fold(slice(0, 60)), fold(slice(30, 90))])
-    assert [[len(s) for s in stack] for stack in whole[1]] == [[10, 10]]
-    assert [[len(s) for s in stack] for stack in cut[1]] == [[4], [4], [2]] * 2
+    assert [[len(batch) for batch in stack] for stack in whole[1]] == [[10, 10]]
+    assert [[len(batch) for batch in stack] for stack in cut[1]] == [[4], [4], [2]] * 2
     for (_, _, a), (_, _, b) in zip(whole[0], cut[0], strict=True):
-        np.testing.assert_allclose(a.outputs[0], b.outputs[0], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(outputs_of(a, X), outputs_of(b, X), rtol=1e-4, atol=1e-5)
 
 
 def test_untrained_networks_of_one_seed_share_rows_and_others_do_not():
     recipe = FromScratch(arguments={"hidden_layer_sizes": (5,)})
     networks = [(recipe, 0), (clone(recipe), 0), (recipe, 1), (None, 0), (recipe, None), (recipe, None)]
     one = fold()
-    with Lanes() as maker:
-        lanes = [
-            maker.make(TransferClassifier(network, strategy=FROZEN, max_epochs=1, random_state=seed), one)
+    with SharedStarts() as starts:
+        fits = [
+            starts.start(noted(TransferClassifier(network, strategy=FROZEN, max_epochs=1, random_state=seed), one))
             for network, seed in networks
         ]
-    assert len({lane.stream for lane in lanes}) == 5
-    assert lanes[0].stream == lanes[1].stream
+    assert len({fit.fold_batch for fit in fits}) == 5
+    assert fits[0].fold_batch == fits[1].fold_batch
 
 
 def test_class_weights_share_rows_and_features():
     one = fold()
-    with Lanes() as maker:
-        lanes = [
-            maker.make(TransferClassifier(backbone(), head=HEAD, strategy=FROZEN, class_weight=w, random_state=0), one)
-            for w in (None, "balanced", {"leak": 2.0, "normal": 1.0, "wear": 1.0})
-        ]
-    assert len({lane.stream for lane in lanes}) == 1
-    assert len({lane.rows.weight.tobytes() for lane in lanes}) == 3
+    weights, base = (None, "balanced", {"leak": 2.0, "normal": 1.0, "wear": 1.0}), TransferClassifier(backbone())
+    base.set_params(head=HEAD, strategy=FROZEN, random_state=0)
+    with SharedStarts() as starts:
+        fits = [starts.start(noted(clone(base).set_params(class_weight=weight), one)) for weight in weights]
+    assert len({fit.fold_batch for fit in fits}) == 1
+    assert len({fit.rows.weight.tobytes() for fit in fits}) == 3
 
 
 def test_rows_keep_their_labels():
     rows, labels = moons(50, 3)
-    one = Fold(rows, labels, {}, seen=[(rows, rows)])
-    with Lanes() as maker:
-        lane = maker.make(TransferClassifier(SMALL, max_epochs=1, random_state=0), one)
-        found = {
-            tuple(row): label for row, label in zip(lane.rows.X, lane.estimator.classes_[lane.rows.y], strict=True)
-        }
+    one = Fold(rows, labels, {})
+    with SharedStarts() as starts:
+        fit = starts.start(noted(TransferClassifier(SMALL, max_epochs=1, random_state=0), one))
+    found = {tuple(row): label for row, label in zip(fit.rows.X, fit.estimator.classes_[fit.rows.y], strict=True)}
     assert found == {tuple(row): label for row, label in zip(rows.astype(np.float32), labels, strict=True)}

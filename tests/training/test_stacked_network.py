@@ -36,7 +36,7 @@ LAYERS = {
 
 
 def networks(layers, *, keep_statistics, shared):
-    """``[stream][network]``: one block of these layers and an MLP head, all weights and constants random."""
+    """``[fold_batch][network]``: one block of these layers and an MLP head, all weights and constants random."""
     torch.manual_seed(0)
     made = []
     for _ in range(N_STREAMS * N_NETWORKS):
@@ -55,7 +55,7 @@ def networks(layers, *, keep_statistics, shared):
 
 
 def levels(place, width):
-    """The same draws that `private_dropout` makes for a stream whose seed is its number."""
+    """The same draws that `private_dropout` makes for a fold_batch whose seed is its number."""
     return torch.stack([draw_integers((N_ROWS, width), dropout_generator(s, place, "cpu")) for s in range(N_STREAMS)])
 
 
@@ -65,16 +65,16 @@ def levels(place, width):
 @pytest.mark.parametrize("kind", LAYERS)
 def test_outputs_gradients_and_statistics_are_those_of_the_networks(kind, shared, keep_statistics, training):
     modules = networks(LAYERS[kind], keep_statistics=keep_statistics, shared=shared)
-    state = [{k: v.clone() for k, v in module.state_dict().items()} for stream in modules for module in stream]
+    state = [{k: v.clone() for k, v in module.state_dict().items()} for fold_batch in modules for module in fold_batch]
     stacked = StackedNetwork(modules, 0)
-    stacked.training, stacked.levels = training, levels
+    stacked.training, stacked.random_integers = training, levels
     x = torch.randn(N_STREAMS, N_ROWS, WIDTH, dtype=torch.float64)
     outputs = stacked(x, 0)
     assert outputs.shape == (N_STREAMS, N_NETWORKS, N_ROWS, 2)
     outputs.square().sum().backward()
     before = iter(state)
-    for s, stream in enumerate(modules):
-        for k, module in enumerate(stream):
+    for s, fold_batch in enumerate(modules):
+        for k, module in enumerate(fold_batch):
             for key, value in next(before).items():
                 torch.testing.assert_close(module.state_dict()[key], value, rtol=0, atol=0)  # not touched by stacking
             with private_dropout(module, s, torch.device("cpu")):
@@ -122,7 +122,7 @@ def test_every_rate_keeps_what_dropout_alone_keeps(rate):
     modules = [[TransferModule([nn.Dropout(p)], nn.Linear(64, 1), ["drop"]).double() for p in (rate, 0.5)]]
     stacked = StackedNetwork(modules, 0)
     drawn = draw_integers((4000, 64), dropout_generator(0, 0, "cpu"))
-    stacked.training, stacked.levels = True, lambda place, width: drawn[None]
+    stacked.training, stacked.random_integers = True, lambda place, width: drawn[None]
     dropped = stacked._steps[0][0](torch.ones(1, 4000, 64, dtype=torch.float64))[0, 0].T
     threshold, factor = dropout_threshold(rate) if rate else (32_768, 1.0)
     np.testing.assert_array_equal(dropped.numpy(), np.where(drawn.numpy() < threshold, factor, 0.0))
@@ -149,17 +149,19 @@ def test_every_rate_keeps_what_dropout_alone_keeps(rate):
 def test_layers_that_cannot_be_stacked_are_named_so(layer):
     assert shape_of(layer) is None
     assert shape_of(nn.Sequential(nn.Linear(3, 3), layer)) is None
+    why = shapes_of([nn.Linear(3, 3), layer])
+    assert why.endswith(("cannot be stacked", "neither a known layer nor a plain nn.Sequential"))
 
 
 def test_networks_that_share_weights_or_carry_hooks_are_not_stacked():
     plain, hooked, patched = nn.Linear(3, 3), nn.Linear(3, 3), nn.ReLU()
     hooked.register_forward_hook(lambda *args: None)
     patched.forward = torch.sin
-    assert shapes_of([plain, nn.Linear(3, 3)]) is not None
-    assert shapes_of([plain, plain]) is None
-    assert shapes_of([nn.Sequential(plain, nn.ReLU(), plain)]) is None
-    assert shapes_of([plain, hooked]) is None
-    assert shapes_of([plain, patched]) is None
+    assert type(shapes_of([plain, nn.Linear(3, 3)])) is tuple
+    assert shapes_of([plain, plain]) == "two layers of its network share weights"
+    assert shapes_of([nn.Sequential(plain, nn.ReLU(), plain)]) == "two layers of its network share weights"
+    assert shapes_of([plain, hooked]) == "a Linear of its network carries hooks or another forward"
+    assert shapes_of([plain, patched]) == "a ReLU of its network carries hooks or another forward"
 
 
 @pytest.mark.parametrize(

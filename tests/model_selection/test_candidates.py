@@ -19,13 +19,13 @@ from sktransfer import (
     Strategy,
     WeightDecay,
 )
-from sktransfer.model_selection.lanes import Lanes
-from sktransfer.model_selection.workers import count_workers
-from sktransfer.training import stacked_training as _lockstep
+from sktransfer.model_selection.candidates import count_workers
+from sktransfer.model_selection.shared_starts import SharedStarts
 from sktransfer.training.stacked_fits import make_stacks
+from sktransfer.training.stacked_training import StackedTraining
 from tests.helpers import computing_in
 from tests.searches import FROZEN, HEAD, LR, X, Y, assert_same_results, grid, how, model, pipeline
-from tests.training.test_stacked_fits import fold
+from tests.training.test_stacked_fits import fold, noted
 
 MIXED = grid(
     lr=LR,
@@ -38,13 +38,13 @@ MIXED = grid(
 def trainings(monkeypatch):
     """Thread and number of torch's threads of each training of a stack."""
     seen = []
-    plain = _lockstep.Lockstep.train
+    plain = StackedTraining.train
 
     def train(self, *args):
         seen.append((threading.get_ident(), torch.get_num_threads()))
         plain(self, *args)
 
-    monkeypatch.setattr(_lockstep.Lockstep, "train", train)
+    monkeypatch.setattr(StackedTraining, "train", train)
     return seen
 
 
@@ -90,16 +90,16 @@ def test_threads_keep_the_caps_of_the_estimator_and_leave_the_count_as_found(tra
         (1, 9, [[1]] * 4),
     ],
 )
-def test_lanes_are_cut_by_folds_first(n_folds, n_workers, expected):
+def test_stacks_are_cut_by_folds_first(n_folds, n_workers, expected):
     folds = [fold(slice(10 * k, 60 + 10 * k)) for k in range(n_folds)]
-    with Lanes() as maker:
-        lanes = [maker.make(model(lr=lr), one) for one in folds for lr in (0.1, 0.2, 0.3, 0.4)]
-    stacks = make_stacks(lanes, n_workers)
-    assert [[len(stream) for stream in stack] for stack in stacks] == expected
+    with SharedStarts() as starts:
+        fits = [starts.start(noted(model(lr=lr), one)) for one in folds for lr in (0.1, 0.2, 0.3, 0.4)]
+    stacks = make_stacks(fits, n_workers)
+    assert [[len(batch) for batch in stack] for stack in stacks] == expected
 
 
 def test_workers_are_counted_as_joblib_does_and_no_more_than_cores(monkeypatch):
-    monkeypatch.setattr("sktransfer.model_selection.workers.cpu_count", lambda: 3)
+    monkeypatch.setattr("sktransfer.model_selection.candidates.cpu_count", lambda: 3)
     assert [count_workers(n_jobs) for n_jobs in (None, 1, 2, 50)] == [1, 1, 2, 3]
     assert count_workers(-1) <= 3
 
