@@ -239,9 +239,10 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         check_classification_targets(y)
         classes = np.unique(y[weight > 0])
         if len(classes) < 2:
+            counted = "" if weight.all() else ", counting the rows whose sample_weight is above zero"
             raise ValueError(
                 f"{who} needs rows of at least two classes, so at least 2 rows. y holds {len(classes)} class"
-                f"{'' if len(classes) == 1 else 'es'}: {classes.tolist()}."
+                f"{'' if len(classes) == 1 else 'es'}: {classes.tolist()}{counted}."
             )
         counts = np.array([(y == c).sum() for c in classes])
         warn_of_single_rows(who, classes, counts)

@@ -79,12 +79,14 @@ def _leave(before: int, torch: Any) -> None:
     global _n_inside
     with _LOCK:
         _n_inside -= 1
-        if _n_inside == 0:
-            _blas.restore_original_limits()
         if torch is not None:
+            # before BLAS: giving BLAS its threads back may change OpenMP's count of this thread, and with it what torch
+            # answers, but not the count that torch gives to new threads
             _DEPTH.value -= 1
             if torch.get_num_threads() != before:
                 torch.set_num_threads(before)
+        if _n_inside == 0:
+            _blas.restore_original_limits()
 
 
 @cache

@@ -5,12 +5,9 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp, softmax
 
-from sktransfer import FromScratch, LinearProbing, ProbeThenTune, TransferClassifier
 from sktransfer.solvers.laplace import LaplaceApproximation, LaplacePath, log_likelihood
 from sktransfer.solvers.logistic import ALPHAS, _Softmax, solve_softmax
 from sktransfer.solvers.row_space import RowSpace
-from sktransfer.training import fit as training
-from tests.helpers import moons
 
 
 def problem(n_rows, n_classes, n_features, seed, spread=1.5):
@@ -157,12 +154,3 @@ def test_evidence_equals_the_integral_over_all_heads(alpha):
     evidence = scored.score - log_likelihood(scored.held_out, onehot, weight)
     expected = log_evidence_by_integration(features, codes, weight, W0, b0, alpha)
     assert evidence == pytest.approx(expected, abs=0.2)
-
-
-@pytest.mark.parametrize(("strategy", "shared"), [(LinearProbing(), True), (ProbeThenTune(), False)])
-def test_blocks_are_copied_only_where_something_may_train_them(strategy, shared, monkeypatch):
-    backbone, seen = FromScratch(arguments={"hidden_layer_sizes": (4, 3)}).build(4), []
-    begin = training.begin_head
-    monkeypatch.setattr(training, "begin_head", lambda assembly, *rest: (seen.append(assembly), begin(assembly, *rest)))
-    TransferClassifier(backbone, strategy=strategy, max_epochs=1).fit(*moons(30))
-    assert [a is b for a, b in zip(seen[0].module.blocks, backbone._modules, strict=True)] == [shared, shared]

@@ -1,4 +1,4 @@
-"""Features to which the source head gives no weight: left out where the source knew all classes, used for new ones."""
+"""The start of a fit: which blocks are copied, and which features a head leaves out."""
 
 import numpy as np
 import pytest
@@ -8,6 +8,7 @@ from torch import nn
 from sktransfer import (
     Backbone,
     FineTuning,
+    FromScratch,
     Inputs,
     LinearProbing,
     ProbeThenTune,
@@ -16,6 +17,8 @@ from sktransfer import (
     load_backbone,
     save_backbone,
 )
+from sktransfer.training import start
+from tests.helpers import moons
 
 USED, N = 4, 6  # the last two columns have no weight in the source head
 STRATEGIES = [
@@ -99,3 +102,12 @@ def test_the_next_fit_knows_them_with_their_scale(tmp_path):
     assert fitted(LinearProbing(), loaded, new, labels).score(new, labels) == 1.0
     again = fitted(LinearProbing(alpha=np.inf), loaded, X, y)  # and the head answers as before
     np.testing.assert_array_equal(again.predict(X), fitted(LinearProbing(), backbone(), X, y).predict(X))
+
+
+@pytest.mark.parametrize(("strategy", "shared"), [(LinearProbing(), True), (ProbeThenTune(), False)])
+def test_blocks_are_copied_only_where_something_may_train_them(strategy, shared, monkeypatch):
+    backbone, seen = FromScratch(arguments={"hidden_layer_sizes": (4, 3)}).build(4), []
+    begin = start.begin_head
+    monkeypatch.setattr(start, "begin_head", lambda begun, *rest: (seen.append(begun), begin(begun, *rest)))
+    TransferClassifier(backbone, strategy=strategy, max_epochs=1).fit(*moons(30))
+    assert [a is b for a, b in zip(seen[0].module.blocks, backbone._modules, strict=True)] == [shared, shared]
