@@ -129,10 +129,10 @@ class Backbone:
             from sktransfer.preprocessing.front_ends import front_end
 
             self._front_end = front_end(inputs.front_end)
-        self.source = source
+        self._source: Any = source
         self.provenance = provenance
         self.n_features_out = self._measure(inputs)
-        if source is not None:
+        if isinstance(source, Source):
             source.check(self.n_features_out)
 
     def _measure(self, inputs: Inputs) -> int:
@@ -161,9 +161,18 @@ class Backbone:
 
     def __setattr__(self, name: str, value: Any) -> None:
         # shared by clones and threads: what one of them changed, all would see
-        if not name.startswith("_") and name in self.__dict__:
+        if not name.startswith("_") and (name in self.__dict__ or hasattr(type(self), name)):
             raise AttributeError(f"A Backbone is immutable; use backbone.describe({name}=...) for a changed one.")
         super().__setattr__(name, value)
+
+    @property
+    def source(self) -> Source | None:
+        """What the backbone remembers of its source task; measured when first asked for where a search made it."""
+        if callable(self._source):
+            with self._lock:
+                if callable(self._source):
+                    self._source = self._source()
+        return self._source
 
     @property
     def n_features_in(self) -> int | None:
@@ -209,8 +218,14 @@ class Backbone:
         parts = zip(self.weights, modules, self._modules, strict=True)
         return [module is not own and not _equal(weights, module.state_dict()) for weights, module, own in parts]
 
-    def with_blocks(self, modules: Iterable[nn.Module], changed: Sequence[bool], **fields: Any) -> Backbone:
-        """A backbone that takes from `modules` the blocks that `changed`, and shares the others with this one."""
+    def with_blocks(
+        self, modules: Iterable[nn.Module], changed: Sequence[bool], *, copied: bool = True, **fields: Any
+    ) -> Backbone:
+        """A backbone that takes from `modules` the blocks that `changed`, and shares the others with this one.
+
+        Without `copied` it takes the modules themselves, which nobody may train any more. The field ``source`` may be a
+        function that returns it.
+        """
         import torch
 
         from sktransfer.backbones.blocks import weights_of
@@ -219,7 +234,8 @@ class Backbone:
         blocks, weights = list(self._modules), list(self.weights)
         for i, module in enumerate(modules):
             if changed[i]:
-                blocks[i] = copy.deepcopy(module).eval().requires_grad_(False).to("cpu", torch.float32)
+                block = copy.deepcopy(module) if copied else module
+                blocks[i] = block.eval().requires_grad_(False).to("cpu", torch.float32)
                 weights[i] = weights_of(blocks[i])
         other._set(self.network, self.blocks, blocks, weights, self.layers, **fields)
         return other

@@ -106,19 +106,19 @@ class TransferEstimator(CallbackSupport, BaseEstimator):
         self, X: Any, y: Any, sample_weight: Any, seed: int
     ) -> tuple[TrainingRows, Classification | Regression, tuple[Backbone, bool]]:
         """Training rows, the task that `y` sets, and the backbone with whether it is untrained."""
-        who = type(self).__name__
+        name = type(self).__name__
         if y is None:
-            raise ValueError(f"{who} requires y to be passed, but the target y is None.")
+            raise ValueError(f"{name} requires y to be passed, but the target y is None.")
         opened = open_backbone(self.backbone)
         X = check_input(self, X, opened, reset=True)
         names = column_names(self, X.shape[1])
         weight = check_weights(self, sample_weight, X)
         y, task = self._check_y(y, weight, len(X))
-        warn_of_quality(who, X, names)
+        warn_of_quality(name, X, names)
         backbone, untrained = resolve(opened, X.shape[1:], seed)
-        rows = task.weigh(merge_copies(prepared(who, X, backbone, names, self._dtype), y, weight))
+        rows = task.weigh(merge_copies(prepared(name, X, backbone, names, self._dtype), y, weight))
         if len(rows.X) < 2:
-            raise ValueError(f"{who} needs at least 2 different rows with a weight above zero; got 1 sample.")
+            raise ValueError(f"{name} needs at least 2 different rows with a weight above zero; got 1 sample.")
         return rows, task, (backbone, untrained)
 
     def _check_parameters(self) -> None:
@@ -195,14 +195,14 @@ class TransferEstimator(CallbackSupport, BaseEstimator):
 
     def _run(self, X: np.ndarray, checked: bool, use: Callable[[slice, np.ndarray, np.ndarray | None], None]) -> None:
         """Call `use` with the slice, the outputs and the confidence weights (None: all one) of each chunk of rows."""
-        who = type(self).__name__
+        name = type(self).__name__
 
         def refuse() -> None:
             if not checked:
                 check_rows(self, X, reset=False)
-            to_float32(who, X, column_names(self, X.shape[1]))
+            to_float32(name, X, column_names(self, X.shape[1]))
 
-        self.device_ = self._predictor.outputs(who, X, self.device, self.n_jobs, refuse=refuse, use=use)
+        self.device_ = self._predictor.outputs(name, X, self.device, self.n_jobs, refuse=refuse, use=use)
 
     def __sklearn_is_fitted__(self) -> bool:
         return "_predictor" in self.__dict__
@@ -222,11 +222,11 @@ class TransferEstimator(CallbackSupport, BaseEstimator):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
-        who = type(self).__name__
+        name = type(self).__name__
         found = state.pop("_state_format", None)
         if not isinstance(found, int) or found > STATE_FORMAT:
             raise ModelFileError(
-                f"This {who} was written in state format {found!r}; this version reads up to {STATE_FORMAT}. "
+                f"This {name} was written in state format {found!r}; this version reads up to {STATE_FORMAT}. "
                 "Upgrade sktransfer."
             )
         saved_with = state.pop("_saved_with")
@@ -237,4 +237,5 @@ class TransferEstimator(CallbackSupport, BaseEstimator):
             self.device_ = "cpu"
         running = running_versions()
         if minor_versions(saved_with) != minor_versions(running):
-            warnings.warn(ModelVersionWarning(estimator_name=who, saved_with=saved_with, running=running), stacklevel=2)
+            warning = ModelVersionWarning(estimator_name=name, saved_with=saved_with, running=running)
+            warnings.warn(warning, stacklevel=2)

@@ -159,10 +159,10 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
 
     def _features(self, X: np.ndarray) -> np.ndarray:
         """Features of checked rows or windows; they are prepared chunk by chunk."""
-        who, names = type(self).__name__, column_names(self, self.n_features_in_)
+        name, names = type(self).__name__, column_names(self, self.n_features_in_)
         backbone, stop = self.backbone_, self._stop  # parameters may be set after the fit
         found = features(
-            backbone, X, stop, self.device, self.n_jobs, lambda chunk: prepared(who, chunk, backbone, names)
+            backbone, X, stop, self.device, self.n_jobs, lambda chunk: prepared(name, chunk, backbone, names)
         )
         source = backbone.source
         if self._standardized and stop == len(backbone.blocks) and source is not None:

@@ -12,7 +12,7 @@ from sktransfer.estimators.base import TransferEstimator
 from sktransfer.inference.out_of_range import count_out_of_range, warn_of_range
 from sktransfer.utils.callbacks import with_callbacks
 from sktransfer.utils.parameters import InvalidParameterError
-from sktransfer.validation import labels as _labels
+from sktransfer.validation.labels import check_labels
 from sktransfer.validation.quality import warn_of_single_rows
 
 if TYPE_CHECKING:
@@ -234,21 +234,21 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
     def _check_y(self, y: Any, weight: np.ndarray, n_rows: int) -> tuple[np.ndarray, Classification]:
         from sktransfer.training.tasks import Classification
 
-        who = type(self).__name__
-        y = _labels.check_labels(who, y, n_rows)
+        name = type(self).__name__
+        y = check_labels(name, y, n_rows)
         check_classification_targets(y)
         classes = np.unique(y[weight > 0])
         if len(classes) < 2:
             counted = "" if weight.all() else ", counting the rows whose sample_weight is above zero"
             raise ValueError(
-                f"{who} needs rows of at least two classes, so at least 2 rows. y holds {len(classes)} class"
+                f"{name} needs rows of at least two classes, so at least 2 rows. y holds {len(classes)} class"
                 f"{'' if len(classes) == 1 else 'es'}: {classes.tolist()}{counted}."
             )
         counts = np.array([(y == c).sum() for c in classes])
-        warn_of_single_rows(who, classes, counts)
+        warn_of_single_rows(name, classes, counts)
         if isinstance(self.class_weight, str) and self.class_weight != "balanced":
             raise InvalidParameterError(
-                f"The 'class_weight' parameter of {who} must be a dict, 'balanced' or None. Got {self.class_weight!r} "
+                f"The 'class_weight' parameter of {name} must be a dict, 'balanced' or None. Got {self.class_weight!r} "
                 "instead."
             )
         self.classes_ = classes

@@ -10,7 +10,7 @@ from sklearn.base import RegressorMixin
 from sktransfer.estimators.base import TransferEstimator
 from sktransfer.inference.out_of_range import count_out_of_range, warn_of_range
 from sktransfer.utils.callbacks import with_callbacks
-from sktransfer.validation import labels as _labels
+from sktransfer.validation.labels import check_values
 
 if TYPE_CHECKING:
     from sktransfer.training.tasks import Regression
@@ -157,7 +157,7 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
     def _check_y(self, y: Any, weight: np.ndarray, n_rows: int) -> tuple[np.ndarray, Regression]:
         from sktransfer.training.tasks import Regression
 
-        y = _labels.check_values(type(self).__name__, y, n_rows)
+        y = check_values(type(self).__name__, y, n_rows)
         self.y_was_2d_ = y.ndim == 2
         values = y.reshape(n_rows, -1)
         self.y_center_ = np.average(values, axis=0, weights=weight)

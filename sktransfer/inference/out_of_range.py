@@ -62,10 +62,10 @@ def count_out_of_range(confidence: np.ndarray | None) -> int:
     return 0 if confidence is None else int((confidence < 2 / 3).sum())
 
 
-def warn_of_range(who: str, n_outside: int, n_rows: int) -> None:
+def warn_of_range(name: str, n_outside: int, n_rows: int) -> None:
     """Warn of the rows that :func:`count_out_of_range` found."""
     text = (
-        f"{who}: {{count}} of {{total}} rows lie far outside the range of all rows seen in training; what is said of "
+        f"{name}: {{count}} of {{total}} rows lie far outside the range of all rows seen in training; what is said of "
         "them is a guess. Check units, sensors and scaling."
     )
     warn_of(CountedWarning(text, OutOfRangeWarning, n_outside, n_rows))

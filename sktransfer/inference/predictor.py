@@ -80,7 +80,7 @@ class Predictor:
 
     def outputs(
         self,
-        who: str,
+        name: str,
         X: np.ndarray,
         device: Any,
         n_jobs: int | None,
@@ -95,7 +95,7 @@ class Predictor:
 
         Parameters
         ----------
-        who : str
+        name : str
             Class of the estimator, for the error.
         X : ndarray of shape (n_samples, n_features) or (n_samples, n_channels, length)
             Numbers, as the backbone takes them.
@@ -122,7 +122,7 @@ class Predictor:
         with threads, np.errstate(all="ignore"):  # what overflows is found by comparisons
             for part in in_chunks(len(X), chunk_of(X)):
                 rows, weights = self.prepared(X[part], refuse)
-                use(part, self.finite(who, np.asarray(run(rows), dtype=np.float64)), weights)
+                use(part, self.finite(name, np.asarray(run(rows), dtype=np.float64)), weights)
         return used
 
     def prepared(self, X: np.ndarray, refuse: Callable[[], None]) -> tuple[np.ndarray, np.ndarray | None]:
@@ -135,10 +135,10 @@ class Predictor:
         return rows, confidence_weights(rows, self.backbone.inputs)
 
     @staticmethod
-    def finite(who: str, outputs: np.ndarray) -> np.ndarray:
+    def finite(name: str, outputs: np.ndarray) -> np.ndarray:
         """`outputs`; a ValueError if one is not finite."""
         if not np.isfinite(outputs).all():
-            raise ValueError(f"{who}: the network returned values that are not finite for these rows.")
+            raise ValueError(f"{name}: the network returned values that are not finite for these rows.")
         return outputs
 
     def is_in_range(self, rows: np.ndarray) -> bool:

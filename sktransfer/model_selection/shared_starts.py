@@ -217,16 +217,16 @@ class ScoringPredictor(Predictor):
         vars(self).update(vars(predictor))
         self._fitted, self._scored, self._n_frozen = module, scored, n_frozen
 
-    def outputs(self, who: str, X: np.ndarray, device: Any, n_jobs: int | None, *, refuse: Any, use: Any) -> str:
+    def outputs(self, name: str, X: np.ndarray, device: Any, n_jobs: int | None, *, refuse: Any, use: Any) -> str:
         """As of the predictor, computed in torch."""
         module, n_frozen = self._fitted, self._n_frozen
         used = str(resolve_device(device))
         with capped_threads(n_jobs), np.errstate(all="ignore"), torch.inference_mode():
             frozen, weights = self._scored.find(X, lambda: self.prepared(X, refuse))
             if str(module.device) != used or not frozen.fits(module, n_frozen):
-                return super().outputs(who, X, device, n_jobs, refuse=refuse, use=use)
+                return super().outputs(name, X, device, n_jobs, refuse=refuse, use=use)
             features = frozen.after(module, n_frozen, module.device)
             for part in in_chunks(len(X)):
-                outputs = self.finite(who, module(features[part], n_frozen).double().cpu().numpy())
+                outputs = self.finite(name, module(features[part], n_frozen).double().cpu().numpy())
                 use(part, outputs, None if weights is None else weights[part])
         return used

@@ -119,8 +119,9 @@ class TransferModule(nn.Module):
 
 def share_blocks(module: TransferModule, blocks: list[nn.Module]) -> TransferModule:
     """`module` with the blocks of a backbone in place of its own, which are equal: weights are in memory once."""
-    shared = TransferModule(blocks, module.head, module.names)
-    return shared.eval().requires_grad_(False)
+    if any(own is not shared for own, shared in zip(module.blocks, blocks, strict=True)):
+        module = TransferModule(blocks, module.head, module.names)
+    return module.eval().requires_grad_(False)
 
 
 def as_tensor(array: np.ndarray) -> torch.Tensor:

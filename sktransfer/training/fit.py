@@ -15,10 +15,10 @@ from __future__ import annotations
 import copy
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from sktransfer.backbones.backbone import Backbone
@@ -194,22 +194,30 @@ def finish(
     rows: TrainingRows,
     task: Classification | Regression,
     n_frozen: int = 0,
+    *,
+    in_search: bool = False,
 ) -> FitResult:
-    """What is kept of a trained network; `start` is used up. The first `n_frozen` blocks are known to be unchanged."""
+    """What is kept of a trained network; `start` is used up.
+
+    The first `n_frozen` blocks are known to be unchanged. In a search nobody else holds the others, and few fits are
+    asked for their source: the blocks are not copied, and the source is measured when it is asked for.
+    """
     module = start.module
     changed = start.backbone.changed(module.blocks)
+    as_backbones = module.device.type == "cpu" and rows.X.dtype == np.float32
+    measured = partial(source_of, start, rows, task, changed=any(changed), n_frozen=n_frozen)
     backbone = start.backbone.with_blocks(
         module.blocks,
         changed,
+        copied=not (in_search and as_backbones),
         name="fitted",
         inputs=_at_rate(estimator, start, fitted_inputs(estimator, start.backbone.inputs, rows.X)),
-        source=source_of(start, rows, task, changed=any(changed), n_frozen=n_frozen),
+        source=measured if in_search else measured(),
         provenance={"fitted_from": start.backbone.name, "n_samples": len(rows.X)},
     )
     # one set of weights in memory, where the backbone's own could be those of the network
-    shared = module.device.type == "cpu" and rows.X.dtype == np.float32
-    module = share_blocks(module, backbone.modules_on(module.device) if shared else list(module.blocks))
-    return FitResult(backbone, clone(start.head), module, task.n_outputs, history)
+    module = share_blocks(module, backbone.modules_on(module.device) if as_backbones else list(module.blocks))
+    return FitResult(backbone, copy.copy(start.head), module, task.n_outputs, history)
 
 
 def fitted_inputs(estimator: Any, inputs: Inputs, X: np.ndarray) -> Inputs:

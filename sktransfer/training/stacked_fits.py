@@ -129,11 +129,13 @@ class StackedFit:
         blocks = [*module.blocks[: self.n_frozen], *(copy.deepcopy(block) for block in module.blocks[self.n_frozen :])]
         named = [("head", module.head), *zip(module.names[self.n_frozen :], blocks[self.n_frozen :], strict=True)]
         for name, part in named if self.weights else []:
-            state = part.state_dict()
-            part.load_state_dict({key: self.weights.get(f"{name}.{key}", value) for key, value in state.items()})
-        fitted = TransferModule(blocks, module.head, module.names, keep_statistics=module.keep_statistics)
-        self.start = dataclasses.replace(self.start, module=fitted)
-        return finish(self.estimator, self.start, self.history, self.rows, self.task, self.n_frozen)
+            for key, tensor in part.state_dict().items():
+                if (trained := self.weights.get(f"{name}.{key}")) is not None:
+                    tensor.copy_(trained)
+        if self.n_frozen < len(blocks):
+            module = TransferModule(blocks, module.head, module.names, keep_statistics=module.keep_statistics)
+            self.start = dataclasses.replace(self.start, module=module)
+        return finish(self.estimator, self.start, self.history, self.rows, self.task, self.n_frozen, in_search=True)
 
 
 def stack_key(fit: StackedFit) -> tuple[Any, ...] | str:

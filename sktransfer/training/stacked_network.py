@@ -228,7 +228,7 @@ class StackedNetwork:
         return {name: tensor.detach()[fold, network].clone() for name, tensor in (self.weights | self.buffers).items()}
 
 
-def _no_random_integers(place: int, width: int) -> torch.Tensor:
+def _no_random_integers(position: int, width: int) -> torch.Tensor:
     raise RuntimeError("A stacked network in training mode needs random integers for its dropout.")
 
 
