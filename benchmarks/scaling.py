@@ -1,4 +1,4 @@
-"""Which rows should scale a machine? The numbers of "Which scaler" in the README.
+"""Which rows should scale a machine? The numbers of docs/scalers.md and benchmarks/scaling.md.
 
     python -m benchmarks.scaling ../shared/data             (about 4 minutes on two cores)
 

@@ -84,17 +84,17 @@ def features_of(windows) -> np.ndarray:
 
 
 def probing(random_state: int) -> TransferClassifier:
-    """The frozen network, its head pulled to the source head; on its features."""
+    """The frozen network, its head solved with a penalty towards the source head; on its features."""
     return TransferClassifier(head_alone(), strategy=LinearProbing(), random_state=random_state)
 
 
 def probing_by_bearing(random_state: int) -> GridSearchCV:
-    """The same, the pull chosen with bearings held out: windows of one bearing say nothing of the next."""
-    return pull_by_bearing(probing(random_state))
+    """The same, alpha chosen with bearings held out: windows of one bearing say nothing of the next."""
+    return alpha_by_bearing(probing(random_state))
 
 
-def pull_by_bearing(classifier: TransferClassifier) -> GridSearchCV:
-    """A search for the pull that leaves one group out, the size of the fault."""
+def alpha_by_bearing(classifier: TransferClassifier) -> GridSearchCV:
+    """A search for the alpha that leaves one group out, the size of the fault."""
     strategies = {"strategy": [LinearProbing(alpha=alpha) for alpha in PULLS]}
     return GridSearchCV(classifier, strategies, cv=LeaveOneGroupOut(), scoring="balanced_accuracy")
 
@@ -131,7 +131,7 @@ def end_to_end() -> dict[str, Any]:
     """For `bearings.end_to_end`: random_state -> classifier of windows."""
     return {
         "vibration, source head": unfitted,
-        "vibration, probing, pull by bearing": ByBearing(probing_by_bearing, features_of, groups=True),
+        "vibration, probing, alpha by bearing": ByBearing(probing_by_bearing, features_of, groups=True),
         "vibration, probing": ByBearing(probing, features_of),
         "vibration, fine-tuned": fine_tuned,
         "vibration from scratch": from_scratch,
@@ -167,7 +167,7 @@ def on_windows() -> dict[str, Any]:
         return OneLabel(probing(random_state).set_params(strategy=LinearProbing(alpha=np.inf)))
 
     return {
-        "vibration, probing, pull by bearing": ByBearing(by_bearing, features_of, groups=True),
+        "vibration, probing, alpha by bearing": ByBearing(by_bearing, features_of, groups=True),
         "vibration, probing": ByBearing(lambda random_state: OneLabel(probing(random_state)), features_of),
         "vibration, source head": ByBearing(source, features_of),
     }
@@ -180,10 +180,10 @@ def on_features() -> dict[str, Callable]:
         return TransferClassifier(pretrained(), strategy=LinearProbing(alpha=alpha), random_state=random_state)
 
     def by_bearing(random_state: int) -> OneLabel:
-        return OneLabel(pull_by_bearing(probing(random_state)))
+        return OneLabel(alpha_by_bearing(probing(random_state)))
 
     return {
-        "simulated contrasts, probing, pull by bearing": ByBearing(by_bearing, contrasts, groups=True),
+        "simulated contrasts, probing, alpha by bearing": ByBearing(by_bearing, contrasts, groups=True),
         "simulated contrasts, probing": ByBearing(lambda seed: OneLabel(probing(seed)), contrasts),
         "simulated contrasts, source head": ByBearing(lambda seed: OneLabel(probing(seed, np.inf)), contrasts),
         "random forest on the contrasts": ByBearing(forest, contrasts),

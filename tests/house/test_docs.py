@@ -23,7 +23,6 @@ MODULES = [
     if path.name != "__init__.py"
 ]
 PUBLIC = [getattr(sktransfer, name) for name in sktransfer.__all__ if name != "__version__"]
-# what a caller does not pass, although it is a parameter of the wrapped function
 DOCUMENTED = [obj for obj in PUBLIC if not (inspect.isclass(obj) and issubclass(obj, Warning | Exception))]
 METHODS = [
     getattr(obj, name)
