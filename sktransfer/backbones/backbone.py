@@ -132,6 +132,8 @@ class Backbone:
         self._source: Any = source
         self.provenance = provenance
         self.n_features_out = self._measure(inputs)
+        if source is not None and not isinstance(source, Source) and not callable(source):
+            raise TypeError(f"Backbone takes a sktransfer.Source as source, got {type(source).__name__}.")
         if isinstance(source, Source):
             source.check(self.n_features_out)
 

@@ -53,6 +53,9 @@ class Inputs:
     front_end: str | None = None
 
     def __post_init__(self) -> None:
+        for field in ("names", "units"):
+            if getattr(self, field) is not None:
+                object.__setattr__(self, field, tuple(getattr(self, field)))
         if self.sampling_rate is not None:
             object.__setattr__(self, "sampling_rate", _rates(self.sampling_rate))
         if self.shape is None:

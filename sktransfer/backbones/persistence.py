@@ -7,7 +7,8 @@ network is built before the shapes in the file have been compared with those tha
 The protocol
 ------------
 ``PROTOCOL`` counts changes of the layout. When it changes: raise the number, keep reading the older layouts, each
-by a function of its own, and add a file of the old layout to the tests. A file with a newer number is refused with advice.
+by a function of its own, and add a file of the old layout to the tests. A file with a newer number is refused with
+advice.
 """
 
 from __future__ import annotations

@@ -57,6 +57,10 @@ class _NoScore:
     def get_metadata_routing(self) -> Any:
         return get_routing_for_object(self.scorer)
 
+    def _accept_sample_weight(self) -> bool:
+        """scikit-learn asks it of scorers; the second pass asks the user's scorer."""
+        return True
+
 
 class _BatchedSearch:
     """Mixin of the two searches: ``fit`` goes through scikit-learn's loop twice and trains in between."""

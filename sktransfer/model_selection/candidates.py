@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from threading import Event, Lock
+from types import SimpleNamespace
 from typing import Any
 
 from joblib import cpu_count, effective_n_jobs
@@ -22,6 +23,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.parallel import Parallel, delayed
 
 from sktransfer.model_selection.last_step import (
+    FittedSteps,
     FoldMemory,
     LastStep,
     Note,
@@ -46,13 +48,14 @@ class Result:
 
     Parameters
     ----------
-    attributes : dict
-        Of the fitted estimator, as far as they are not those of the step that takes them.
+    fitted : object or None
+        Holds the attributes of the fitted estimator that the step takes. From a worker process it is the estimator
+        itself, because an estimator knows how it is pickled. None after an error.
     seconds : float
         Time of the fit with the steps before it; of a stack, its share.
     """
 
-    attributes: dict[str, Any]
+    fitted: Any
     seconds: float
     error: Exception | None = None
 
@@ -90,7 +93,7 @@ class CandidateFits:
         self._alone: Iterator[Result] = iter(())
         self._alone_keys: list[Key] = []
         self._starts = SharedStarts()
-        self._memory: dict[Any, Any] = {}
+        self._memory = FittedSteps()
 
     def _configured(self, parameters: dict[str, Any]) -> Any:
         return clone(self.estimator).set_params(**clone(parameters, safe=False))
@@ -131,7 +134,8 @@ class CandidateFits:
         return self.n_opened == len(self.groups) * self.n_splits and not self._notes
 
     def begin_second_pass(self) -> None:
-        """The next pipeline that is opened is that of the first candidate and split."""
+        """The next pipeline that is opened is that of the first candidate and split; transformed rows are forgotten."""
+        self._memory.forget_rows()
         self.n_opened, self._notes = 0, dict(sorted(self._notes.items()))
 
     # ---- second pass
@@ -153,7 +157,7 @@ class CandidateFits:
         def take(step: Any, X: Any, y: Any, params: dict[str, Any]) -> None:
             if result.error is not None:
                 raise result.error
-            vars(step).update(result.attributes)
+            vars(step).update(vars(result.fitted))
 
         self.seconds[key] = result.seconds
         pipeline = open_pipeline(self.pipelines[key[0]])
@@ -186,12 +190,12 @@ class CandidateFits:
 
     def _finished(self, fit: StackedFit) -> Result:
         if fit.error is not None:
-            return Result({}, fit.seconds, fit.error)
+            return Result(None, fit.seconds, fit.error)
         estimator = fit.estimator._set_fitted(fit.finish())
         estimator._predictor = ScoringPredictor(estimator._predictor, fit.start.module, fit.scored, fit.n_frozen)
         # parameters are shared with the other folds; the step that takes these attributes has its own
         fitted = {key: value for key, value in vars(estimator).items() if key.endswith("_") or key.startswith("_")}
-        return Result(fitted, fit.seconds)
+        return Result(SimpleNamespace(**fitted), fit.seconds)
 
     # ---- training
 
@@ -224,7 +228,7 @@ class CandidateFits:
         try:
             fit = self._starts.start(note)
         except Exception as error:  # as in scikit-learn's loop: what a fit raises is the result of this fit
-            self._errors[key] = Result({}, note.seconds, error)
+            self._errors[key] = Result(None, note.seconds, error)
             self.why_alone.setdefault(key[0], f"its fit raises {type(error).__name__}")
             self.on_progress(1.0)
             return None
@@ -251,7 +255,7 @@ def _fit_alone(note: Note) -> Result:
         estimator.fit(note.X, note.y, **note.params)
     except Exception as found:  # as in scikit-learn's loop: what a fit raises is the result of this fit
         error = found
-    return Result(vars(estimator), note.seconds + time.perf_counter() - began, error)
+    return Result(estimator, note.seconds + time.perf_counter() - began, error)
 
 
 def count_workers(n_jobs: int | None) -> int:

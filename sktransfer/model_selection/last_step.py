@@ -112,7 +112,7 @@ def last_step(estimator: Any) -> Any:
 
 def open_pipeline(estimator: Any) -> Any:
     """An unfitted pipeline with a last step of its own; a :class:`FoldMemory` clones the steps before it, if needed."""
-    if not isinstance(estimator, sklearn.pipeline.Pipeline) or not has_last_step(estimator):
+    if not isinstance(estimator, sklearn.pipeline.Pipeline):
         return clone(estimator)
     pipeline = copy.copy(estimator)
     name, last = estimator.steps[-1]
@@ -132,6 +132,18 @@ class _Kept(NamedTuple):
     transformer: Any
     Xt: Any
     seconds: float
+
+
+class FittedSteps(dict):
+    """The steps that a search has fitted, by key."""
+
+    complete = True  # whether each of them could be copied
+
+    def forget_rows(self) -> None:
+        """Keep the steps and not the rows that they returned, which only fitting a later step needs."""
+        if self.complete:
+            for key, kept in self.items():
+                self[key] = kept._replace(Xt=None)
 
 
 @dataclass
@@ -171,8 +183,8 @@ class FoldMemory:
     split : int
     parameters : dict
         Of the candidate.
-    kept : dict
-        Fitted steps by key, shared by all memories of a search.
+    kept : FittedSteps
+        Shared by all memories of a search.
     lend : bool
         Whether a fitted step is handed out as it is. Else a copy is: a scorer may fit its pipeline again.
     """
@@ -180,7 +192,7 @@ class FoldMemory:
     # scikit-learn clones a step before it fits it, unless this is None; the step is recognised as an object
     location = None
 
-    def __init__(self, pipeline: Any, split: int, parameters: dict[str, Any], kept: dict[Any, _Kept], *, lend: bool):
+    def __init__(self, pipeline: Any, split: int, parameters: dict[str, Any], kept: FittedSteps, *, lend: bool):
         self.kept, self.lend, self.seconds = kept, lend, 0.0
         names = [name for name, _ in getattr(pipeline, "steps", [("", None)])]
         self._memory = check_memory(getattr(pipeline, "memory", None))
@@ -194,17 +206,22 @@ class FoldMemory:
     def cache(self, function: Callable[..., tuple[Any, Any]], **options: Any) -> Callable[..., tuple[Any, Any]]:
         """`function`, which fits a step and transforms its rows, called once for each key."""
         call = self._memory.cache(function, **options)
+        # a pipeline fits its steps in this order; one object may be two of them
+        pending = iter([self._keys[name] for name, step in self._steps[:-1] if step not in (None, "passthrough")])
 
         def fitted_once(transformer: Any, X: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-            key = next(self._keys[name] for name, step in self._steps if step is transformer)
+            key = next(pending)
             if key not in self.kept:
                 began = time.perf_counter()
+                if any(kept.Xt is X for kept in self.kept.values()):
+                    X = copy.deepcopy(X)  # a step that works in place must not change what others are fitted to
                 Xt, transformer = call(clone(transformer), X, *args, **kwargs)
                 kept = _Kept(transformer, Xt, time.perf_counter() - began)
                 self.seconds += kept.seconds
                 try:
                     self.kept[key] = kept._replace(transformer=copy.deepcopy(transformer))
                 except _CANNOT_COPY:
+                    self.kept.complete = False
                     return Xt, transformer  # each candidate fits its own
                 return Xt, transformer
             kept = self.kept[key]

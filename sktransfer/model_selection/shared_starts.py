@@ -24,7 +24,7 @@ from sklearn.base import clone
 
 from sktransfer.backbones.backbone import Backbone
 from sktransfer.backbones.check_input import input_key
-from sktransfer.backbones.from_scratch import resolve
+from sktransfer.backbones.from_scratch import open_backbone, resolve
 from sktransfer.estimators.transfer_classifier import TransferClassifier
 from sktransfer.estimators.transfer_regressor import TransferRegressor
 from sktransfer.inference.predictor import Predictor
@@ -83,6 +83,9 @@ class SharedStarts:
         plain = isinstance(note.estimator.random_state, int | None)
         estimator = _same_parameters(note.estimator) if plain else clone(note.estimator)
         estimator._check_parameters()
+        if isinstance(estimator.backbone, str | os.PathLike):
+            path = str(estimator.backbone)
+            estimator.backbone = self._once(("file", path), lambda: open_backbone(path), path)
         seed, given = draw_seed(estimator.random_state), estimator.backbone
         rows, task, learned = self._checked(estimator, note, seed)
         vars(estimator).update(learned)
@@ -165,8 +168,6 @@ def _network_key(estimator: Any, seed: int) -> Hashable:
     network, device = estimator.backbone, str(estimator.device)
     if isinstance(network, Backbone):
         return id(network), device
-    if isinstance(network, str | os.PathLike):
-        return str(network), device
     return joblib.hash(network), seed, device  # an untrained network is another one for each seed
 
 

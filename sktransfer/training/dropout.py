@@ -24,25 +24,24 @@ def count_dropouts(module: nn.Module) -> int:
 
 
 class PrivateDropout(nn.Dropout):
-    """Dropout that draws from `generator`, which belongs to one fit, and not from torch's global one.
+    """Dropout that draws from a generator of one fit, and not from torch's global one.
+
+    A dropout layer has this class while its network trains. It stays the same object, because a network may reach its
+    layers in other ways than by their names.
 
     **Shape**
 
     - Input and output: ``(n_samples, ...)``
 
-    Parameters
+    Attributes
     ----------
-    layer : nn.Dropout, nn.Dropout1d, nn.Dropout2d or nn.Dropout3d
-        Gives the rate. The mask covers single numbers for ``nn.Dropout`` and whole channels for the others, as in
-        torch.
+    whole_channels : bool
+        Whether the mask covers whole channels, as in ``nn.Dropout1d`` and its kin, or single numbers.
     generator : torch.Generator
     """
 
-    def __init__(self, layer: Any, generator: torch.Generator):
-        super().__init__(float(layer.p))
-        self.whole_channels = not isinstance(layer, nn.Dropout)
-        self.generator = generator
-        self.train(layer.training)
+    whole_channels: bool
+    generator: torch.Generator
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """`x` with numbers or channels set to zero; in inference mode `x` itself."""
@@ -55,23 +54,19 @@ class PrivateDropout(nn.Dropout):
 
 @contextmanager
 def private_dropout(module: nn.Module, seed: int, device: torch.device) -> Iterator[None]:
-    """While open, a :class:`PrivateDropout` takes the place of every dropout layer inside `module`."""
-    layers = [layer for layer in module.modules() if isinstance(layer, DROPOUTS)]
-    private: list[nn.Module] = [PrivateDropout(one, dropout_generator(seed, i, device)) for i, one in enumerate(layers)]
-    _replace(module, layers, private)
+    """While open, every dropout layer inside `module` is a :class:`PrivateDropout`."""
+    layers: list[Any] = [layer for layer in module.modules() if isinstance(layer, DROPOUTS)]
+    classes = [type(layer) for layer in layers]
+    for number, layer in enumerate(layers):
+        layer.whole_channels = not isinstance(layer, nn.Dropout)
+        layer.generator = dropout_generator(seed, number, device)
+        layer.__class__ = PrivateDropout
     try:
         yield
     finally:
-        _replace(module, private, layers)
-
-
-def _replace(module: nn.Module, old: Sequence[nn.Module], new: Sequence[nn.Module]) -> None:
-    """Replace layers `old` inside `module` by the layers `new`."""
-    by_id = {id(one): other for one, other in zip(old, new, strict=True)}
-    for parent in list(module.modules()):
-        for name, child in list(parent._modules.items()):  # a layer may occur several times
-            if child is not None and id(child) in by_id:
-                setattr(parent, name, by_id[id(child)].train(child.training))
+        for layer, own in zip(layers, classes, strict=True):
+            layer.__class__ = own
+            del layer.whole_channels, layer.generator
 
 
 def dropout_generator(seed: int, number: int, device: torch.device) -> torch.Generator:

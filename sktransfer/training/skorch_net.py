@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -221,7 +222,8 @@ def train(module: TransferModule, frozen: FrozenFeatures, rows: Rows, plan: Plan
             _run_phases(net, frozen)
         except _StopTraining:
             module.eval()  # asked for by a callback or by the loss; the epochs so far count
-        net.notify("on_train_end", X=rows.X, y=rows.y)
+        with suppress(_StopTraining):  # training has ended
+            net.notify("on_train_end", X=rows.X, y=rows.y)
     module.eval()
     if not all(bool(torch.isfinite(p).all()) for p in module.state_dict().values()):
         raise diverged_weight(plan.lr)

@@ -25,6 +25,7 @@ from typing import Any
 import torch
 
 from sktransfer.networks.transfer_module import TransferModule
+from sktransfer.strategies.base import adds_penalty
 from sktransfer.training import frozen_features
 from sktransfer.training.dropout import count_dropouts
 from sktransfer.training.fit import FitResult, Schedule, finish, make_plan, schedule
@@ -116,8 +117,10 @@ class StackedFit:
     def check_plans(self) -> None:
         """Ask the strategies all their questions once: a wrong parameter raises here."""
         _ = self.depths, self.optimizer_groups
+        weights = {name: weight.detach() for _, group in self.start.module.groups() for name, weight in group.items()}
         for plan in self.plans:
-            plan.strategy.penalty({}, plan.source)
+            if adds_penalty(plan.strategy):
+                plan.strategy.penalty(weights, plan.source)
 
     def fits_memory(self, *depths: int) -> bool:
         """Whether the outputs of the frozen blocks at these depths stay within the budget."""

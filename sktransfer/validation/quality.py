@@ -54,7 +54,7 @@ def warn_of_quality(name: str, X: np.ndarray, names: list[Any]) -> None:
     column, _ = words_of(X)
     names = names if X.ndim == 2 else list(range(X.shape[1]))
     windows = X.reshape(*X.shape[:2], -1)
-    low, high = np.fmin.reduce(windows, axis=2), np.fmax.reduce(windows, axis=2)
+    low, high = (X, X) if X.ndim == 2 else (np.fmin.reduce(windows, axis=2), np.fmax.reduce(windows, axis=2))
     lowest, highest = np.fmin.reduce(low, axis=0), np.fmax.reduce(high, axis=0)
     if (lowest == highest).all():
         warn_caller(f"{name}: every {column} of X is constant, so there is no information in it.")

@@ -267,3 +267,8 @@ def test_a_backbone_is_immutable_and_a_newer_format_is_refused():
     state = {**backbone.__getstate__(), "format": 99}
     with pytest.raises(ModelFileError, match="format 99"):
         object.__new__(Backbone).__setstate__(state)
+
+
+def test_a_source_of_another_type_is_refused():
+    with pytest.raises(TypeError, match="Source as source, got dict"):
+        Backbone(nn.Sequential(nn.Linear(3, 2)), source={"classes": ["a"]})

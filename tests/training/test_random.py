@@ -180,3 +180,33 @@ def test_predictions_of_one_model_in_four_threads_are_the_same():
     with ThreadPoolExecutor(4) as pool:
         for found in pool.map(lambda _: model.predict(X), range(12)):
             np.testing.assert_array_equal(found, expected)
+
+
+class _ByList(nn.Module):
+    """Reaches its dropout by a list of its own and not by its name."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc, self.drop = nn.Linear(4, 16), nn.Dropout(0.9)
+        self.ops = [self.fc, self.drop]
+
+    def forward(self, x):
+        for op in self.ops:
+            x = op(x)
+        return x
+
+
+def test_dropout_draws_however_a_network_reaches_it():
+    torch.manual_seed(0)
+    layer = _ByList()
+    x = torch.ones(50, 4)
+    layer.train()
+    state = torch.get_rng_state()
+    with private_dropout(layer, 3, torch.device("cpu")):
+        first = layer(x)
+        assert (first == 0).float().mean() > 0.7
+    with private_dropout(layer, 3, torch.device("cpu")):
+        assert torch.equal(layer(x), first)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert type(layer.drop) is nn.Dropout
+    assert not hasattr(layer.drop, "generator")

@@ -102,3 +102,13 @@ def test_a_stop_in_the_middle_of_the_first_epoch_keeps_the_weights_of_that_momen
     assert [record for record in model.history_ if "train_loss" in record] == []
     assert backbone.changed(model.module_.blocks) == [True, True]
     assert model.backbone_.changed(model.module_.blocks) == [False, False]  # what is handed on is what predicts
+
+
+@pytest.mark.usefixtures("listens")
+def test_ctrl_c_inside_a_callback_at_the_end_of_training_changes_nothing():
+    class Presses(Callback):
+        def on_train_end(self, net, **kwargs):
+            press()
+
+    model = TransferClassifier(SMALL, max_epochs=2, callbacks=[Presses()], random_state=0).fit(*moons(50))
+    assert model.n_iter_ == 2
