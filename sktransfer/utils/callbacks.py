@@ -39,10 +39,12 @@ class FitTask:
         Passed on to the callbacks.
     n_epochs : int
         How many subtasks there will be; 0 where nothing trains by epochs.
+    fits_it : bool, default=False
+        Whether the estimator is fitted at the end of the block. Callbacks may then transform and score with it.
     """
 
-    def __init__(self, estimator: Any, X: Any, y: Any, n_epochs: int):
-        self._of = {"estimator": estimator, "X": X, "y": y}
+    def __init__(self, estimator: Any, X: Any, y: Any, n_epochs: int, *, fits_it: bool = False):
+        self._of, self._fits_it = {"estimator": estimator, "X": X, "y": y}, fits_it
         self._root = None
         if hasattr(estimator, "_init_callback_context"):
             self._root = estimator._init_callback_context(max_subtasks=n_epochs)
@@ -59,10 +61,11 @@ class FitTask:
     def __enter__(self) -> FitTask:
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         """The fit is over, well or not."""
         if self._root is not None:
-            self._root.call_on_fit_task_end(**self._of)
+            fitted = {"reconstruction_attributes": {}} if self._fits_it and kind is None else {}
+            self._root.call_on_fit_task_end(**self._of, **fitted)
 
 
 class SearchTask:
