@@ -64,7 +64,7 @@ class FitTask:
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         """The fit is over, well or not."""
         if self._root is not None:
-            fitted = {"reconstruction_attributes": {}} if self._fits_it and kind is None else {}
+            fitted: dict[str, Any] = {"reconstruction_attributes": {}} if self._fits_it and kind is None else {}
             self._root.call_on_fit_task_end(**self._of, **fitted)
 
 
