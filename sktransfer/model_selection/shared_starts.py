@@ -25,10 +25,8 @@ from sklearn.base import clone
 from sktransfer.backbones.backbone import Backbone
 from sktransfer.backbones.check_input import input_key
 from sktransfer.backbones.from_scratch import open_backbone, resolve
-from sktransfer.estimators.transfer_classifier import TransferClassifier
-from sktransfer.estimators.transfer_regressor import TransferRegressor
 from sktransfer.inference.predictor import Predictor
-from sktransfer.model_selection.last_step import Note
+from sktransfer.model_selection.last_step import OURS, Note
 from sktransfer.networks.transfer_module import TransferModule
 from sktransfer.training import frozen_features
 from sktransfer.training.frozen_features import FrozenFeatures
@@ -44,7 +42,7 @@ _N_SCORED = 8  # tables of a fold whose features are kept: those of a scorer tha
 
 def why_not_ours(estimator: Any, params: dict[str, Any]) -> str | None:
     """Why a last step has to be fitted by its own ``fit``; None if a search may train it."""
-    if type(estimator) not in (TransferClassifier, TransferRegressor):
+    if type(estimator) not in OURS:
         return f"the last step is a {type(estimator).__name__}, not a TransferClassifier or TransferRegressor"
     if unknown := sorted(set(params) - {"sample_weight"}):
         return f"fit is passed {', '.join(unknown)}"
