@@ -23,7 +23,7 @@ import pandas as pd
 import sklearn
 import torch
 
-from benchmarks.windows import bearings, ours, ours_process, peers, process
+from benchmarks.windows import bearings, front_end, ours, ours_process, peers, process
 from benchmarks.windows.few_labels import READINGS, few_labels, mean_ranks, tasks
 from benchmarks.windows.throughput import throughput, windows_of_noise
 
@@ -45,7 +45,8 @@ def row_cwru(folder: Path, draws: int) -> dict:
 
 def row_fan_end(folder: Path, draws: int) -> dict:
     """Trained on drive-end bearings, scored on fan-end bearings, and back; at most 5 seeds, no labels are drawn."""
-    scores = bearings.end_to_end(folder, peers.end_to_end_peers() | ours.end_to_end(), draws=min(draws, 5), both=True)
+    methods = peers.end_to_end_peers() | front_end.end_to_end() | ours.end_to_end()
+    scores = bearings.end_to_end(folder, methods, draws=min(draws, 5), both=True)
     return {"bar": "DE -> FE >= 0.68; reported: forest 0.19, simulated CNN 0.65", "table": _by(scores, "task")}
 
 
@@ -53,12 +54,12 @@ def row_bearings_held_out(folder: Path, draws: int) -> dict:
     """100 splits on the 20 features; on raw windows and on the features of the same 64 records."""
     labels = [*bearings.LABELS, "score"]
     data, _ = bearings.raw_records(folder)
+    of_features = peers.feature_peers() | front_end.on_features() | ours.on_features()
+    of_windows = peers.window_peers() | front_end.on_windows() | ours.on_windows()
     runs = {
-        "features, 144 records, 100 splits": bearings.on_features(folder, peers.feature_peers() | ours.on_features()),
-        "features, the 64 records": bearings.on_features(
-            folder, peers.feature_peers() | ours.on_features(), records=np.unique(data.groups)
-        ),
-        "raw windows, the 64 records": bearings.on_windows(folder, peers.window_peers() | ours.on_windows(), LENGTH),
+        "features, 144 records, 100 splits": bearings.on_features(folder, of_features),
+        "features, the 64 records": bearings.on_features(folder, of_features, records=np.unique(data.groups)),
+        "raw windows, the 64 records": bearings.on_windows(folder, of_windows, LENGTH),
     }
     table = {}
     for run, scores in runs.items():
@@ -70,7 +71,7 @@ def row_bearings_held_out(folder: Path, draws: int) -> dict:
 
 def row_few_labels(reading: str, folder: Path, draws: int, labels: tuple[int, ...] = LABELS) -> dict:
     """Speed to speed and motor to motor."""
-    methods = peers.few_label_peers() | ours.few_labels()
+    methods = peers.few_label_peers() | front_end.few_labels() | ours.few_labels()
     scores = few_labels(tasks(folder), methods, labels, draws, reading)
     table = _by(scores.assign(n=scores["labels"].astype(str) + " a class"), "n", first=scores["task"])
     ranks = {f"all tasks, {k} a class": v for k, v in mean_ranks(scores).to_dict().items()}
@@ -86,7 +87,7 @@ def row_few_labels(reading: str, folder: Path, draws: int, labels: tuple[int, ..
 
 def row_tep(folder: Path, draws: int) -> dict:
     """Three modes -> the fourth."""
-    scores = process.tep_modes(folder, peers.tep_peers() | ours_process.tep(), draws=draws)
+    scores = process.tep_modes(folder, peers.tep_peers() | front_end.tep() | ours_process.tep(), draws=draws)
     column = scores["labels"].astype(str) + " labels, " + scores["scored"]
     table = _by(scores.assign(n=column), "n")
     for name, part in scores.groupby(["method", scores["labels"].astype(str) + " labels, " + scores["scored"]]):
@@ -96,7 +97,8 @@ def row_tep(folder: Path, draws: int) -> dict:
 
 def row_skab(folder: Path, draws: int) -> dict:
     """Group to group."""
-    scores = process.skab_groups(folder, peers.skab_peers() | ours_process.skab(), draws=min(draws, 3))
+    methods = peers.skab_peers() | front_end.skab() | ours_process.skab()
+    scores = process.skab_groups(folder, methods, draws=min(draws, 3))
     table = _by(scores, "task")
     single = _by(scores.drop(columns="score").rename(columns={"score_by_recording": "score"}), "task")
     every = _by(process.skab_groups(folder, {"random forest, rows": process.skab_rows()}, 0, min(draws, 3)), "task")
