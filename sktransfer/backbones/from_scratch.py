@@ -22,10 +22,11 @@ class FromScratch(BaseEstimator):
     Parameters
     ----------
     network : str, default="auto"
-        Name of a registered network. ``"auto"``: ``"mlp"`` for rows of a table and ``"cnn"`` for windows, with filters
-        and strides as large as the windows are long enough for.
+        Name of a registered network. ``"auto"``: for rows of a table ``"mlp"``, three blocks of 256 with dropout 0.1;
+        for windows ``"cnn"``, with filters and strides as large as the windows are long enough for.
     arguments : dict, optional
-        Its arguments without ``n_features_in``, which is taken from `X`; None: its defaults.
+        Its arguments without ``n_features_in``, which is taken from `X`. What they leave out is as ``"auto"`` has it,
+        or the network's own default where it is named.
     blocks : list of str, optional
         Names of its blocks, in the order in which they run; None: all children.
     inputs : Inputs, optional
@@ -42,6 +43,9 @@ class FromScratch(BaseEstimator):
     >>> FromScratch.like(load_backbone("vibration")).build(n_features_in=1, lengths=(4096,))
     Backbone('from scratch', 3 blocks, any x any -> 238 features)
     """
+
+    # Written out, so that files hold it whatever the defaults of the network are. docs/decisions/0040 has the reasons.
+    _FOR_ROWS = {"hidden_layer_sizes": (256, 256, 256), "dropout": 0.1}
 
     name = "from scratch"  # of the networks that it builds, in messages
 
@@ -138,7 +142,7 @@ class FromScratch(BaseEstimator):
         if self.network != "auto":
             return self.network, arguments
         if not lengths:
-            return "mlp", arguments
+            return "mlp", self._FOR_ROWS | arguments
         if len(lengths) > 1:
             raise ValueError(
                 f"FromScratch: network='auto' knows no network for images of {lengths} pixels. Register one with "

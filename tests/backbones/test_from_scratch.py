@@ -20,7 +20,7 @@ from sktransfer import (
     register_network,
 )
 from sktransfer.backbones import from_scratch
-from sktransfer.networks.registry import _NETWORKS
+from sktransfer.networks.registry import _NETWORKS, build_network
 from tests.helpers import moons, small_backbone
 
 
@@ -202,3 +202,34 @@ def test_from_scratch_like_a_network_of_a_fixed_number_of_channels_refuses_other
     rows = FromScratch.like(Backbone(nn.Sequential(nn.Linear(4, 8), nn.ReLU())))
     with pytest.raises(ValueError, match="5 features"):
         TransferClassifier(rows, max_epochs=1).fit(np.zeros((8, 5)), y)
+
+
+def test_what_is_pretrained_without_any_argument_is_the_network_of_the_benchmarks():
+    X, y = moons(60)
+    default = TransferClassifier(max_epochs=2, random_state=0).fit(X, y).backbone_
+    spelled = FromScratch("mlp", {"hidden_layer_sizes": [256, 256, 256], "dropout": 0.1})
+    same = TransferClassifier(spelled, max_epochs=2, random_state=0).fit(X, y).backbone_
+    np.testing.assert_array_equal(features(default, X), features(same, X))
+    # files name it in full: they must not follow a default that moves
+    assert default.network["arguments"] == {
+        "n_features_in": 4,
+        "hidden_layer_sizes": [256, 256, 256],
+        "dropout": 0.1,
+    }
+
+
+def test_arguments_fill_in_what_the_default_leaves_to_them():
+    assert FromScratch(arguments={"hidden_layer_sizes": (8,)}).build(2).network["arguments"] == {
+        "n_features_in": 2,
+        "hidden_layer_sizes": [8],
+        "dropout": 0.1,
+    }
+    named = FromScratch("mlp", {"hidden_layer_sizes": (8,)}).build(2)
+    assert named.network["arguments"] == {"n_features_in": 2, "hidden_layer_sizes": [8]}
+
+
+def test_a_network_described_before_the_default_had_dropout_is_built_as_it_was_written():
+    written = {"name": "mlp", "arguments": {"n_features_in": 3}}
+    blocks = build_network(written)
+    assert [layer.out_features for layer in blocks.modules() if isinstance(layer, nn.Linear)] == [256, 256, 256]
+    assert not any(layer.p for layer in blocks.modules() if isinstance(layer, nn.Dropout))
