@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -24,7 +23,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_sco
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sktransfer import Backbone, BaselineScaler, FeatureExtractor, FromScratch, TransferClassifier
+from sktransfer import Backbone, BaselineScaler, FromScratch, SourceClassifier, TransferClassifier
 
 Method = Callable[["Target", np.random.RandomState], BaseEstimator]
 
@@ -100,35 +99,9 @@ def plain_baselines() -> dict[str, Method]:
     }
 
 
-class SourceAsItIs(ClassifierMixin, BaseEstimator):
-    """The source head without any label of the target: what a transfer must not fall below."""
-
-    def __init__(self, backbone: Backbone, scaler: BaseEstimator):
-        self.backbone = backbone
-        self.scaler = scaler
-
-    def fit(self, X: np.ndarray, y: np.ndarray) -> SourceAsItIs:
-        """Nothing is learned."""
-        return self
-
-    @property
-    def classes_(self) -> np.ndarray:
-        """Classes of the source head."""
-        return self.backbone.source.classes
-
-    def predict_proba(self, X: np.ndarray) -> np.ndarray:
-        """Probability of each source class."""
-        features = FeatureExtractor(self.backbone).fit_transform(self.scaler.transform(X))
-        return softmax(features @ self.backbone.source.weight.T + self.backbone.source.bias, axis=1)
-
-    def predict(self, X: np.ndarray) -> np.ndarray:
-        """Most probable source class."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
-
-
 def source_as_it_is(backbone: Backbone) -> Method:
-    """No label is used."""
-    return lambda target, state: SourceAsItIs(backbone, target.scaler)
+    """The source head without any label of the target: what a transfer must not fall below."""
+    return lambda target, state: make_pipeline(target.scaler, SourceClassifier(backbone))
 
 
 def draw_labels(y: np.ndarray, n_per_class: int, seed: int) -> np.ndarray:

@@ -129,8 +129,13 @@ def load_backbone(path: str | os.PathLike[str]) -> Backbone:
         raise ModelFileError(f"{file} is not a backbone that sktransfer wrote ({error!r}).") from error
 
 
+def shipped_backbones() -> dict[str, Path]:
+    """Name and file of each backbone that the package holds, in alphabetical order."""
+    return {file.stem: file for file in sorted(_SHIPPED.glob("*.safetensors"))}
+
+
 def _find(path: str | os.PathLike[str]) -> Path:
-    shipped = {file.stem: file for file in sorted(_SHIPPED.glob("*.safetensors"))}
+    shipped = shipped_backbones()
     if isinstance(path, str) and path in shipped:
         return shipped[path]
     file = Path(path)

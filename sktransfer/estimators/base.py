@@ -153,7 +153,7 @@ class TransferEstimator(CallbackSupport, BaseEstimator):
     @property
     def module_(self) -> TransferModule:
         """The fitted network as a torch module on ``device_``."""
-        if not self.__sklearn_is_fitted__():
+        if "_predictor" not in self.__dict__:
             raise AttributeError(f"{type(self).__name__} is not fitted, so it has no module_.")
         return self._predictor.module_on(self.device_)
 
@@ -214,7 +214,7 @@ class TransferEstimator(CallbackSupport, BaseEstimator):
 
     def __getstate__(self) -> dict[str, Any]:
         state = {key: value for key, value in self.__dict__.items() if key not in _NOT_STORED}
-        if self.__sklearn_is_fitted__():
+        if "_predictor" in self.__dict__:
             state["_fitted_head"], state["_head_arrays"] = self._predictor.head, self._predictor.arrays
         state["_saved_with"] = running_versions()
         state["_state_format"] = STATE_FORMAT

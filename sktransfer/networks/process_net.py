@@ -51,6 +51,8 @@ def _log_rms(x: torch.Tensor) -> torch.Tensor:
 class _Tag(nn.Module):
     """Windows of each tag to features of each tag: statistics as they are, and what convolutions make of them."""
 
+    input_shape = (None, None)  # of a window: any number of tags
+
     def __init__(self, n_scales: int, width: int, n_code: int):
         super().__init__()
         self.n_scales = n_scales
