@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
-from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from sktransfer.backbones.source import Source
 from sktransfer.backbones.weights import Weights
 from sktransfer.exceptions import ModelFileError
 from sktransfer.networks.layers import Blocks, fits, layers_of, width_after
+from sktransfer.utils.locks import ForkableLock
 
 if TYPE_CHECKING:  # loading a backbone of known layers and predicting with it needs no torch
     import torch
@@ -121,7 +121,7 @@ class Backbone:
         self.weights: tuple[Weights, ...] = tuple(weights)
         known = layers is not None and inputs.shape is None and all(map(fits, layers, weights))
         self.layers: Blocks | None = layers if known else None
-        self._lock = RLock()
+        self._lock = ForkableLock()
         self.name = name
         self.inputs = inputs
         self._front_end = None
