@@ -1,7 +1,7 @@
-"""What a network does beside what its class, arguments and weights say: hooks, a `forward` of its own, changed layers.
+"""What a network does beside what its class, arguments and weights say: hooks, a `forward` of its own, other layers.
 
-A file names a network by its class and arguments. What was changed on the object afterwards is not in it, and the network
-that a file is made into would return something else. So it is found and refused.
+A file names a network by its class and arguments. What was changed on the object afterwards is not in it, and the
+network that is made from the file would return something else. So it is found and refused.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-_HOOKS = ("_forward_hooks", "_forward_pre_hooks")
+_HOOKS = {"_forward_hooks": "a forward hook", "_forward_pre_hooks": "a forward pre-hook"}
 
 
 def is_altered(layer: nn.Module) -> bool:
@@ -22,10 +22,8 @@ def is_altered(layer: nn.Module) -> bool:
 def _alterations(layer: nn.Module) -> list[tuple[str, Any]]:
     """Kind of each alteration, and the code behind it: equal where a constructor made the same one again."""
     found = [("a forward of its own", layer.__dict__["forward"])] if "forward" in layer.__dict__ else []
-    for kind in _HOOKS:
-        found += [
-            (f"a {kind.strip('_').removesuffix('s').replace('_', ' ')}", h) for h in getattr(layer, kind).values()
-        ]
+    for attribute, kind in _HOOKS.items():
+        found += [(kind, hook) for hook in getattr(layer, attribute).values()]
     return [(kind, _code(function)) for kind, function in found]
 
 
@@ -46,8 +44,8 @@ def refuse_lost(who: str, network: nn.Module, names: Sequence[str]) -> None:
         if own:
             what = f"submodule {name!r}" if name else f"the network, a {type(container).__name__},"
             raise ValueError(
-                f"{who}: {what} carries {own[0]}, which is not part of any block and would be lost. Remove it, or make it "
-                "a layer of a block."
+                f"{who}: {what} carries {own[0]}, which is part of no block and would be lost. Remove it, or make it a "
+                "layer of a block."
             )
 
 

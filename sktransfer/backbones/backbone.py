@@ -19,6 +19,7 @@ from sktransfer.backbones.source import Source
 from sktransfer.backbones.weights import Weights
 from sktransfer.exceptions import ModelFileError
 from sktransfer.networks.layers import Blocks, fits, layers_of, width_after
+from sktransfer.utils.checksums import Checksummed, seal, unseal
 from sktransfer.utils.locks import ForkableLock
 
 if TYPE_CHECKING:  # loading a backbone of known layers and predicting with it needs no torch
@@ -29,7 +30,7 @@ STATE_FORMAT = 1
 _TUPLES = ("names", "units", "shape", "sampling_rate")  # fields of the inputs that a file holds as lists
 
 
-class Backbone:
+class Backbone(Checksummed):
     """A pretrained network up to its features: immutable, shared by clones, never trained in place.
 
     The features are what the blocks, applied in their order, return. Layers of `network` outside the blocks, such
@@ -263,6 +264,10 @@ class Backbone:
         return self
 
     def __getstate__(self) -> dict[str, Any]:
+        return seal(self._described_state())
+
+    def _described_state(self) -> dict[str, Any]:
+        """What a file holds, and from which this backbone can be made again."""
         if self.network is None:
             raise TypeError(
                 f"Backbone {self.name!r} wraps a network that cannot be named in a file. Register its class with "
@@ -302,13 +307,13 @@ class Backbone:
             reason = str(error)
         if reason is not None:
             raise ModelFileError(
-                f"Backbone {self.name!r} cannot be stored, because another one would be loaded: {reason}. Make what was "
-                "changed a layer of the network, or register a class that has it with register_network."
+                f"Backbone {self.name!r} cannot be stored, because another one would be loaded: {reason}. Make what "
+                "was changed a layer of the network, or register a class that has it with register_network."
             )
         self._is_described = True
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._restore(state, is_trusted=True)
+        self._restore(unseal("Backbone", state), is_trusted=True)
 
     def _restore(self, state: dict[str, Any], *, is_trusted: bool) -> None:
         """Become the backbone of `state`; what it costs to run is measured first unless the file is trusted."""

@@ -6,7 +6,7 @@ and the length that a backbone asks for.
 
 from __future__ import annotations
 
-import unicodedata
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -21,25 +21,20 @@ ARRAY_FIELDS = {
 _CLASS_DTYPES = {"U": None, "O": object, "i": np.int64, "u": np.uint64, "f": np.float64, "b": np.bool_}
 _LONGEST_NAME = 1000  # characters
 _LARGEST_SIDE = 2**24  # columns
+# all but tab and line breaks; and marks of direction, which make one name look like another
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 # ---- texts
 
 
 def _is_text(value: Any) -> bool:
     """Text without control characters, but for tabs and line breaks: an escape sequence would rule a terminal."""
-    return isinstance(value, str) and not any(_is_control(c) for c in value if c not in "\n\r\t")
+    return isinstance(value, str) and not _CONTROL.search(value)
 
 
 def _is_name(value: Any) -> bool:
     """Text on one line."""
-    return _is_text(value) and 0 < len(value) <= _LONGEST_NAME and not any(c in "\n\r\t" for c in value)
-
-
-def _is_control(character: str) -> bool:
-    # directional marks may make one name look like another
-    return (
-        unicodedata.category(character) == "Cc" or character in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-    )
+    return _is_text(value) and 0 < len(value) <= _LONGEST_NAME and not any(c in value for c in "\n\r\t")
 
 
 def _is_list_of(check: Callable[[Any], bool]) -> Callable[[Any], bool]:

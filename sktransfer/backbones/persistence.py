@@ -74,8 +74,8 @@ def save_backbone(backbone: Backbone, path: str | os.PathLike[str]) -> Path:
 
     Notes
     -----
-    Whatever goes wrong, the old file is untouched and no temporary file is left. A symbolic link is followed, and a file
-    keeps its permissions. The same backbone gives the same bytes.
+    Whatever goes wrong, the old file is untouched and no temporary file is left. A symbolic link is followed, and a
+    file keeps its permissions. The same backbone gives the same bytes.
 
     Examples
     --------
@@ -105,7 +105,7 @@ def save_backbone(backbone: Backbone, path: str | os.PathLike[str]) -> Path:
 
 
 def _to_bytes(backbone: Backbone) -> bytes:
-    state = backbone.__getstate__()
+    state = backbone._described_state()
     tensors = {
         f"block/{name}/{key}": array
         for name, weights in zip(state["blocks"], state["weights"], strict=True)
@@ -175,7 +175,7 @@ def _read(file: Path) -> bytearray:
         if status.st_size > _LARGEST_FILE:
             raise ModelFileError(f"{file} is larger than {_LARGEST_FILE >> 30} GiB and is refused.")
         content = bytearray(status.st_size)
-        del content[stream.readinto(content) :]  # type: ignore[attr-defined]
+        del content[stream.readinto(content) :]
     return content
 
 

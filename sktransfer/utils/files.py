@@ -2,7 +2,7 @@
 
 ::
 
-    content --> temporary file beside the target, locked --> flushed to the disk --> read back --> renamed over the target
+    content --> temporary file beside the target, locked --> flushed to the disk --> read back --> renamed over it
 
 The lock tells a temporary file that is being written from one that a killed process left: the lock ends with its
 process, on the same machine and over NFS. What is left is removed when a file of the same name is written next.
@@ -51,7 +51,7 @@ def write_atomically(path: Path, content: bytes, check: Callable[[bytes], object
     _remove_leftovers(target)
     temporary, handle = _create(target, before)
     try:
-        with open(handle, "r+b", closefd=True) as stream:
+        with os.fdopen(handle, "r+b") as stream:
             stream.write(content)
             stream.flush()
             if before is not None:
