@@ -40,6 +40,7 @@ from sktransfer.networks.heads import LinearHead, MLPHead
 from sktransfer.strategies.base import Strategy
 from sktransfer.training.rows import TrainingRows, count_batches, merge_copies
 from sktransfer.utils.callbacks import CallbackSupport
+from sktransfer.utils.checksums import Checksummed, seal, unseal
 from sktransfer.utils.chunks import chunk_of
 from sktransfer.utils.device import resolve_device
 from sktransfer.utils.parameters import Interval, Options, TorchDevice, check_callbacks
@@ -58,7 +59,7 @@ STATE_FORMAT = 1
 _NOT_STORED = ("_predictor", "device_", "_skl_callbacks", "_parent_callback_ctx")
 
 
-class TransferEstimator(CallbackSupport, BaseEstimator):
+class TransferEstimator(Checksummed, CallbackSupport, BaseEstimator):
     """What `TransferClassifier` and `TransferRegressor` share."""
 
     _predictor: Predictor  # only where it is fitted
@@ -218,11 +219,11 @@ class TransferEstimator(CallbackSupport, BaseEstimator):
             state["_fitted_head"], state["_head_arrays"] = self._predictor.head, self._predictor.arrays
         state["_saved_with"] = running_versions()
         state["_state_format"] = STATE_FORMAT
-        return state
+        return seal(state)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        state = dict(state)
         name = type(self).__name__
+        state = unseal(name, state)
         found = state.pop("_state_format", None)
         if not isinstance(found, int) or found > STATE_FORMAT:
             raise ModelFileError(

@@ -20,12 +20,13 @@ from sktransfer.backbones.check_input import check_input, prepared, tag_dimensio
 from sktransfer.backbones.from_scratch import FromScratch, open_backbone, resolve
 from sktransfer.inference.predictor import features
 from sktransfer.utils.callbacks import CallbackSupport, FitTask, with_callbacks
+from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.parameters import Interval, Options, TorchDevice
 from sktransfer.utils.random import draw_seed
 from sktransfer.validation.rows import column_names
 
 
-class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class FeatureExtractor(Checksummed, CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Turn rows of a table, or windows of signals, into the features of a frozen backbone.
 
     Parameters

@@ -19,6 +19,7 @@ import sklearn.pipeline
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
+from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.chunks import in_chunks
 from sktransfer.utils.counted_warnings import collect_warnings
 
@@ -30,7 +31,7 @@ def _offers(method: str) -> Callable[[Any], bool]:
     return lambda self: getattr(super(Pipeline, self), method) is not None
 
 
-class Pipeline(sklearn.pipeline.Pipeline):
+class Pipeline(Checksummed, sklearn.pipeline.Pipeline):
     """scikit-learn's ``Pipeline``, which predicts and transforms many rows in chunks through all steps.
 
     scikit-learn sends all rows through one step after the other, so a scaler in front of a network copies the whole

@@ -27,6 +27,7 @@ from sklearn.utils.validation import indexable
 
 from sktransfer.model_selection.candidates import CandidateFits
 from sktransfer.model_selection.last_step import SearchedPipeline
+from sktransfer.utils.checksums import Checksummed
 
 
 class _Splits:
@@ -62,7 +63,7 @@ class _NoScore:
         return True
 
 
-class _BatchedSearch:
+class _BatchedSearch(Checksummed):
     """Mixin of the two searches: ``fit`` goes through scikit-learn's loop twice and trains in between."""
 
     estimator: Any

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.base import BaseEstimator
 
+from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.parameters import Interval, StrOptions
 from sktransfer.windows.labels import plain, window_labels
 from sktransfer.windows.recordings import read_recordings, refuse_future
@@ -23,7 +24,7 @@ from sktransfer.windows.resampling import Segment, make_segments
 from sktransfer.windows.windows import Windows
 
 
-class SlidingWindows(BaseEstimator):
+class SlidingWindows(Checksummed, BaseEstimator):
     """Cut recordings into windows of equal length.
 
     A window never bridges a gap and never mixes two recordings. The rate changes only where time stamps or
