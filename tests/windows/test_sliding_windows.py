@@ -84,9 +84,12 @@ def test_windows_of_a_long_frame_are_those_cut_by_hand(rows, length, step, rule,
 def test_the_number_of_windows_is_that_of_the_formula_and_none_mixes_recordings(sizes, length, step):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataQualityWarning)
-        X, y, groups = SlidingWindows(length, step).cut([1000.0 * i + np.arange(n) for i, n in enumerate(sizes)])
+        recordings = [1000.0 * i + np.arange(n) for i, n in enumerate(sizes)]
+        X, y, groups = SlidingWindows(length, step).cut(dict(enumerate(recordings)))
+        _, _, unnamed = SlidingWindows(length, step).cut(recordings)
     counts = [(n - length) // step + 1 if n >= length else 0 for n in sizes]
     assert groups.tolist() == np.repeat(np.arange(len(sizes)), counts).tolist()
+    assert len(set(zip(groups.tolist(), unnamed.tolist(), strict=True))) == len(set(unnamed)) == len(set(groups))
     assert y is None
     assert (np.asarray(X) // 1000 == groups[:, None, None]).all()
     assert (np.diff(X, axis=2) == 1).all()
@@ -129,8 +132,8 @@ def test_speed_and_orders_go_with_their_windows():
 
 
 def test_one_window():
-    X, y, groups = SlidingWindows(10, 3).cut([noise(12)], ["leak"])
-    assert (X.shape, y.tolist(), groups.tolist()) == ((1, 1, 10), ["leak"], [0])
+    X, y, groups = SlidingWindows(10, 3).cut({7: noise(12)}, ["leak"])
+    assert (X.shape, y.tolist(), groups.tolist()) == ((1, 1, 10), ["leak"], [7])
 
 
 def test_a_clone_cuts_alike():
