@@ -41,6 +41,8 @@ class WindowScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     ----------
     n_features_in_ : int
         Number of channels.
+    channel_names_in_ : tuple of length n_features_in_
+        Names of the channels, if `X` was :class:`Windows` that know them.
 
     See Also
     --------

@@ -14,6 +14,11 @@ _NOISE = 1e-12  # a range this small, relative to the values, is rounding of one
 _FEW = 0.01
 
 
+def _is_exact(kind: np.dtype, of: np.finfo) -> bool:
+    """Whether the type `of` holds every number of the type `kind`."""
+    return kind.kind == "b" or 8 * kind.itemsize <= (of.bits if kind.kind == "f" else of.nmant + 1)
+
+
 def merged_columns(parts: Iterable[np.ndarray], dtype: Any) -> np.ndarray:
     """Indices of columns in which `dtype` makes neighbouring values equal that were not, in many rows.
 
@@ -29,14 +34,17 @@ def merged_columns(parts: Iterable[np.ndarray], dtype: Any) -> np.ndarray:
         Columns whose range is less than a thousand steps of `dtype` at their offset, and in which at least 1 % of the
         changes from one row to the next get lost. A constant with rounding errors is none.
     """
-    parts = [part for part in parts if len(part) and not np.can_cast(part.dtype, dtype, "safe")]
+    parts = [part for part in parts if len(part) and not _is_exact(part.dtype, np.finfo(dtype))]
     if not parts:
         return np.zeros(0, dtype=np.intp)
-    low = np.fmin.reduce([np.fmin.reduce(part, axis=0).astype(np.float64) for part in parts])
-    high = np.fmax.reduce([np.fmax.reduce(part, axis=0).astype(np.float64) for part in parts])
-    size, span = np.maximum(np.abs(low), np.abs(high)), high - low
+    low = np.fmin.reduce([np.fmin.reduce(part, axis=0) for part in parts])
+    high = np.fmax.reduce([np.fmax.reduce(part, axis=0) for part in parts])
+    exact = np.uint64 if low.dtype.kind in "iu" else np.float64  # in which integers wrap round, and back
+    span = (high.astype(exact) - low.astype(exact)).astype(np.float64)
+    size = np.maximum(np.abs(low.astype(np.float64)), np.abs(high.astype(np.float64)))
     with np.errstate(invalid="ignore"):
-        coarse = (size * np.finfo(dtype).eps > _COARSE * span) & (span > _NOISE * size)
+        coarse = size * np.finfo(dtype).eps > _COARSE * span
+        coarse &= span > (_NOISE * size if low.dtype.kind == "f" else 0)
     columns = np.flatnonzero(coarse)
     changes, kept = np.zeros(len(columns), dtype=np.int64), np.zeros(len(columns), dtype=np.int64)
     for part in parts if len(columns) else []:

@@ -256,14 +256,15 @@ def _rate_of(steps: np.ndarray) -> float:
 def common_rate(cleaned: list[CleanRecording], length: int = 1) -> float | None:
     """The rate of all recordings, in Hz; None if none is known.
 
-    Recordings of fewer samples than `length` have no say where others have more: a rate read off a few stamps is none.
+    A single stamp tells no rate. Recordings of fewer samples than `length` have no say where others have more.
 
     Raises
     ------
     ValueError
         If they differ, or are known of some only.
     """
-    cleaned = [one for one in cleaned if len(one.rows) >= length] or [one for one in cleaned if len(one.rows) > 1]
+    cleaned = [one for one in cleaned if len(one.rows) > 1 or one.rate is not None or one.recording.time is None]
+    cleaned = [one for one in cleaned if len(one.rows) >= length] or cleaned
     rates = [one.rate for one in cleaned if one.rate is not None]
     if not rates:
         return None

@@ -140,3 +140,18 @@ def test_a_clone_cuts_alike():
     cutter = SlidingWindows(10, 5, sampling_rate=3)
     np.testing.assert_array_equal(clone(cutter).cut([noise(30)])[0], cutter.cut([noise(30)])[0])
     assert repr(cutter) == "SlidingWindows(length=10, sampling_rate=3, step=5)"
+
+
+@pytest.mark.parametrize("kind", ["list of arrays", "long frame"])
+def test_a_counter_that_float32_does_not_hold_is_said_where_it_is_cut(kind, recwarn):
+    values = np.stack([noise(200), 1e9 + np.cumsum(np.arange(200) % 3)], axis=1)
+    given = [values] if kind == "list of arrays" else pd.DataFrame(values, columns=["flow", "total"])
+    named = "1" if kind == "list of arrays" else "'total'"
+    says = rf"float32 makes different values of the channels \[{named}\] equal.*dtype='float64' and put BaselineScaler"
+    with pytest.warns(DataQualityWarning, match=says):
+        X, _, _ = SlidingWindows(10).cut(given)
+    assert len(np.unique(X[:, 1])) < 10 < len(np.unique(values[:, 1]))
+    recwarn.clear()
+    X, _, _ = SlidingWindows(10, dtype="float64").cut(given)
+    np.testing.assert_array_equal(np.unique(X[:, 1]), np.unique(values[:, 1]))
+    assert not recwarn.list
