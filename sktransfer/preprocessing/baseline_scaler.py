@@ -88,6 +88,8 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Transfo
         Number of columns or channels.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, if `X` was a frame.
+    channel_names_in_ : tuple of length n_features_in_
+        Names of the channels, if `X` was :class:`Windows` that know them.
 
     See Also
     --------

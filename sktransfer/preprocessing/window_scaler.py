@@ -42,6 +42,8 @@ class WindowScaler(Checksummed, OneToOneFeatureMixin, TransformerMixin, BaseEsti
     ----------
     n_features_in_ : int
         Number of channels.
+    channel_names_in_ : tuple of length n_features_in_
+        Names of the channels, if `X` was :class:`Windows` that know them.
 
     See Also
     --------
