@@ -113,7 +113,7 @@ class FeatureExtractor(Checksummed, CallbackSupport, ClassNamePrefixFeaturesOutM
             If columns, channels, length or sampling rate do not fit the backbone, or it has no such block.
         """
         self._validate_params()
-        with FitTask(self, X, y, 0):
+        with FitTask(self, X, y, 0, fits_it=True):
             return self._fit(X)
 
     def _fit(self, X):

@@ -27,8 +27,15 @@ _FRAMES = ("pandas", "polars")  # modules whose frames are joined
 
 
 def _offers(method: str) -> Callable[[Any], bool]:
-    """Whether scikit-learn's pipeline has `method` with these steps; its own AttributeError says why not."""
-    return lambda self: getattr(super(Pipeline, self), method) is not None
+    """Whether scikit-learn's pipeline has `method` with these steps; the AttributeError of a step says why not."""
+
+    def check(self: Any) -> bool:
+        try:
+            return getattr(super(Pipeline, self), method) is not None
+        except AttributeError as error:
+            raise error.__cause__ or error from None  # scikit-learn puts the pipeline's own sentence before it
+
+    return check
 
 
 class Pipeline(Checksummed, sklearn.pipeline.Pipeline):

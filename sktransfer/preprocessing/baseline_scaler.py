@@ -152,7 +152,7 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Transfo
             If a domain has no healthy row, or `X` cannot be used, for example for values beyond 1e30.
         """
         self._validate_params()
-        with FitTask(self, X, y, 0):
+        with FitTask(self, X, y, 0, fits_it=True):
             return self._fit(X, y, sample_domain)
 
     def _fit(self, X, y, sample_domain):
