@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 from skorch import NeuralNet
+from skorch.callbacks import PrintLog
 from torch import nn
 
 from sktransfer.networks.transfer_module import TransferModule
@@ -75,6 +76,10 @@ class TransferNet(NeuralNet):
         super().__init__(module, nn.Identity, *args, **kwargs)
 
     # skorch asks these questions of itself; all training data is in `rows`, so X and y of its methods are unused
+
+    def get_default_callbacks(self) -> list[Any]:
+        """Those of skorch but its log: a line an epoch is printed where the caller passes one."""
+        return [item for item in super().get_default_callbacks() if not isinstance(item[1], PrintLog)]
 
     def check_data(self, X: Any, y: Any = None) -> None:
         """Rows were checked before they came here."""
@@ -171,11 +176,13 @@ class TransferNet(NeuralNet):
 
     def _report(self, loss: float) -> None:
         self.epoch_ += 1
-        if self.plan.verbose:
-            frozen = f", {self.module_.n_frozen} blocks frozen" if self.module_.n_frozen else ""
-            # the one print of the package: verbose=1 asks for it
-            print(f"epoch {self.epoch_}/{self.plan.max_epochs}: loss {loss:.4f}{frozen}", flush=True)  # noqa: T201
         self.stop_ = self.plan.on_epoch(self.epoch_ - 1, loss) or self.plan.stopped(loss)
+
+
+def _prints(callbacks: list[Any] | None) -> bool:
+    """Whether there is a log among them: skorch's prints nothing where the net is silent."""
+    given = [item[1] if type(item) is tuple else item for item in callbacks or ()]
+    return any(isinstance(callback, PrintLog) for callback in given)
 
 
 def train(module: TransferModule, frozen: FrozenFeatures, rows: Rows, plan: Plan) -> list[dict[str, Any]]:
@@ -207,7 +214,7 @@ def train(module: TransferModule, frozen: FrozenFeatures, rows: Rows, plan: Plan
         rows=rows,
         device=str(rows.X.device),
         train_split=None,
-        verbose=0,
+        verbose=int(_prints(plan.callbacks)),
         callbacks=plan.callbacks or "disable",
     )
     with private_dropout(module, plan.seed, rows.X.device):
