@@ -61,6 +61,29 @@ def ours(task: TagTask, strategy: Strategy | None, with_source: bool) -> dict[st
     return {f"{name}{ending}": method(block) for name, block in BLOCKS.items()}
 
 
+def mlp_on_features(task: TagTask, strategy: Strategy | None) -> dict[str, Method]:
+    """Features by tag, standardised by machine, into an MLP that is fitted to the source and then to the labels.
+
+    The features of the target are standardised by those of its windows that may be labelled, without their labels.
+    """
+    extractor = FeatureExtractor(process(), block="tag")
+    scaler = StandardScaler().fit(extractor.fit_transform(task.pool[0]))
+
+    @cache
+    def begun() -> tuple[Backbone, np.ndarray]:
+        X, y = task.source or task.pool
+        rows = StandardScaler().fit_transform(extractor.transform(X))
+        source = TransferClassifier(random_state=0).fit(rows, y)
+        return source.backbone_, scaler.transform(extractor.transform(task.scored[0]))
+
+    def predict(labelled: Part, seed: int) -> np.ndarray:
+        backbone, scored = begun()
+        model = TransferClassifier(backbone, strategy=strategy, random_state=seed)
+        return model.fit(scaler.transform(extractor.transform(labelled[0])), labelled[1]).predict(scored)
+
+    return {"features by tag, standardised by machine, MLP, source first": predict}
+
+
 def statistics(X: np.ndarray) -> np.ndarray:
     """Mean, deviation, least, most, mean step and end minus start of each tag, (n_windows, 6 * n_tags)."""
     steps = np.abs(np.diff(X, axis=2)).mean(axis=2)
@@ -111,7 +134,7 @@ def run(folder: Path, sets: dict[str, Loader], strategy: Strategy | None, draws:
                 break
             methods = ours(task, strategy, False) | peers(task, False)
             if task.source is not None:
-                methods |= ours(task, strategy, True) | peers(task, True)
+                methods |= ours(task, strategy, True) | mlp_on_features(task, strategy) | peers(task, True)
             for label, method in methods.items():
                 for n in LABELS:
                     for seed in range(draws):
