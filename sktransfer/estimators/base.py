@@ -28,12 +28,13 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from sktransfer.backbones.backbone import Backbone
+from sktransfer.backbones.by_tag import BLOCKS, resolve_block
 from sktransfer.backbones.check_input import (
     check_input,
     prepared,
     tag_dimensions,
 )
-from sktransfer.backbones.from_scratch import FromScratch, open_backbone, resolve
+from sktransfer.backbones.from_scratch import FromScratch, open_backbone
 from sktransfer.exceptions import ModelFileError, ModelVersionWarning
 from sktransfer.inference.predictor import Predictor
 from sktransfer.networks.heads import LinearHead, MLPHead
@@ -43,7 +44,7 @@ from sktransfer.utils.callbacks import CallbackSupport
 from sktransfer.utils.checksums import Checksummed, seal, unseal
 from sktransfer.utils.chunks import chunk_of
 from sktransfer.utils.device import resolve_device
-from sktransfer.utils.parameters import Interval, Options, TorchDevice, check_callbacks
+from sktransfer.utils.parameters import Interval, Options, StrOptions, TorchDevice, check_callbacks
 from sktransfer.utils.random import draw_seed
 from sktransfer.utils.threads import capped_threads
 from sktransfer.utils.versions import minor_versions, running_versions
@@ -72,6 +73,7 @@ class TransferEstimator(Checksummed, CallbackSupport, BaseEstimator):
 
     _parameter_constraints: dict[str, Any] = {
         "backbone": [Backbone, FromScratch, str, os.PathLike, None],
+        "block": [StrOptions(set(BLOCKS))],
         "head": [LinearHead, MLPHead, None],
         "strategy": [Strategy, None],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), Options(str, {"auto"})],
@@ -80,7 +82,6 @@ class TransferEstimator(Checksummed, CallbackSupport, BaseEstimator):
         "callbacks": [list, tuple, None],
         "device": [str, TorchDevice()],
         "n_jobs": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1}), None],
-        "verbose": ["verbose"],
         "random_state": ["random_state", np.random.Generator],
     }
 
@@ -116,7 +117,7 @@ class TransferEstimator(Checksummed, CallbackSupport, BaseEstimator):
         weight = check_weights(self, sample_weight, X)
         y, task = self._check_y(y, weight, len(X))
         warn_of_quality(name, X, names)
-        backbone, untrained = resolve(opened, X.shape[1:], seed)
+        backbone, untrained = resolve_block(self, opened, X.shape[1:], seed)
         rows = task.weigh(merge_copies(prepared(name, X, backbone, names, self._dtype), y, weight))
         if len(rows.X) < 2:
             raise ValueError(f"{name} needs at least 2 different rows with a weight above zero; got 1 sample.")

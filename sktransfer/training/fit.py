@@ -169,7 +169,6 @@ def make_plan(
         n_classes=task.n_classes,
         source=source_weights(start) if adds_penalty(strategy) and not start.untrained else {},
         callbacks=None if estimator.callbacks is None else list(estimator.callbacks),
-        verbose=int(estimator.verbose),
     )
 
 
