@@ -27,8 +27,8 @@ from sklearn.utils.validation import indexable
 
 from sktransfer.model_selection.candidates import CandidateFits, in_this_process
 from sktransfer.model_selection.last_step import SearchedPipeline
-from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.callbacks import SearchTask
+from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.counted_warnings import warnings_once
 
 
