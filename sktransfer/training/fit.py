@@ -49,6 +49,8 @@ class FitResult:
     n_outputs : int
     history : list of dict
         One record for a solved head, then one an epoch.
+    source_classes : list
+        Of each class the source class that its row of the head began at, or None.
     """
 
     backbone: Backbone
@@ -56,6 +58,7 @@ class FitResult:
     module: TransferModule
     n_outputs: int
     history: list[dict[str, Any]]
+    source_classes: list[Any]
 
     @property
     def n_iter(self) -> int:
@@ -217,7 +220,8 @@ def finish(
     )
     # one set of weights in memory, where the backbone's own could be those of the network
     module = share_blocks(module, backbone.modules_on(module.device) if as_backbones else list(module.blocks))
-    return FitResult(backbone, copy.copy(start.head), module, task.n_outputs, history)
+    begun = start.head_start.match.source_classes(start.backbone.source)
+    return FitResult(backbone, copy.copy(start.head), module, task.n_outputs, history, begun)
 
 
 def fitted_inputs(estimator: Any, inputs: Inputs, X: np.ndarray) -> Inputs:
