@@ -16,6 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.base import BaseEstimator
 
+from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.utils.parameters import Interval, StrOptions
 from sktransfer.utils.precision import merged_columns
@@ -25,7 +26,7 @@ from sktransfer.windows.resampling import Segment, make_segments
 from sktransfer.windows.windows import Windows
 
 
-class SlidingWindows(BaseEstimator):
+class SlidingWindows(Checksummed, BaseEstimator):
     """Cut recordings into windows of equal length.
 
     A window never bridges a gap and never mixes two recordings. The rate changes only where time stamps or
