@@ -35,6 +35,7 @@ from sktransfer.backbones.check_input import (
 )
 from sktransfer.backbones.from_scratch import FromScratch, open_backbone, resolve
 from sktransfer.exceptions import ModelFileError, ModelVersionWarning
+from sktransfer.inference.foreign_rows import look_foreign, warn_of_foreign
 from sktransfer.inference.predictor import Predictor
 from sktransfer.networks.heads import LinearHead, MLPHead
 from sktransfer.strategies.base import Strategy
@@ -119,6 +120,9 @@ class TransferEstimator(CallbackSupport, BaseEstimator):
         rows = task.weigh(merge_copies(prepared(name, X, backbone, names, self._dtype), y, weight))
         if len(rows.X) < 2:
             raise ValueError(f"{name} needs at least 2 different rows with a weight above zero; got 1 sample.")
+        self.fits_source_ = untrained or not look_foreign(backbone, rows.X, self.device, self.n_jobs)
+        if not self.fits_source_:
+            warn_of_foreign(name, backbone, len(X), learned=False)
         return rows, task, (backbone, untrained)
 
     def _check_parameters(self) -> None:
@@ -180,7 +184,7 @@ class TransferEstimator(CallbackSupport, BaseEstimator):
         A plain array of the columns of ``fit`` is taken as it is: scikit-learn's checks could only find fault with
         single cells, which :meth:`_run` looks at anyway, and take longer than a small network.
         """
-        if (
+        plain = (
             type(X) is np.ndarray
             and X.dtype in (np.float64, np.float32)
             and len(X) > 0
@@ -188,10 +192,13 @@ class TransferEstimator(CallbackSupport, BaseEstimator):
             and X.ndim == 2 == self.backbone_.n_dimensions
             and X.shape[1] == self.n_features_in_
             and "feature_names_in_" not in self.__dict__
-        ):
-            return X, False
-        check_is_fitted(self)
-        return check_input(self, X, self.backbone_, reset=False), True
+        )
+        if not plain:
+            check_is_fitted(self)
+            X = check_input(self, X, self.backbone_, reset=False)
+        if not self.__dict__.get("fits_source_", True):
+            warn_of_foreign(type(self).__name__, self.backbone_, len(X), learned=True)
+        return X, not plain
 
     def _run(self, X: np.ndarray, checked: bool, use: Callable[[slice, np.ndarray, np.ndarray | None], None]) -> None:
         """Call `use` with the slice, the outputs and the confidence weights (None: all one) of each chunk of rows."""

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from sktransfer.backbones.backbone import Backbone
 from sktransfer.backbones.check_input import check_input, prepared, tag_dimensions
 from sktransfer.backbones.from_scratch import FromScratch, open_backbone, resolve
+from sktransfer.inference.foreign_rows import are_far, look_foreign, warn_of_foreign
 from sktransfer.inference.predictor import features
 from sktransfer.utils.callbacks import CallbackSupport, FitTask, with_callbacks
 from sktransfer.utils.parameters import Interval, Options, TorchDevice
@@ -55,6 +56,9 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
         Column names, if `X` was a frame.
     sampling_rate_ : float or None
         Samples a second of the windows, in Hz, if `X` was :class:`Windows` and told; None for rows.
+    window_fields_ : dict of str to str
+        Whether ``"all"``, ``"some"`` or ``"none"`` of the windows of ``fit`` knew their ``sampling_rate``, ``rpm`` and
+        ``orders``, if the backbone reads them.
 
     Notes
     -----
@@ -122,10 +126,15 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
                 f"FeatureExtractor: backbone {backbone.name!r} has no block {self.block!r}; "
                 f"it has {list(backbone.blocks)}."
             )
+        if isinstance(opened, Backbone):
+            name, sample = type(self).__name__, X[:: max(1, len(X) // 32)]
+            rows = prepared(name, sample, backbone, column_names(self, X.shape[1]))
+            if look_foreign(backbone, rows, self.device, self.n_jobs, of_classes=False):
+                warn_of_foreign(name, backbone, len(X), learned=False)
         self.backbone_ = backbone
         self._stop = len(backbone.blocks) if self.block is None else backbone.blocks.index(self.block) + 1
         self._standardized = bool(self.standardize)
-        self._n_features_out = self._features(X[:1]).shape[1]
+        self._n_features_out = self._features(X[:1], warn=False).shape[1]
         return self
 
     def transform(self, X):
@@ -157,7 +166,7 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
             raise ValueError("FeatureExtractor: the backbone returned features that are not finite for these rows.")
         return found
 
-    def _features(self, X: np.ndarray) -> np.ndarray:
+    def _features(self, X: np.ndarray, warn: bool = True) -> np.ndarray:
         """Features of checked rows or windows; they are prepared chunk by chunk."""
         name, names = type(self).__name__, column_names(self, self.n_features_in_)
         backbone, stop = self.backbone_, self._stop  # parameters may be set after the fit
@@ -167,6 +176,8 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
         source = backbone.source
         if self._standardized and stop == len(backbone.blocks) and source is not None:
             found = (found - source.feature_mean) / source.feature_scale
+            if warn and are_far(found):
+                warn_of_foreign(name, backbone, len(X), learned=False)
         return np.asarray(found.reshape(len(X), -1), dtype=np.float32)
 
     def __sklearn_tags__(self):
