@@ -29,6 +29,13 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         The pretrained network; a file name or shipped name is loaded by :func:`sktransfer.load_backbone`.
         None or :class:`sktransfer.FromScratch`: an untrained network, the "no transfer" baseline and the way to
         pretrain.
+    block : {"auto", "tag", "pooled", "both"}, default="auto"
+        Which features of a network of windows the head gets, where the network keeps channels (tags) apart before it
+        pools them, as "process" does: ``"tag"``: those of each tag, one tag after the other; the estimator then takes
+        the tags of ``fit`` in their order. ``"pooled"``: those of all tags pooled, which have forgotten which tag it
+        was; only on them the source head of "process" can begin or pull, by tag the head begins from zero. ``"both"``:
+        side by side. ``"auto"``: by tag; what was fitted with another block stays with it, a head that asks for the
+        source's (``init="source"``) gets pooled features, and every other network returns what it returns.
     head : LinearHead, MLPHead or None, default=None
         The new network on top; None: ``LinearHead()``.
     strategy : Strategy or None, default=None
@@ -57,8 +64,6 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
     n_jobs : int or None, default=None
         Threads inside ``fit`` and ``predict``; None: 1, which is fastest for small networks on busy machines;
         -1: as many as torch has.
-    verbose : int, default=0
-        1 prints one line an epoch.
     random_state : int, RandomState, Generator or None, default=None
         Drives initial weights, batch order and dropout, by generators of its own.
 
@@ -78,6 +83,8 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         Number of columns, or of channels.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, if `X` was a frame.
+    channel_names_in_ : tuple of length n_features_in_
+        Names of the channels, if `X` was :class:`Windows` that know them.
     sampling_rate_ : float or None
         Samples a second of the windows, in Hz, if `X` was :class:`Windows` and told; None for rows.
     window_fields_ : dict of str to str
@@ -119,6 +126,7 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         self,
         backbone=None,
         *,
+        block="auto",
         head=None,
         strategy=None,
         max_epochs="auto",
@@ -128,10 +136,10 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         callbacks=None,
         device="auto",
         n_jobs=None,
-        verbose=0,
         random_state=None,
     ):
         self.backbone = backbone
+        self.block = block
         self.head = head
         self.strategy = strategy
         self.max_epochs = max_epochs
@@ -141,7 +149,6 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         self.callbacks = callbacks
         self.device = device
         self.n_jobs = n_jobs
-        self.verbose = verbose
         self.random_state = random_state
 
     @with_callbacks

@@ -11,13 +11,17 @@ source gave, and what is learned on top of these is chance.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from sktransfer.backbones.backbone import Backbone
+from sktransfer.backbones.check_input import prepared
 from sktransfer.exceptions import OutOfRangeWarning
 from sktransfer.inference.out_of_range import confidence_weights, count_out_of_range
 from sktransfer.inference.predictor import features
 from sktransfer.utils.counted_warnings import CountedWarning, warn_of
+from sktransfer.validation.rows import column_names
 
 _SAMPLE = 32  # rows that are looked at: all are scaled alike
 _FAR = 12.0  # deviations of the source: scaled rows have 0.5 to 2 (8 for bearings of another rig), physical units 15 up
@@ -42,7 +46,7 @@ def look_foreign(
     of_classes : bool, default=True
         Whether the rows are known to differ, so that it says something if they hardly do.
     """
-    rows = np.ascontiguousarray(rows[:: max(1, len(rows) // _SAMPLE)], dtype=np.float32)
+    rows = np.ascontiguousarray(_some(rows), dtype=np.float32)
     if _reaches(backbone, rows) and 2 * count_out_of_range(confidence_weights(rows, backbone.inputs)) > len(rows):
         return True
     if backbone.source is None:
@@ -53,6 +57,25 @@ def look_foreign(
         return are_far(away := (found.reshape(len(rows), -1) - source.feature_mean) / source.feature_scale) or bool(
             of_classes and len(rows) >= _MANY and np.std(away, axis=0).mean() < _STILL
         )
+
+
+def samples_look_foreign(estimator: Any, backbone: Backbone, X: np.ndarray) -> bool:
+    """As :func:`look_foreign` of checked rows or windows, as an estimator got them.
+
+    Parameters
+    ----------
+    estimator : estimator
+        For its name, columns and device.
+    backbone : Backbone
+    X : ndarray or Windows
+        They may be those of one machine in one state.
+    """
+    rows = prepared(type(estimator).__name__, _some(X), backbone, column_names(estimator, X.shape[1]))
+    return look_foreign(backbone, rows, estimator.device, estimator.n_jobs, of_classes=False)
+
+
+def _some(X: np.ndarray) -> np.ndarray:
+    return X[:: max(1, len(X) // _SAMPLE)]
 
 
 def are_far(features: np.ndarray) -> bool:

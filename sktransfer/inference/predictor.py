@@ -13,7 +13,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from threading import RLock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -27,6 +26,7 @@ from sktransfer.inference.out_of_range import along_channels, confidence_weights
 from sktransfer.networks.layers import fits
 from sktransfer.utils.chunks import chunk_of, in_chunks
 from sktransfer.utils.device import is_cpu, resolve_device
+from sktransfer.utils.locks import ForkableLock
 from sktransfer.utils.threads import capped_threads
 from sktransfer.validation.rows import LARGEST_INPUT
 
@@ -70,8 +70,8 @@ class Predictor:
         self.backbone, self.head, self.arrays, self.n_outputs = backbone, head, arrays, n_outputs
         self._dtype = np.float64 if any(array.dtype == np.float64 for array in arrays.values()) else np.float32
         self._low, self._high = limits_in_range(backbone.inputs, LARGEST_INPUT)
+        self._lock = ForkableLock()
         self._at_center: np.ndarray | None = None
-        self._lock = RLock()
         self._module = module
         self._network: NumpyNetwork | None = None
         layers = None if backbone.layers is None else head.layers(backbone.n_features_out, n_outputs)
@@ -271,7 +271,7 @@ class _Blocks:
 
 
 _SHARED = _Blocks()
-_LOCK = RLock()
+_LOCK = ForkableLock()
 
 
 def blocks_in_numpy(backbone: Backbone, n_blocks: int) -> NumpyNetwork | None:

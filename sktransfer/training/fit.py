@@ -169,7 +169,6 @@ def make_plan(
         n_classes=task.n_classes,
         source=source_weights(start) if adds_penalty(strategy) and not start.untrained else {},
         callbacks=None if estimator.callbacks is None else list(estimator.callbacks),
-        verbose=int(estimator.verbose),
     )
 
 
@@ -232,6 +231,8 @@ def fitted_inputs(estimator: Any, inputs: Inputs, X: np.ndarray) -> Inputs:
     if inputs.minimum is not None and inputs.maximum is not None and len(inputs.minimum) == len(low):
         low, high = np.minimum(low, inputs.minimum), np.maximum(high, inputs.maximum)
     names = getattr(estimator, "feature_names_in_", None)
+    if names is None and inputs.n is not None:  # else it takes any number of channels, which nothing names
+        names = getattr(estimator, "channel_names_in_", None)
     names = inputs.names if names is None else tuple(str(name) for name in names)
     return dataclasses.replace(inputs, names=names, minimum=low, maximum=high)
 
