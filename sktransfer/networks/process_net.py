@@ -91,7 +91,7 @@ class _Tag(nn.Module):
                 f"{tuple(x.shape)}. Cut longer windows."
             )
         n_tags = getattr(self, "input_shape", (x.shape[1],))[0]
-        if x.shape[1] != n_tags:
+        if n_tags not in (None, x.shape[1]):
             raise ValueError(
                 f"ProcessNet keeps {n_tags} tags apart and got windows of {x.shape[1]}. Select the same tags."
             )

@@ -30,6 +30,7 @@ from sktransfer.validation.quality import (
     typical_runs,
     warn_of_dominant_values,
     warn_of_empty_channels,
+    warn_of_empty_rows,
     warn_of_far,
     warn_of_lost_digits,
     warn_of_quality,
@@ -212,6 +213,8 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Transfo
         warn_of_stuck(_NAME, X, self.typical_run_, names)
         if X.ndim == 3 and self.missing == "impute":
             warn_of_empty_channels(_NAME, X, names)
+        elif self.missing == "impute":
+            warn_of_empty_rows(_NAME, X[:, np.isfinite(self.scale_).any(axis=0)])  # columns that had a healthy value
         parts, beyond = list(in_parts(X)), np.empty(X.shape[:2], dtype=bool)
         found = np.empty(X.shape if len(parts) > 1 else 0, X.dtype)
         for part in parts:
