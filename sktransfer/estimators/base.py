@@ -34,6 +34,7 @@ from sktransfer.backbones.check_input import (
     tag_dimensions,
 )
 from sktransfer.backbones.from_scratch import FromScratch, open_backbone, resolve
+from sktransfer.backbones.persistence import content_key
 from sktransfer.exceptions import ModelFileError, ModelVersionWarning
 from sktransfer.inference.predictor import Predictor
 from sktransfer.networks.heads import LinearHead, MLPHead
@@ -216,6 +217,8 @@ class TransferEstimator(CallbackSupport, BaseEstimator):
         state = {key: value for key, value in self.__dict__.items() if key not in _NOT_STORED}
         if self.__sklearn_is_fitted__():
             state["_fitted_head"], state["_head_arrays"] = self._predictor.head, self._predictor.arrays
+        else:
+            state["_content"] = content_key(self.backbone)
         state["_saved_with"] = running_versions()
         state["_state_format"] = STATE_FORMAT
         return state
@@ -229,6 +232,7 @@ class TransferEstimator(CallbackSupport, BaseEstimator):
                 f"This {name} was written in state format {found!r}; this version reads up to {STATE_FORMAT}. "
                 "Upgrade sktransfer."
             )
+        state.pop("_content", None)
         saved_with = state.pop("_saved_with")
         head, arrays = state.pop("_fitted_head", None), state.pop("_head_arrays", None)
         self.__dict__.update(state)

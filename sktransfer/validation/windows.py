@@ -6,9 +6,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_array, validate_data
 
-from sktransfer.validation.rows import LARGEST_INPUT, check_rows, refuse_unusable
+from sktransfer.validation.rows import LARGEST_INPUT, check_rows, refuse_unusable, without_mask
 from sktransfer.windows.windows import Windows
 
 _SAME_RATE = 1e-3  # rates this near, relative to each other, are one: clocks are no better
@@ -61,6 +61,7 @@ def check_windows(
         channels than in ``fit``.
     """
     name = type(estimator).__name__
+    X = without_mask(X)
     if isinstance(X, list | tuple):
         X = _stacked(name, X)
     plain = np.asarray(X)
@@ -79,7 +80,10 @@ def check_windows(
             f"{estimator.n_features_in_}. Pass the same channels in the same order."
         )
     options: dict[str, Any] = {"dtype": [np.float64, np.float32], "ensure_all_finite": False, "allow_nd": True}
-    array = validate_data(estimator, plain, reset=reset, **options)
+    if not reset:
+        options |= {"estimator": estimator, "input_name": "X"}
+    # windows have no column names: those of rows that a scaler was fitted to are no matter here
+    array = validate_data(estimator, plain, reset=True, **options) if reset else check_array(plain, **options)
     channels = partial(range, array.shape[1])
     refuse_unusable(name, array, channels, allow_nan=allow_nan, largest=largest, remedy=remedy)
     return X.like(array) if isinstance(X, Windows) else array
