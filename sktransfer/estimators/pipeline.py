@@ -210,7 +210,9 @@ def _count_anew(X: Any, frames: list[Any]) -> bool:
     """
     pandas, start, carried = sys.modules["pandas"], 0, hasattr(X, "iloc")
     for frame in frames:
-        carried = carried and frame.index.equals(X.index[start : start + len(frame)])
+        if carried:
+            own = X.index[start : start + len(frame)]
+            carried = type(frame.index) is type(own) and frame.index.equals(own)
         start += len(frame)
     return not carried and all(frame.index.equals(pandas.RangeIndex(len(frame))) for frame in frames)
 

@@ -3,7 +3,7 @@
 ::
 
     machine A: healthy rows --> centre, scale --+
-    machine B: healthy rows --> centre, scale --+--> (x - centre) / scale --> signed log --> clip --> float32-safe
+    machine B: healthy rows --> centre, scale --+--> (x - centre) / scale --> (whiten) --> signed log --> clip
 
 Most of the gap between two machines is offset and scale. Rows that are known to be healthy tell both without a
 single fault label, and, unlike statistics of all rows, without assuming that faults are equally common everywhere.
@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sktransfer.preprocessing.healthy_rows import healthy_rows, no_healthy_row
 from sktransfer.preprocessing.healthy_statistics import healthy_statistics, warn_of_start_up
+from sktransfer.preprocessing.whitening import whiten, whitening_matrix
 from sktransfer.preprocessing.windows_out import WindowsOut
 from sktransfer.utils.callbacks import CallbackSupport, FitTask, with_callbacks
 from sktransfer.utils.chunks import in_parts
@@ -72,6 +73,13 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, WindowsOut, BaseEsti
         `compress` faults in training often lie beyond it, and clipped values look the same however far they were.
     missing : {"error", "impute"}, default="error"
         A NaN is an error, or becomes zero after scaling (the column's healthy centre).
+    whiten : bool, default=False
+        Whether columns that move together while healthy are taken apart before compression, so that healthy rows are
+        uncorrelated and what breaks a healthy relation stands out. Needs more healthy rows than columns to be of use.
+        A network must be pretrained on rows that are whitened, too.
+    absolute : bool, default=False
+        Whether the absolute value of each column stands beside it, after all others: twice as many columns. Linear
+        models and forests of few labels then see "far from healthy" in one number, whatever its sign.
 
     Attributes
     ----------
@@ -84,6 +92,12 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, WindowsOut, BaseEsti
     typical_run_ : ndarray of shape (n_features,)
         Mean number of consecutive healthy rows (in windows: samples) without change in the slowest domain, by which a
         stuck sensor is told from a slow one; infinite for a column that never moved.
+    resting_value_ : ndarray of shape (n_domains, n_features)
+        Value at which a column stops several times while healthy, as an idle pump does; NaN where there is none.
+    lowest_, highest_ : ndarray of shape (n_features,)
+        Range of all rows of ``fit``, codes of missing data left out, by which such codes are told in ``transform``.
+    whitening_ : ndarray of shape (n_domains, n_features, n_features) or None
+        Symmetric matrix of each domain; None without `whiten`.
     missing_rule_ : str
         How a NaN is treated, in words.
     n_features_in_ : int
@@ -119,14 +133,21 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, WindowsOut, BaseEsti
         "compress": ["boolean"],
         "clip": [Interval(Real, 0, None, closed="neither"), None],
         "missing": [StrOptions({"error", "impute"})],
+        "whiten": ["boolean"],
+        "absolute": ["boolean"],
     }
 
-    def __init__(self, normal_label=None, *, method="standard", compress=True, clip=20.0, missing="error"):
+    def __init__(
+        self, normal_label=None, *, method="standard", compress=True, clip=20.0, missing="error", whiten=False,
+        absolute=False,
+    ):  # fmt: skip
         self.normal_label = normal_label
         self.method = method
         self.compress = compress
         self.clip = clip
         self.missing = missing
+        self.whiten = whiten
+        self.absolute = absolute
 
     @with_callbacks
     def fit(self, X, y=None, sample_domain=None):
@@ -179,11 +200,20 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, WindowsOut, BaseEsti
         self.n_normal_, self.typical_run_ = np.array(n_normal), np.max(runs, axis=0)
         self.resting_value_ = np.array(resting)
         self.lowest_, self.highest_ = sound_range(X)
+        self.whitening_ = self._matrices(X, healthy, domains) if self.whiten else None
         warn_of_empty_columns(_NAME, np.isinf(self.scale_), names, words)
         warn_of_dominant_values(_NAME, np.array([one.dominant for one in found]), names, words[0])
         self._warn_of_lost_digits(X, names)
         self.missing_rule_ = "healthy centre of the column" if self.missing == "impute" else "error"
         return self
+
+    def _matrices(self, X, healthy, domains):
+        """The whitening matrix of each domain."""
+        found = []
+        for k, domain in enumerate(self.domains_):
+            z = self._standardized(X[healthy & (domains == domain)], self.center_[[k]], self.scale_[[k]])
+            found.append(whitening_matrix(z, robust=self.method == "robust"))
+        return np.array(found)
 
     def fit_transform(self, X, y=None, sample_domain=None):
         """Fit, then transform the same rows. Parameters and errors are those of :meth:`fit`."""
@@ -229,7 +259,11 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, WindowsOut, BaseEsti
         found = np.empty(X.shape if len(parts) > 1 else 0, X.dtype)
         for part in parts:
             rows = which[part] if len(self.domains_) > 1 else slice(None)
-            z = self._scaled(X[part], self.center_[rows], self.scale_[rows])
+            z = self._standardized(X[part], self.center_[rows], self.scale_[rows])
+            if self.whitening_ is not None:
+                for k in range(len(self.domains_)):
+                    z[which[part] == k] = whiten(z[which[part] == k], self.whitening_[k])
+            z = np.sign(z) * np.log1p(np.abs(z)) if self.compress else z
             far = np.abs(z) > self._credible()
             far = far if X.ndim == 2 else far.any(axis=2)
             z = self._clipped(z, names).astype(X.dtype, copy=False)
@@ -238,7 +272,24 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, WindowsOut, BaseEsti
             else:
                 found[part], beyond[part] = z, far
         warn_of_far(_NAME, beyond, names, words)
+        if self.absolute:
+            found = np.concatenate([found, np.abs(found)], axis=1)
         return same_fields(given, found)
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the columns, and with `absolute` those of their absolute values, such as ``"|flow|"``.
+
+        Parameters
+        ----------
+        input_features : array-like of str, optional
+            Names of the columns; None: those of ``fit``, or x0, x1, ...
+
+        Returns
+        -------
+        ndarray of str objects
+        """
+        names = super().get_feature_names_out(input_features)
+        return np.concatenate([names, [f"|{name}|" for name in names]]).astype(object) if self.absolute else names
 
     def _check(self, X: Any, reset: bool) -> np.ndarray:
         return check_samples(
@@ -253,7 +304,7 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, WindowsOut, BaseEsti
     def _names(self, X: np.ndarray) -> list[Any]:
         return column_names(self, X.shape[1]) if X.ndim == 2 else list(range(X.shape[1]))
 
-    def _scaled(self, X: np.ndarray, center: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    def _standardized(self, X: np.ndarray, center: np.ndarray, scale: np.ndarray) -> np.ndarray:
         """Distance from the centre in scales, in float64: an offset of 1e5 with unit spread is lost in float32."""
         if X.ndim == 3:
             center, scale = center[:, :, None], scale[:, :, None]
@@ -263,7 +314,7 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, WindowsOut, BaseEsti
             z /= scale
         if self.missing == "impute":
             np.nan_to_num(z, copy=False, nan=0.0, posinf=None, neginf=None)
-        return np.sign(z) * np.log1p(np.abs(z)) if self.compress else z
+        return z
 
     def _credible(self) -> float:
         """Largest scaled value that a sound sensor may show."""
