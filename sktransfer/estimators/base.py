@@ -28,12 +28,13 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from sktransfer.backbones.backbone import Backbone
+from sktransfer.backbones.by_tag import BLOCKS, resolve_block
 from sktransfer.backbones.check_input import (
     check_input,
     prepared,
     tag_dimensions,
 )
-from sktransfer.backbones.from_scratch import FromScratch, open_backbone, resolve
+from sktransfer.backbones.from_scratch import FromScratch, open_backbone
 from sktransfer.backbones.persistence import content_key
 from sktransfer.exceptions import ModelFileError, ModelVersionWarning
 from sktransfer.inference.predictor import Predictor
@@ -41,9 +42,10 @@ from sktransfer.networks.heads import LinearHead, MLPHead
 from sktransfer.strategies.base import Strategy
 from sktransfer.training.rows import TrainingRows, count_batches, merge_copies
 from sktransfer.utils.callbacks import CallbackSupport
+from sktransfer.utils.checksums import Checksummed, seal, unseal
 from sktransfer.utils.chunks import chunk_of
 from sktransfer.utils.device import resolve_device
-from sktransfer.utils.parameters import Interval, Options, TorchDevice, check_callbacks
+from sktransfer.utils.parameters import Interval, Options, StrOptions, TorchDevice, check_callbacks
 from sktransfer.utils.random import draw_seed
 from sktransfer.utils.threads import capped_threads
 from sktransfer.utils.versions import minor_versions, running_versions
@@ -59,7 +61,7 @@ STATE_FORMAT = 1
 _NOT_STORED = ("_predictor", "device_", "_skl_callbacks", "_parent_callback_ctx")
 
 
-class TransferEstimator(CallbackSupport, BaseEstimator):
+class TransferEstimator(Checksummed, CallbackSupport, BaseEstimator):
     """What `TransferClassifier` and `TransferRegressor` share."""
 
     _predictor: Predictor  # only where it is fitted
@@ -72,6 +74,7 @@ class TransferEstimator(CallbackSupport, BaseEstimator):
 
     _parameter_constraints: dict[str, Any] = {
         "backbone": [Backbone, FromScratch, str, os.PathLike, None],
+        "block": [StrOptions(set(BLOCKS))],
         "head": [LinearHead, MLPHead, None],
         "strategy": [Strategy, None],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), Options(str, {"auto"})],
@@ -80,7 +83,6 @@ class TransferEstimator(CallbackSupport, BaseEstimator):
         "callbacks": [list, tuple, None],
         "device": [str, TorchDevice()],
         "n_jobs": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1}), None],
-        "verbose": ["verbose"],
         "random_state": ["random_state", np.random.Generator],
     }
 
@@ -116,7 +118,7 @@ class TransferEstimator(CallbackSupport, BaseEstimator):
         weight = check_weights(self, sample_weight, X)
         y, task = self._check_y(y, weight, len(X))
         warn_of_quality(name, X, names)
-        backbone, untrained = resolve(opened, X.shape[1:], seed)
+        backbone, untrained = resolve_block(self, opened, X.shape[1:], seed)
         rows = task.weigh(merge_copies(prepared(name, X, backbone, names, self._dtype), y, weight))
         if len(rows.X) < 2:
             raise ValueError(f"{name} needs at least 2 different rows with a weight above zero; got 1 sample.")
@@ -154,7 +156,7 @@ class TransferEstimator(CallbackSupport, BaseEstimator):
     @property
     def module_(self) -> TransferModule:
         """The fitted network as a torch module on ``device_``."""
-        if not self.__sklearn_is_fitted__():
+        if "_predictor" not in self.__dict__:
             raise AttributeError(f"{type(self).__name__} is not fitted, so it has no module_.")
         return self._predictor.module_on(self.device_)
 
@@ -215,17 +217,17 @@ class TransferEstimator(CallbackSupport, BaseEstimator):
 
     def __getstate__(self) -> dict[str, Any]:
         state = {key: value for key, value in self.__dict__.items() if key not in _NOT_STORED}
-        if self.__sklearn_is_fitted__():
+        if "_predictor" in self.__dict__:
             state["_fitted_head"], state["_head_arrays"] = self._predictor.head, self._predictor.arrays
         else:
             state["_content"] = content_key(self.backbone)
         state["_saved_with"] = running_versions()
         state["_state_format"] = STATE_FORMAT
-        return state
+        return seal(state)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        state = dict(state)
         name = type(self).__name__
+        state = unseal(name, state)
         found = state.pop("_state_format", None)
         if not isinstance(found, int) or found > STATE_FORMAT:
             raise ModelFileError(

@@ -16,17 +16,19 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted
 
 from sktransfer.backbones.backbone import Backbone
+from sktransfer.backbones.by_tag import cut_at
 from sktransfer.backbones.check_input import check_input, prepared, tag_dimensions
 from sktransfer.backbones.from_scratch import FromScratch, open_backbone, resolve
 from sktransfer.backbones.persistence import content_key
 from sktransfer.inference.predictor import features
 from sktransfer.utils.callbacks import CallbackSupport, FitTask, with_callbacks
+from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.parameters import Interval, Options, TorchDevice
 from sktransfer.utils.random import draw_seed
 from sktransfer.validation.rows import column_names
 
 
-class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class FeatureExtractor(Checksummed, CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Turn rows of a table, or windows of signals, into the features of a frozen backbone.
 
     Parameters
@@ -35,9 +37,12 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
         The pretrained network; its dimensions decide whether `X` is rows or windows. None: an untrained one, the "no
         transfer" baseline (random features).
     block : str or None, default=None
-        Name of the block whose output is returned; None: the last one.
+        Name of the block whose output is returned; None: the last one. Of a network that keeps channels (tags) apart
+        before it pools them, as "process" does: ``"tag"``, ``"pooled"`` or ``"both"``, as in
+        :class:`sktransfer.TransferClassifier`.
     standardize : bool, default=True
-        Whether features of the last block are standardised by the source's statistics, where the backbone has them.
+        Whether features of the last block, and those by tag, are standardised by the source's statistics, where the
+        backbone has them.
         Linear models on top converge faster and score better then.
     device : str, default="auto"
         As in :class:`sktransfer.TransferClassifier`.
@@ -54,6 +59,8 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
         Number of columns, or of channels.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, if `X` was a frame.
+    channel_names_in_ : tuple of length n_features_in_
+        Names of the channels, if `X` was :class:`Windows` that know them.
     sampling_rate_ : float or None
         Samples a second of the windows, in Hz, if `X` was :class:`Windows` and told; None for rows.
 
@@ -111,20 +118,14 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
             If columns, channels, length or sampling rate do not fit the backbone, or it has no such block.
         """
         self._validate_params()
-        with FitTask(self, X, y, 0):
+        with FitTask(self, X, y, 0, fits_it=True):
             return self._fit(X)
 
     def _fit(self, X):
         opened = open_backbone(self.backbone)
         X = check_input(self, X, opened, reset=True)
-        backbone, _ = resolve(opened, X.shape[1:], draw_seed(self.random_state))
-        if self.block is not None and self.block not in backbone.blocks:
-            raise ValueError(
-                f"FeatureExtractor: backbone {backbone.name!r} has no block {self.block!r}; "
-                f"it has {list(backbone.blocks)}."
-            )
-        self.backbone_ = backbone
-        self._stop = len(backbone.blocks) if self.block is None else backbone.blocks.index(self.block) + 1
+        backbone, untrained = resolve(opened, X.shape[1:], draw_seed(self.random_state))
+        self.backbone_, self._stop = cut_at("FeatureExtractor", backbone, self.block, X.shape[1], untrained=untrained)
         self._standardized = bool(self.standardize)
         self._n_features_out = self._features(X[:1]).shape[1]
         return self

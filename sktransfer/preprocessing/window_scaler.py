@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sktransfer.preprocessing.windows_out import WindowsOut
+from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.chunks import in_parts
 from sktransfer.utils.parameters import StrOptions
 from sktransfer.validation.quality import warn_of_flat_channels
@@ -23,7 +24,7 @@ from sktransfer.windows.windows import same_fields
 INTERQUARTILE_RANGE = 1.3489795003921634  # of a normal distribution with unit standard deviation
 
 
-class WindowScaler(OneToOneFeatureMixin, WindowsOut, BaseEstimator):
+class WindowScaler(Checksummed, OneToOneFeatureMixin, WindowsOut, BaseEstimator):
     """Centre and scale each channel of each window by its own samples.
 
     Right where the gain of the sensors differs between recordings or is unknown (another amplifier, another
@@ -42,6 +43,8 @@ class WindowScaler(OneToOneFeatureMixin, WindowsOut, BaseEstimator):
     ----------
     n_features_in_ : int
         Number of channels.
+    channel_names_in_ : tuple of length n_features_in_
+        Names of the channels, if `X` was :class:`Windows` that know them.
 
     See Also
     --------
