@@ -230,6 +230,7 @@ class TransferEstimator(CallbackSupport, BaseEstimator):
                 f"This {name} was written in state format {found!r}; this version reads up to {STATE_FORMAT}. "
                 "Upgrade sktransfer."
             )
+        state.setdefault("block", "pooled")  # files from before there was a choice
         saved_with = state.pop("_saved_with")
         head, arrays = state.pop("_fitted_head", None), state.pop("_head_arrays", None)
         self.__dict__.update(state)
