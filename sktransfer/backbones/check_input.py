@@ -21,7 +21,7 @@ from sktransfer.backbones.from_scratch import FromScratch
 from sktransfer.utils.chunks import chunk_of, in_chunks
 from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.validation.rows import check_rows, to_float32
-from sktransfer.validation.windows import check_rate, check_windows, count_dimensions
+from sktransfer.validation.windows import check_rate, check_windows, compare_channels, count_dimensions
 
 _WINDOWS = "windows (n_windows, n_channels, length)"
 
@@ -85,6 +85,10 @@ height, width)
     X, rates = check_windows(estimator, X, reset=reset), None
     if backbone.inputs is not None:
         compare_shapes(name, backbone, X.shape)
+        if reset:  # later they are compared with those of `fit`
+            channels = [str(one) for one in getattr(X, "channels", None) or ()] or None
+            whose = f"its backbone {backbone.name!r} was pretrained on"
+            compare_channels(name, channels, backbone.inputs.names, whose, "backbone.inputs.names")
         rates = backbone.inputs.sampling_rate
     check_rate(estimator, X, rates, backbone.name, reset=reset)
     return X

@@ -41,6 +41,7 @@ from sktransfer.networks.heads import LinearHead, MLPHead
 from sktransfer.strategies.base import Strategy
 from sktransfer.training.rows import TrainingRows, count_batches, merge_copies
 from sktransfer.utils.callbacks import CallbackSupport
+from sktransfer.utils.checksums import Checksummed, seal, unseal
 from sktransfer.utils.chunks import chunk_of
 from sktransfer.utils.device import resolve_device
 from sktransfer.utils.parameters import Interval, Options, StrOptions, TorchDevice, check_callbacks
@@ -59,7 +60,7 @@ STATE_FORMAT = 1
 _NOT_STORED = ("_predictor", "device_", "_skl_callbacks", "_parent_callback_ctx")
 
 
-class TransferEstimator(CallbackSupport, BaseEstimator):
+class TransferEstimator(Checksummed, CallbackSupport, BaseEstimator):
     """What `TransferClassifier` and `TransferRegressor` share."""
 
     _predictor: Predictor  # only where it is fitted
@@ -154,7 +155,7 @@ class TransferEstimator(CallbackSupport, BaseEstimator):
     @property
     def module_(self) -> TransferModule:
         """The fitted network as a torch module on ``device_``."""
-        if not self.__sklearn_is_fitted__():
+        if "_predictor" not in self.__dict__:
             raise AttributeError(f"{type(self).__name__} is not fitted, so it has no module_.")
         return self._predictor.module_on(self.device_)
 
@@ -215,15 +216,15 @@ class TransferEstimator(CallbackSupport, BaseEstimator):
 
     def __getstate__(self) -> dict[str, Any]:
         state = {key: value for key, value in self.__dict__.items() if key not in _NOT_STORED}
-        if self.__sklearn_is_fitted__():
+        if "_predictor" in self.__dict__:
             state["_fitted_head"], state["_head_arrays"] = self._predictor.head, self._predictor.arrays
         state["_saved_with"] = running_versions()
         state["_state_format"] = STATE_FORMAT
-        return state
+        return seal(state)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        state = dict(state)
         name = type(self).__name__
+        state = unseal(name, state)
         found = state.pop("_state_format", None)
         if not isinstance(found, int) or found > STATE_FORMAT:
             raise ModelFileError(

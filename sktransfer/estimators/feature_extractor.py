@@ -21,12 +21,13 @@ from sktransfer.backbones.check_input import check_input, prepared, tag_dimensio
 from sktransfer.backbones.from_scratch import FromScratch, open_backbone, resolve
 from sktransfer.inference.predictor import features
 from sktransfer.utils.callbacks import CallbackSupport, FitTask, with_callbacks
+from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.parameters import Interval, Options, TorchDevice
 from sktransfer.utils.random import draw_seed
 from sktransfer.validation.rows import column_names
 
 
-class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class FeatureExtractor(Checksummed, CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Turn rows of a table, or windows of signals, into the features of a frozen backbone.
 
     Parameters
@@ -57,6 +58,8 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
         Number of columns, or of channels.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, if `X` was a frame.
+    channel_names_in_ : tuple of length n_features_in_
+        Names of the channels, if `X` was :class:`Windows` that know them.
     sampling_rate_ : float or None
         Samples a second of the windows, in Hz, if `X` was :class:`Windows` and told; None for rows.
 
@@ -114,7 +117,7 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
             If columns, channels, length or sampling rate do not fit the backbone, or it has no such block.
         """
         self._validate_params()
-        with FitTask(self, X, y, 0):
+        with FitTask(self, X, y, 0, fits_it=True):
             return self._fit(X)
 
     def _fit(self, X):

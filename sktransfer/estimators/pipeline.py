@@ -19,6 +19,7 @@ import sklearn.pipeline
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
+from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.chunks import in_chunks
 from sktransfer.utils.counted_warnings import collect_warnings
 
@@ -26,11 +27,18 @@ _FRAMES = ("pandas", "polars")  # modules whose frames are joined
 
 
 def _offers(method: str) -> Callable[[Any], bool]:
-    """Whether scikit-learn's pipeline has `method` with these steps; its own AttributeError says why not."""
-    return lambda self: getattr(super(Pipeline, self), method) is not None
+    """Whether scikit-learn's pipeline has `method` with these steps; the AttributeError of a step says why not."""
+
+    def check(self: Any) -> bool:
+        try:
+            return getattr(super(Pipeline, self), method) is not None
+        except AttributeError as error:
+            raise error.__cause__ or error from None  # scikit-learn puts the pipeline's own sentence before it
+
+    return check
 
 
-class Pipeline(sklearn.pipeline.Pipeline):
+class Pipeline(Checksummed, sklearn.pipeline.Pipeline):
     """scikit-learn's ``Pipeline``, which predicts and transforms many rows in chunks through all steps.
 
     scikit-learn sends all rows through one step after the other, so a scaler in front of a network copies the whole

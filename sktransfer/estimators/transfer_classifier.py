@@ -9,13 +9,14 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
 from sktransfer.estimators.base import TransferEstimator
-from sktransfer.inference.out_of_range import count_out_of_range, warn_of_range
+from sktransfer.inference.out_of_range import central_classes, count_out_of_range, lowered, warn_of_range
 from sktransfer.utils.callbacks import with_callbacks
 from sktransfer.utils.parameters import InvalidParameterError
 from sktransfer.validation.labels import check_labels
 from sktransfer.validation.quality import warn_of_single_rows
 
 if TYPE_CHECKING:
+    from sktransfer.training.fit import FitResult
     from sktransfer.training.tasks import Classification
 
 
@@ -82,10 +83,15 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         Number of columns, or of channels.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, if `X` was a frame.
+    channel_names_in_ : tuple of length n_features_in_
+        Names of the channels, if `X` was :class:`Windows` that know them.
     sampling_rate_ : float or None
         Samples a second of the windows, in Hz, if `X` was :class:`Windows` and told; None for rows.
     n_outputs_ : int
         Number of classes.
+    class_distances_ : ndarray of shape (n_classes,)
+        Mean over the training rows of each class of their largest distance, over columns, from the middle of the
+        training range, which is zero where the range holds zero. Healthy rows lie nearest.
     device_ : str
         Where the network is now.
 
@@ -173,8 +179,9 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            Rows sum to one. Rows far outside everything seen in training are mixed with equal shares, so that they
-            are never reported as certain; a warning tells how many.
+            Rows sum to one. Of rows far outside everything seen in training, a warning tells how many. The network is
+            asked at the edge of what was seen, and what is not known is shared among all classes but those in the
+            middle of it, where healthy rows lie: the further out, the less certain which fault, never the healthier.
 
         Raises
         ------
@@ -188,16 +195,23 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         warn_of_range(type(self).__name__, count_out_of_range(confidence), len(outputs))
         return self._probabilities(outputs, confidence)
 
-    @staticmethod
-    def _probabilities(outputs: np.ndarray, confidence: np.ndarray | None) -> np.ndarray:
-        """Softmax of `outputs`, mixed with equal shares where `confidence` is below one; computed in place."""
-        outputs -= np.maximum.reduce(outputs, axis=1, keepdims=True)
-        np.exp(outputs, out=outputs)
-        outputs /= np.add.reduce(outputs, axis=1, keepdims=True)
+    def _probabilities(self, outputs: np.ndarray, confidence: np.ndarray | None) -> np.ndarray:
+        """Softmax of `outputs`, shared out where `confidence` is below one; computed in place."""
+        probabilities = _softmax(outputs)
         if confidence is not None and (outside := confidence < 1).any():
-            weight = confidence[outside, None]
-            outputs[outside] = weight * outputs[outside] + (1 - weight) / outputs.shape[1]
-        return outputs
+            probabilities[outside] = lowered(probabilities[outside], confidence[outside], self._central())
+        return probabilities
+
+    def _central(self) -> np.ndarray:
+        """Which classes hold the middle of what was seen, of shape (n_classes,)."""
+        at_center = self._predictor.at_center
+        at_center = None if at_center is None else _softmax(at_center[None].copy())[0]
+        return central_classes(at_center, getattr(self, "class_distances_", None), self.n_outputs_)
+
+    def _set_fitted(self, result: FitResult) -> Any:
+        if result.class_distances is not None:
+            self.class_distances_ = result.class_distances
+        return super()._set_fitted(result)
 
     def _labels(self, probabilities: np.ndarray) -> np.ndarray:
         """Most probable class of each row."""
@@ -260,3 +274,11 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         # rows of weight zero may carry other labels; they are dropped before training
         codes = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
         return codes.astype(np.int64), Classification(classes, self.class_weight)
+
+
+def _softmax(outputs: np.ndarray) -> np.ndarray:
+    """Softmax over classes, in place."""
+    outputs -= np.maximum.reduce(outputs, axis=1, keepdims=True)
+    np.exp(outputs, out=outputs)
+    outputs /= np.add.reduce(outputs, axis=1, keepdims=True)
+    return outputs

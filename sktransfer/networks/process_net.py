@@ -58,6 +58,8 @@ def _log_rms(x: torch.Tensor) -> torch.Tensor:
 class _Tag(nn.Module):
     """Windows of each tag to features of each tag: statistics as they are, and what convolutions make of them."""
 
+    input_shape: tuple[int | None, ...] = (None, None)  # of a window: any number of tags
+
     def __init__(self, n_scales: int, width: int, n_code: int, n_tags: int | None = None):
         super().__init__()
         if n_tags is not None:

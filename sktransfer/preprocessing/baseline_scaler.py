@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sktransfer.preprocessing.window_scaler import INTERQUARTILE_RANGE
 from sktransfer.utils.callbacks import CallbackSupport, FitTask, with_callbacks
+from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.chunks import in_parts
 from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.utils.parameters import Interval, StrOptions
@@ -45,7 +46,7 @@ _LARGEST_FLOAT = float(np.finfo(np.float64).max)
 _NAME = "BaselineScaler"
 
 
-class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Scale each column or channel by its rows or windows in normal operating condition, each machine by its own.
 
     Takes rows of a table, or windows of shape (n_windows, n_channels, window_length): a channel is then scaled by all
@@ -87,6 +88,8 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, Ba
         Number of columns or channels.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, if `X` was a frame.
+    channel_names_in_ : tuple of length n_features_in_
+        Names of the channels, if `X` was :class:`Windows` that know them.
 
     See Also
     --------
@@ -149,7 +152,7 @@ class BaselineScaler(CallbackSupport, OneToOneFeatureMixin, TransformerMixin, Ba
             If a domain has no healthy row, or `X` cannot be used, for example for values beyond 1e30.
         """
         self._validate_params()
-        with FitTask(self, X, y, 0):
+        with FitTask(self, X, y, 0, fits_it=True):
             return self._fit(X, y, sample_domain)
 
     def _fit(self, X, y, sample_domain):

@@ -32,6 +32,7 @@ from sktransfer.preprocessing.spectra import (
     tapered,
     whitened,
 )
+from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.counted_warnings import CountedWarning, warn_of
 from sktransfer.validation.quality import warn_of_quality
 from sktransfer.validation.windows import check_windows, count_dimensions
@@ -50,7 +51,7 @@ _CHUNK = 256  # signals at a time: their spectra stay in the cache
 _LEAST_LENGTH = 32  # samples: below 64, neighbouring bands of energy share a bin
 
 
-class EnvelopeSpectra(TransformerMixin, BaseEstimator):
+class EnvelopeSpectra(Checksummed, TransformerMixin, BaseEstimator):
     """Windows of vibration as spectra of band envelopes, read where faults show.
 
     The numbers that the backbone "vibration" is fed, for any other estimator. Nothing is learned in ``fit``. The gain

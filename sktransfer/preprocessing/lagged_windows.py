@@ -16,6 +16,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.utils.parameters import Interval, InvalidParameterError, StrOptions
 from sktransfer.validation.rows import check_rows
@@ -25,7 +26,7 @@ from sktransfer.windows.windows import Windows
 _PATTERNS = (r"(?P<channel>.+?)[_ (]t(?:-(?P<lag>\d+))?\)?", r"(?P<channel>.+?)[_ (]lag_?(?P<lag>\d+)\)?")
 
 
-class LaggedWindows(TransformerMixin, BaseEstimator):
+class LaggedWindows(Checksummed, TransformerMixin, BaseEstimator):
     """Turn rows whose columns are lags of sensors into windows, inside a plain Pipeline.
 
     Parameters

@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.chunks import in_parts
 from sktransfer.utils.parameters import StrOptions
 from sktransfer.validation.quality import warn_of_flat_channels
@@ -22,7 +23,7 @@ from sktransfer.windows.windows import same_fields
 INTERQUARTILE_RANGE = 1.3489795003921634  # of a normal distribution with unit standard deviation
 
 
-class WindowScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class WindowScaler(Checksummed, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Centre and scale each channel of each window by its own samples.
 
     Right where the gain of the sensors differs between recordings or is unknown (another amplifier, another
@@ -41,6 +42,8 @@ class WindowScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     ----------
     n_features_in_ : int
         Number of channels.
+    channel_names_in_ : tuple of length n_features_in_
+        Names of the channels, if `X` was :class:`Windows` that know them.
 
     See Also
     --------

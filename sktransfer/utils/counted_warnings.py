@@ -9,12 +9,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from sktransfer.exceptions import DataQualityWarning
 
@@ -46,6 +48,10 @@ class CountedWarning:
     merge: Callable[[int, int], int] = int.__add__
 
 
+# Numbers that are no names: what stands in brackets or quotes are names of columns.
+_NUMBERS = re.compile(r"(\[[^]]*\]|'[^']*')|\d+(?:[.,]\d+)*(?:e[+-]?\d+)?")
+
+_said: ContextVar[set[tuple[type[Warning], str]] | None] = ContextVar("sentences of the open block", default=None)
 _collected: ContextVar[dict[str, CountedWarning] | None] = ContextVar("warnings of the open block", default=None)
 
 
@@ -79,6 +85,36 @@ def collect_warnings() -> Iterator[Callable[[], None]]:
         _collected.reset(token)
     for found in collected.values():
         warn_of(found)
+
+
+@contextmanager
+def warnings_once() -> Iterator[None]:
+    """Give each warning of this block and this thread once; an inner block belongs to the outer one.
+
+    A search fits and scores the same rows many times, and what is said of them again, with other numbers, is no news.
+    Warnings that differ in the names of columns are different. Filters act as ever: what they make an error is one.
+    """
+    if _said.get() is not None:
+        yield
+        return
+    token, before, is_open = _said.set(set()), warnings.showwarning, [True]
+
+    def show(message: Any, category: type[Warning], *where: Any, **options: Any) -> None:
+        said = _said.get() if is_open else None
+        sentence = category, _NUMBERS.sub(lambda found: found[1] or "#", str(message))
+        if said is None or sentence not in said:
+            before(message, category, *where, **options)
+        if said is not None:
+            said.add(sentence)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        is_open.clear()  # another thread may have put its own before this one, and may put this one back
+        if warnings.showwarning is show:
+            warnings.showwarning = before
+        _said.reset(token)
 
 
 def warn_caller(text: str, category: type[Warning] = DataQualityWarning) -> None:

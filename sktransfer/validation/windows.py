@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import validate_data
 
+from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.validation.rows import LARGEST_INPUT, check_rows, refuse_unusable
 from sktransfer.windows.windows import Windows
 
@@ -43,7 +46,7 @@ def check_windows(
     Parameters
     ----------
     estimator : estimator
-        Named in messages; gets ``n_features_in_``, the number of channels, if `reset`.
+        Named in messages; gets ``n_features_in_``, the number of channels, and ``channel_names_in_``, if `reset`.
     X : array-like of shape (n_windows, n_channels, window_length) or (n_images, n_channels, height, width)
     reset : bool
         True in ``fit``, False where the channels must be as many as in ``fit``.
@@ -82,7 +85,72 @@ def check_windows(
     array = validate_data(estimator, plain, reset=reset, **options)
     channels = partial(range, array.shape[1])
     refuse_unusable(name, array, channels, allow_nan=allow_nan, largest=largest, remedy=remedy)
+    check_channels(estimator, X, reset=reset)
     return X.like(array) if isinstance(X, Windows) else array
+
+
+def check_channels(estimator: Any, X: Any, *, reset: bool) -> None:
+    """Compare the names of the channels with those of ``fit``, where both are known.
+
+    A scaler may have been fitted to rows of a frame; the names of its columns are those of the channels.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Gets ``channel_names_in_`` if `reset` and the windows know the names of their channels.
+    X : Windows or array
+    reset : bool
+        Whether this is ``fit``.
+
+    Raises
+    ------
+    ValueError
+        If they are the same in another order.
+
+    Warns
+    -----
+    DataQualityWarning
+        If they are others: machines name the same sensor differently.
+    """
+    found = getattr(X, "channels", None)
+    if reset:
+        estimator.__dict__.pop("channel_names_in_", None)
+        if found is not None:
+            estimator.channel_names_in_ = found
+        return
+    fitted_to = next((what for what in ("channel_names_in_", "feature_names_in_") if hasattr(estimator, what)), "")
+    known = getattr(estimator, fitted_to, None)
+    compare_channels(type(estimator).__name__, found, known, "it was fitted to", f"model.{fitted_to}")
+
+
+def compare_channels(
+    name: str, found: Sequence[Any] | None, known: Sequence[Any] | None, whose: str, where: str
+) -> None:
+    """Raise or warn as :func:`check_channels`.
+
+    Parameters
+    ----------
+    name : str
+        Of the estimator, for messages.
+    found, known : sequence or None
+        Names of the channels that came, and of those that are expected.
+    whose : str
+        Of whom the expected ones are, in words.
+    where : str
+        Where they are, for the remedy.
+    """
+    if found is None or known is None or list(found) == list(known):
+        return
+    if len(found) == len(known) and set(found) == set(known):
+        raise ValueError(
+            f"{name} got windows of the channels {list(found)[:8]}, but {whose} {list(known)[:8]}: the same in another "
+            f"order. Bring them into that order: X.select_channels({where}), or cut(..., channels=[...])."
+        )
+    first = next(pair for pair in zip_longest(found, known) if pair[0] != pair[1])
+    warn_caller(
+        f"{name} got windows with other names of channels than {whose} (first: {first[0]!r} where it had "
+        f"{first[1]!r}). Make sure that they are the same sensors in the same order."
+    )
 
 
 def _stacked(name: str, X: Any) -> np.ndarray:

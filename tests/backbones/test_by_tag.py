@@ -7,8 +7,8 @@ import joblib
 import numpy as np
 import pytest
 import torch
-from skorch.callbacks import PrintLog
 from sklearn.model_selection import GridSearchCV
+from skorch.callbacks import PrintLog
 
 from sktransfer import (
     Backbone,
