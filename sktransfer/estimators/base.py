@@ -245,6 +245,7 @@ class TransferEstimator(Checksummed, CallbackSupport, BaseEstimator):
                 "Upgrade sktransfer."
             )
         state.pop("_content", None)
+        state.setdefault("block", "pooled")  # files from before there was a choice
         saved_with = state.pop("_saved_with")
         head, arrays = state.pop("_fitted_head", None), state.pop("_head_arrays", None)
         self.__dict__.update(state)
