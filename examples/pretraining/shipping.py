@@ -63,14 +63,15 @@ def source_of(backbone, head, inputs, classes, rows=4096):
     return Source(mean, scale, raw * scale, bias + raw @ mean, np.array(classes))
 
 
-def provenance(data, n_samples, seed, task, command):
-    """What the file's header says of where the weights come from."""
+def provenance(data, n_samples, seed, task, command, limits):
+    """What the file's header says of where the weights come from, and of what they cannot do."""
     return {
         "data": f"{data}, {n_samples} simulated windows, seed {seed}; no real data",
         "n_samples": n_samples,
         "seed": seed,
         "task": task,
         "licence": "BSD-3-Clause",
+        "limits": limits,
         "command": command,
         "versions": {
             "sktransfer": sktransfer.__version__,

@@ -28,6 +28,7 @@ from sklearn.utils.validation import indexable
 from sktransfer.model_selection.candidates import CandidateFits, in_this_process
 from sktransfer.model_selection.last_step import SearchedPipeline
 from sktransfer.utils.callbacks import SearchTask
+from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.counted_warnings import warnings_once
 
 
@@ -65,7 +66,7 @@ class _NoScore:
         return True
 
 
-class _BatchedSearch:
+class _BatchedSearch(Checksummed):
     """Mixin of the two searches: ``fit`` goes through scikit-learn's loop twice and trains in between."""
 
     estimator: Any

@@ -124,7 +124,7 @@ def open_pipeline(estimator: Any) -> Any:
 
 
 def copy_step(step: Any) -> Any:
-    """A clone of an unfitted step. For our estimators it asks for no signatures, which takes a hundred times as long."""
+    """A clone of an unfitted step. Our estimators are asked for no signatures, which takes a hundred times as long."""
     return _copied(step) if type(step) in OURS else clone(step)
 
 

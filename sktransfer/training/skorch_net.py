@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from sklearn.base import ClassifierMixin, RegressorMixin
 from skorch import NeuralNet
+from skorch.callbacks import PrintLog
 from skorch.dataset import Dataset
 from torch import nn
 
@@ -88,6 +89,10 @@ class TransferNet(NeuralNet):
         super().__init__(module, nn.Identity, *args, **kwargs)
 
     # skorch asks these questions of itself; all training data is in `rows`, so X and y of its methods are unused
+
+    def get_default_callbacks(self) -> list[Any]:
+        """Those of skorch but its log: a line an epoch is printed where the caller passes one."""
+        return [item for item in super().get_default_callbacks() if not isinstance(item[1], PrintLog)]
 
     def check_data(self, X: Any, y: Any = None) -> None:
         """Rows were checked before they came here."""
@@ -207,10 +212,6 @@ class TransferNet(NeuralNet):
 
     def _report(self, loss: float) -> None:
         self.epoch_ += 1
-        if self.plan.verbose:
-            frozen = f", {self.module_.n_frozen} blocks frozen" if self.module_.n_frozen else ""
-            # the one print of the package: verbose=1 asks for it
-            print(f"epoch {self.epoch_}/{self.plan.max_epochs}: loss {loss:.4f}{frozen}", flush=True)  # noqa: T201
         self.stop_ = self.plan.on_epoch(self.epoch_ - 1, loss) or self.plan.stopped(loss)
 
 
@@ -229,6 +230,12 @@ class _ClassifierNet(ClassifierMixin, TransferNet):
 
 class _RegressorNet(RegressorMixin, TransferNet):
     """Values are in the unit in which they are learned: mean 0 and standard deviation 1."""
+
+
+def _prints(callbacks: list[Any] | None) -> bool:
+    """Whether there is a log among them: skorch's prints nothing where the net is silent."""
+    given = [item[1] if type(item) is tuple else item for item in callbacks or ()]
+    return any(isinstance(callback, PrintLog) for callback in given)
 
 
 def train(module: TransferModule, frozen: FrozenFeatures, rows: Rows, plan: Plan) -> list[dict[str, Any]]:
@@ -262,7 +269,7 @@ def train(module: TransferModule, frozen: FrozenFeatures, rows: Rows, plan: Plan
         device=str(rows.X.device),
         train_split=None,
         batch_size=plan.batch_size,  # a progress bar asks
-        verbose=0,
+        verbose=int(_prints(plan.callbacks)),
         callbacks=plan.callbacks or "disable",
     )
     with private_dropout(module, plan.seed, rows.X.device):

@@ -7,7 +7,7 @@ from typing import Any
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
-except ImportError:  # scikit-learn < 1.9 has no callbacks; verbose=1 shows progress there
+except ImportError:  # scikit-learn < 1.9 has no callbacks; skorch's PrintLog shows progress there
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Stands in where scikit-learn has no callbacks."""

@@ -116,9 +116,8 @@ def test_candidates_that_train_alone_use_the_workers():
         (lambda: model(callbacks=[EpochScoring(lambda net, X, y: 0.0, name="zero")]), "callbacks watch its epochs"),
         (lambda: model(width_free_backbone(), strategy=FineTuning()), "of its network cannot be stacked"),
         (lambda: type("Mine", (type(model()),), {})(**model().get_params(deep=False)), "the last step is a Mine"),
-        (lambda: model(verbose=1), "verbose prints its epochs"),
     ],
-    ids=["callback", "scoring callback", "own layer", "subclass", "verbose"],
+    ids=["callback", "scoring callback", "own layer", "subclass"],
 )
 def test_what_cannot_be_stacked_trains_alone(last, why):
     with redirect_stdout(io.StringIO()):
