@@ -233,3 +233,10 @@ def test_a_network_described_before_the_default_had_dropout_is_built_as_it_was_w
     blocks = build_network(written)
     assert [layer.out_features for layer in blocks.modules() if isinstance(layer, nn.Linear)] == [256, 256, 256]
     assert not any(layer.p for layer in blocks.modules() if isinstance(layer, nn.Dropout))
+
+
+def test_untrained_networks_of_one_recipe_share_nothing():
+    X, y = moons(60)
+    recipe = FromScratch(arguments={"hidden_layer_sizes": (8,)})
+    one, other = (TransferClassifier(recipe, max_epochs=1, random_state=seed).fit(X, y) for seed in (0, 1))
+    assert one._predictor.network._below is not other._predictor.network._below
