@@ -56,7 +56,8 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         Factor on the weight of each class's rows; ``"balanced"`` makes all classes weigh the same.
     callbacks : list of skorch callbacks or None, default=None
         Called while something trains by epochs, as they are, so that you can read them afterwards. There is no
-        validation split: monitor ``"train_loss"``. The learning rate follows its cosine whatever a scheduler says.
+        validation split: monitor ``"train_loss"``, and score with ``EpochScoring(..., on_train=True)``, for which a
+        class is its number in ``classes_``. The learning rate follows its cosine whatever a scheduler says.
     device : str, default="auto"
         ``"cpu"``, ``"cuda"``, ``"cuda:1"``, or ``"auto"``: CUDA where there is one. Resolved at ``fit`` and at
         ``predict``, never stored. A network of common layers predicts on the CPU without torch; ``"auto"`` does not
