@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -316,40 +317,35 @@ class Backbone(Checksummed):
         self._restore(unseal("Backbone", state), is_trusted=True)
 
     def _restore(self, state: dict[str, Any], *, is_trusted: bool) -> None:
-        """Become the backbone of `state`; what it costs to run is measured first unless the file is trusted."""
+        """Become the backbone of `state`; what its layers cost is looked at first unless the state is trusted."""
         if not isinstance(state.get("format"), int) or state["format"] > STATE_FORMAT:
             raise ModelFileError(
                 f"This backbone was written in state format {state.get('format')!r}; this version reads up to "
                 f"{STATE_FORMAT}. Upgrade sktransfer."
             )
-        names = tuple(state["blocks"])
+        names, stored = tuple(state["blocks"]), state["inputs"]
         description, weights, modules = state["network"], list(state["weights"]), None
-        stored = state["inputs"]
         source = None if state["source"] is None else Source(**state["source"])
-        layers = layers_of(description, names)
+        limit: Any = nullcontext()
         try:
             inputs = Inputs(**{**stored, **{k: _tuple(stored.get(k)) for k in _TUPLES}})
+            layers = layers_of(description, names)
             if layers is None or inputs.shape is not None or not all(map(fits, layers, weights)):
                 # a network that only torch knows, or one that does not fit its weights: then this says so
-                modules, layers = _built(description, names, weights, None if is_trusted else inputs)
-            self._set(description, names, modules, weights, layers, state["name"], inputs, source, state["provenance"])
+                from sktransfer.backbones.blocks import build_blocks, layers_of_modules
+                from sktransfer.backbones.work import limited_work
+
+                modules = build_blocks(description, names, weights)
+                layers = layers_of_modules(modules)
+                limit = limit if is_trusted else limited_work(modules, inputs)
+            with limit:
+                fields = state["name"], inputs, source, state["provenance"]
+                self._set(description, names, modules, weights, layers, *fields)
+        except ModelFileError:
+            raise
         except ValueError as error:
-            if isinstance(error, ModelFileError):
-                raise
             raise ModelFileError(f"The parts of the backbone in this file do not fit together: {error}") from error
         self._is_described = True
-
-
-def _built(
-    description: dict[str, Any], names: Sequence[str], weights: Sequence[Weights], measured: Inputs | None
-) -> tuple[list[nn.Module], Blocks | None]:
-    """Blocks with their weights, and their layers; what they cost to run on `measured` is looked at first."""
-    from sktransfer.backbones.blocks import build_blocks, layers_of_modules
-    from sktransfer.backbones.work import refuse_absurd_work
-
-    check = None if measured is None else lambda modules: refuse_absurd_work(modules, measured)
-    modules = build_blocks(description, names, weights, check)
-    return modules, layers_of_modules(modules)
 
 
 def _equal(weights: Mapping[str, np.ndarray], tensors: Mapping[str, torch.Tensor]) -> bool:
