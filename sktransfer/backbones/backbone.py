@@ -107,7 +107,7 @@ class Backbone(Checksummed):
         names = tuple(blocks) if blocks is not None else tuple(network._modules)
         modules = find_blocks(network, names)
         refuse_lost("Backbone", network, names)
-        modules = [module.eval().requires_grad_(False) for module in copy.deepcopy(modules)]
+        modules = [module.eval().requires_grad_(False) for module in _copied(name, modules)]
         modules = [module.to("cpu") for module in modules]
         inputs = read_inputs(modules, inputs or Inputs())
         description = describe_network(network)
@@ -274,10 +274,8 @@ class Backbone(Checksummed):
                 f"Backbone {self.name!r} wraps a network that cannot be named in a file. Register its class with "
                 "register_network, or use an nn.Sequential of standard layers."
             )
-        state = self._state()
-        if not self._is_described:
-            self._check_description(state)
-        return state
+        self.check_description()
+        return self._state()
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -291,8 +289,11 @@ class Backbone(Checksummed):
             "provenance": self.provenance,
         }
 
-    def _check_description(self, state: dict[str, Any]) -> None:
-        """Raise a ModelFileError if what a file holds would not make this backbone again."""
+    def check_description(self) -> None:
+        """Raise a ModelFileError if class, arguments and weights of the network would not make this backbone again."""
+        if self._is_described:
+            return
+        state = self._state()
         other = object.__new__(Backbone)
         try:
             other._restore(state, is_trusted=True)
@@ -346,6 +347,16 @@ class Backbone(Checksummed):
         except ValueError as error:
             raise ModelFileError(f"The parts of the backbone in this file do not fit together: {error}") from error
         self._is_described = True
+
+
+def _copied(name: str, modules: list[nn.Module]) -> list[nn.Module]:
+    try:
+        return copy.deepcopy(modules)
+    except RuntimeError as error:
+        raise ValueError(
+            f"Backbone {name!r}: torch cannot copy the network ({error}). Remove what computes weights from others, as "
+            "torch.nn.utils.remove_weight_norm does, or use torch.nn.utils.parametrizations."
+        ) from error
 
 
 def _equal(weights: Mapping[str, np.ndarray], tensors: Mapping[str, torch.Tensor]) -> bool:
