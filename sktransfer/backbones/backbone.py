@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sktransfer.backbones.card import Card, card_of
 from sktransfer.backbones.inputs import Inputs
 from sktransfer.backbones.source import Source
 from sktransfer.backbones.weights import Weights
@@ -246,6 +247,14 @@ class Backbone(Checksummed):
                 weights[i] = weights_of(blocks[i])
         other._set(self.network, self.blocks, blocks, weights, self.layers, **fields)
         return other
+
+    @property
+    def card(self) -> Card:
+        """What one must know to use it: origin, inputs, scaling, range, classes, licence, limits; ``print`` it."""
+        return card_of(self)
+
+    def _repr_html_(self) -> str:
+        return self.card._repr_html_()
 
     def __repr__(self) -> str:
         width = f"{self.n_features_in or 'any number of'} columns"

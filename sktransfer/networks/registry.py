@@ -201,6 +201,27 @@ def takes_width(name: str) -> bool:
     return name in _NETWORKS and "n_features_in" in inspect.signature(_NETWORKS[name].__init__).parameters
 
 
+def keeps_channels(description: dict[str, Any] | None, pooled: bool, n_channels: int) -> dict[str, Any] | None:
+    """Description of the network that keeps channels apart where `description` pools them; None if there is none.
+
+    A registered class names it by its attribute ``by_channel``. It takes the same arguments, ``n_features_in`` and
+    ``pooled``: whether the pooled features come beside those of the channels.
+    """
+    cls = None if description is None else _NETWORKS.get(description["name"])
+    if description is None or cls is None or not hasattr(cls, "by_channel"):
+        return None
+    arguments = {**description["arguments"], "n_features_in": n_channels, "pooled": pooled}
+    return {"name": cls.by_channel, "arguments": arguments}
+
+
+def channels_kept(description: dict[str, Any] | None) -> str | None:
+    """What a network of :func:`keeps_channels` returns, ``"tag"`` or ``"both"``; None for any other network."""
+    kept = {getattr(cls, "by_channel", None) for cls in _NETWORKS.values()} - {None}
+    if description is None or description["name"] not in kept:
+        return None
+    return "both" if description["arguments"].get("pooled") else "tag"
+
+
 def build_empty(description: dict[str, Any]) -> nn.Module:
     """`build_network` without memory for the weights, to compare shapes before anything is allocated."""
     with torch.device("meta"):
