@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sktransfer.backbones.card import Card, card_of
-from sktransfer.backbones.inputs import Inputs
+from sktransfer.backbones.inputs import Inputs, fields_of, inputs_of
 from sktransfer.backbones.source import Source
 from sktransfer.backbones.weights import Weights
 from sktransfer.exceptions import ModelFileError
@@ -29,7 +29,6 @@ if TYPE_CHECKING:  # loading a backbone of known layers and predicting with it n
     from torch import nn
 
 STATE_FORMAT = 1
-_TUPLES = ("names", "units", "shape", "sampling_rate")  # fields of the inputs that a file holds as lists
 
 
 class Backbone(Checksummed):
@@ -293,8 +292,8 @@ class Backbone(Checksummed):
             "blocks": list(self.blocks),
             "weights": list(self.weights),
             "name": self.name,
-            "inputs": _fields(self.inputs),
-            "source": None if self.source is None else _fields(self.source),
+            "inputs": fields_of(self.inputs),
+            "source": None if self.source is None else fields_of(self.source),
             "provenance": self.provenance,
         }
 
@@ -308,12 +307,9 @@ class Backbone(Checksummed):
             other._restore(state, is_trusted=True)
             reason = None
             if self._built is not None:
-                from sktransfer.backbones.alterations import difference
-                from sktransfer.backbones.blocks import return_the_same
+                from sktransfer.backbones.blocks import difference
 
-                reason = difference(self._built, other._modules, self.blocks)
-                if reason is None and not return_the_same(self._built, other._modules, self.inputs, self.prepare):
-                    reason = "the network returns something else than its class and arguments make"
+                reason = difference(self._built, other._modules, self.blocks, self.inputs, self.prepare)
         except ModelFileError as error:
             reason = str(error)
         if reason is not None:
@@ -333,12 +329,12 @@ class Backbone(Checksummed):
                 f"This backbone was written in state format {state.get('format')!r}; this version reads up to "
                 f"{STATE_FORMAT}. Upgrade sktransfer."
             )
-        names, stored = tuple(state["blocks"]), state["inputs"]
-        description, weights, modules = state["network"], list(state["weights"]), None
+        description, names = state["network"], tuple(state["blocks"])
+        weights, modules = list(state["weights"]), None
         source = None if state["source"] is None else Source(**state["source"])
         limit: Any = nullcontext()
         try:
-            inputs = Inputs(**{**stored, **{k: _tuple(stored.get(k)) for k in _TUPLES}})
+            inputs = inputs_of(state["inputs"])
             layers = layers_of(description, names)
             if layers is None or inputs.shape is not None or not all(map(fits, layers, weights)):
                 # a network that only torch knows, or one that does not fit its weights: then this says so
@@ -370,13 +366,3 @@ def _copied(name: str, modules: list[nn.Module]) -> list[nn.Module]:
 
 def _equal(weights: Mapping[str, np.ndarray], tensors: Mapping[str, torch.Tensor]) -> bool:
     return all(np.array_equal(weights[key], tensor.cpu().numpy(), equal_nan=True) for key, tensor in tensors.items())
-
-
-def _fields(record: Inputs | Source) -> dict[str, Any]:
-    """Fields with tuples as lists, so that JSON and skops keep them; older versions know rows alone."""
-    fields = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(record).items()}
-    return {k: v for k, v in fields.items() if k not in ("shape", "sampling_rate", "front_end") or v is not None}
-
-
-def _tuple(value: Sequence[Any] | None) -> tuple[Any, ...] | None:
-    return None if value is None else tuple(value)

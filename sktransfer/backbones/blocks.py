@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from sktransfer.backbones.alterations import is_altered
+from sktransfer.backbones.alterations import is_altered, other_layer
 from sktransfer.backbones.inputs import Inputs
 from sktransfer.backbones.weights import Weights
 from sktransfer.exceptions import ModelFileError
@@ -25,6 +25,7 @@ __all__ = [
     "build_network",
     "compare_with_forward",
     "describe_network",
+    "difference",
     "find_blocks",
     "layers_of_modules",
     "probe_width",
@@ -202,14 +203,22 @@ def compare_with_forward(
         )
 
 
-def return_the_same(
-    modules: Sequence[nn.Module], again: Sequence[nn.Module], inputs: Inputs, prepare: _Prepare = np.asarray
-) -> bool:
-    """Whether both return the same for the same samples; True where `modules` do not do so twice."""
+def difference(
+    modules: Sequence[nn.Module],
+    again: Sequence[nn.Module],
+    names: Sequence[str],
+    inputs: Inputs,
+    prepare: _Prepare = np.asarray,
+) -> str | None:
+    """In what blocks differ from those that their description and weights make again; None if in nothing."""
+    if (said := other_layer(modules, again, names)) is not None:
+        return said
     x, first = _through(modules, inputs, 4, prepare)
     x = _prepared(x, prepare)
     second, other = _run(modules, x), _run(again, x)
-    return not _are_close(first, second) or _are_close(first, other)
+    if not _are_close(first, second) or _are_close(first, other):  # the first: it draws random numbers
+        return None
+    return "the network returns something else than its class and arguments make"
 
 
 def _are_close(first: torch.Tensor, second: torch.Tensor) -> bool:
