@@ -67,6 +67,7 @@ class FromScratch(BaseEstimator):
 
         if backbone.network is None:
             raise TypeError(f"FromScratch.like: register the network of {backbone.name!r} with register_network.")
+        backbone.check_description()
         name, arguments = backbone.network["name"], dict(backbone.network["arguments"])
         arguments.pop("n_features_in", None)
         taken, inputs = backbone.inputs, None
