@@ -119,6 +119,8 @@ def _array(name: Any, table: Any) -> np.ndarray:
             "(n_samples,) or (n_samples, n_channels)."
         )
     values = values[:, None] if values.ndim == 1 else values
+    if not values.shape[1]:
+        raise ValueError(f"{_NAME}: recording {name!r} has no column with a signal. Pass at least one channel.")
     if values.dtype.kind == "f" and values.size:
         low, high = float(np.fmin.reduce(values, axis=None)), float(np.fmax.reduce(values, axis=None))
         if max(high, -low) > _LARGEST_MEASUREMENT:
@@ -137,6 +139,7 @@ def _warn_of_no_signals(
     found = []
     for j, key in enumerate(names):
         parts = [values[name][:, j] for name in frames]
+        parts = [part[~np.isnan(part)] if part.dtype.kind == "f" else part for part in parts]
         if _says_what(key, parts) or _is_counter(frames.values(), key) or _follows(parts, classes):
             found.append(key)
     if found:

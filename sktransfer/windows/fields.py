@@ -125,9 +125,10 @@ def joined(parts: Sequence[Any], axis: Any) -> dict[str, Any]:
         found = dict(NOTHING)
     lost = [name for name in FIELDS if found[name] is None and any(fields[name] is not None for fields in known)]
     if lost:
+        why = "not all parts know the same" if axis in (0, 1) else "nobody knows whether the samples follow each other"
         warn_caller(
-            f"np.concatenate: the joined windows have no {', '.join(lost)}, because not all parts know the same. Give "
-            "all parts these fields (Windows.of), or say them of the whole."
+            f"np.concatenate: the joined windows have no {', '.join(lost)}, because {why}. Say those of the whole: "
+            "Windows.of(joined, ...)."
         )
     return found
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from sktransfer.utils.counted_warnings import warn_caller
+from sktransfer.utils.parameters import is_number
 from sktransfer.windows.fields import (
     ENTRIES,
     FIELDS,
@@ -112,14 +112,10 @@ class Windows(np.ndarray):
             raise ValueError(
                 f"Windows takes (n_windows, n_channels, window_length), got an array of shape {array.shape}."
             )
-        if sampling_rate is not None and not (isinstance(sampling_rate, Real) and 0 < sampling_rate < np.inf):
-            raise ValueError(f"Windows: sampling_rate is a positive number of Hz or None, got {sampling_rate!r}.")
-        given: dict[str, Any] = {"sampling_rate": None if sampling_rate is None else float(sampling_rate)}
-        for name, values in (("time", time), ("rpm", rpm), ("orders", orders)):
-            given[name] = None if values is None else _entries(name, values, len(array))
-        given["channels"] = None if channels is None else _channel_names(channels, array.shape[1])
+        given = {"sampling_rate": sampling_rate, "time": time, "rpm": rpm, "orders": orders, "channels": channels}
         known = fields_of(X) if isinstance(X, Windows) else NOTHING
-        return _with(array.view(cls), {name: known[name] if given[name] is None else given[name] for name in FIELDS})
+        checked = {name: _checked(name, value, array.shape) for name, value in given.items() if value is not None}
+        return _with(array.view(cls), {**known, **checked})
 
     def like(self, X: Any) -> Windows:
         """Another array with the same fields, as a transformer of windows returns it.
@@ -277,7 +273,7 @@ class Windows(np.ndarray):
         _with(self, NOTHING)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
+        super().__setattr__(name, _checked(name, value, self.shape) if name in FIELDS and value is not None else value)
         if name in ("shape", "dtype"):
             _with(self, NOTHING)
 
@@ -342,6 +338,19 @@ def _restore(array: np.ndarray, sampling_rate: float | None, fields: dict[str, A
     if array.ndim != 3:
         return array
     return Windows.of(array, sampling_rate=sampling_rate, **fields)
+
+
+def _checked(name: str, value: Any, shape: tuple[int, ...]) -> Any:
+    """The value of a field, which is not None, for an array of this shape."""
+    if len(shape) != 3:
+        raise ValueError(f"Windows: an array of shape {shape} holds no windows and takes no {name}.")
+    if name == "channels":
+        return _channel_names(value, shape[1])
+    if name in ENTRIES:
+        return _entries(name, value, shape[0])
+    if not (is_number(value) and 0 < value < np.inf):
+        raise ValueError(f"Windows: sampling_rate is a positive number of Hz or None, got {value!r}.")
+    return float(value)
 
 
 def _entries(name: str, values: Any, n_windows: int) -> np.ndarray:

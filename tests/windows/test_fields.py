@@ -246,6 +246,8 @@ def test_windows_that_are_joined_keep_what_is_the_same_and_say_what_is_not():
     assert (found.sampling_rate, found.channels) == (None, None)
     with pytest.warns(DataQualityWarning, match="have no sampling_rate, channels"):
         assert np.concatenate([X, Windows.of(other(), sampling_rate=60)]).sampling_rate is None
+    with pytest.warns(DataQualityWarning, match="nobody knows whether the samples follow each other"):
+        assert np.concatenate([X, X], axis=2).rpm is None
     with pytest.raises(ValueError, match=r"the same in another order.*X.select_channels\(\['flow', 'level'\]\)"):
         np.concatenate([X, X[:, ::-1]])
 
@@ -314,6 +316,20 @@ def test_more_fields_are_added_to_those_that_are_there():
     assert X.rpm.tolist() == [1500] * N
     assert (X.sampling_rate, X.channels) == (50, ("flow", "level"))
     assert Windows.of(np.asarray(X), rpm=1500).sampling_rate is None
+
+
+def test_fields_that_are_set_are_checked():
+    X = marked()
+    X.rpm = 1500
+    X.channels = ["a", "b"]
+    assert (X[2:4].rpm.tolist(), X.channels, X[:, 1:].channels) == ([1500, 1500], ("a", "b"), ("b",))
+    X.time = None
+    assert X[:2].time is None
+    for name, value in {"rpm": [1, 2], "sampling_rate": 0, "channels": ["a"], "orders": [1, 2, 3]}.items():
+        with pytest.raises(ValueError, match=name):
+            setattr(X, name, value)
+    with pytest.raises(ValueError, match="holds no windows and takes no rpm"):
+        X.ravel().rpm = 1500
 
 
 @pytest.mark.parametrize(

@@ -203,6 +203,7 @@ def plant():
         ("unit", np.arange(120) // 2),
         ("cycle", np.r_[1.0:41, 1.0:41, 1.0:41]),
         ("machine_id", np.repeat([11, 12, 13], 40)),
+        ("defect", np.where(np.arange(120) % 9, np.arange(120) // 50, np.nan)),
         ("ATT_FLAG", np.where(np.arange(120) > 70, 1, -999)),
         ("t_ms", np.tile(np.linspace(0, 3, 40), 3)),
         ("Timestamp", 1e5 + np.arange(120) * 0.5),
@@ -216,8 +217,9 @@ def test_a_column_of_labels_or_ids_that_became_a_channel_is_said(column, values,
         frame = {run: part.drop(columns="run") for run, part in frame.groupby("run")}
         frame = frame if kind == "frames" else {run: polars.from_pandas(part) for run, part in frame.items()}
         more = {}
+    cutter = SlidingWindows(10, missing="keep")
     with pytest.warns(DataQualityWarning, match=rf"the columns \['{column}'\] became channels.*channels=\[") as caught:
-        X, _, _ = SlidingWindows(10).cut(frame, {1: "ok", 2: "leak", 3: "leak"}, **more)
+        X, _, _ = cutter.cut(frame, {1: "ok", 2: "leak", 3: "leak"}, **more)
     assert len(caught) == 1
     assert X.channels == ("flow", "level", "valve", column)
 
