@@ -78,6 +78,7 @@ def read_channels(
         return values, tuple(selected)
     if names is None or len(frames) < len(tables):
         return values, None
+    _warn_of_left_out(frames, names, others)
     _warn_of_no_signals(frames, values, names, labels)
     return values, None if names == list(range(len(names))) else tuple(names)
 
@@ -129,6 +130,19 @@ def _array(name: Any, table: Any) -> np.ndarray:
                 f"(largest allowed: {_LARGEST_MEASUREMENT:.0e}). Mark such values as missing (NaN)."
             )
     return values
+
+
+def _warn_of_left_out(frames: dict[Any, pd.DataFrame], names: list[Any], others: set[str]) -> None:
+    """Warn of columns that the first recording lacks, and which therefore are no channels."""
+    more = {
+        name: [key for key in frame.columns if key not in names and key not in others] for name, frame in frames.items()
+    }
+    columns = list(dict.fromkeys(key for found in more.values() for key in found))
+    if columns:
+        warn_caller(
+            f"{_NAME}: the columns {columns[:8]} of {sum(map(bool, more.values()))} of {len(frames)} recordings are left "
+            f"out, because recording {next(iter(frames))!r} has none of these names. Select channels=[...] of all."
+        )
 
 
 def _warn_of_no_signals(

@@ -53,23 +53,20 @@ def indexed(fields: dict[str, Any], index: Any, shape: tuple[int, ...]) -> dict[
 
 
 def _by_axis(index: Any) -> list[Any] | None:
-    """One slice or 1-D array for each of three axes; None unless at most one is an array and none a number."""
+    """One slice or 1-D array for each of three axes; None where an entry is a number, a new axis or a larger array."""
     given = list(index) if isinstance(index, tuple) else [index]
     dots = [i for i, entry in enumerate(given) if entry is Ellipsis]
     at = dots[0] if dots else len(given)
     fill = [slice(None)] * (3 - len(given) + len(dots))
-    axes, n_arrays = [], 0
+    axes = []
     for entry in [*given[:at], *fill, *given[at + 1 :]]:
         if not isinstance(entry, slice):
-            if entry is None:
-                return None
             array = np.asarray(entry)
             if array.ndim != 1:
                 return None
-            n_arrays += 1
             entry = array.astype(np.intp) if array.size == 0 else array
         axes.append(entry)
-    return axes if len(axes) == 3 and n_arrays <= 1 else None
+    return axes if len(axes) == 3 else None
 
 
 def agreed(known: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -214,6 +214,16 @@ def test_the_operations_are_many():
     assert len(KEEPING) + len(DROPPING) > 100
 
 
+def test_what_is_unknown_in_both_agrees():
+    X = Windows.of(
+        marked(), rpm=[np.nan, *range(1, N)], time=np.array(["NaT", *["2026-01-01"] * (N - 1)], dtype="M8[s]")
+    )
+    found = X + X.copy()
+    np.testing.assert_array_equal(found.rpm, X.rpm)
+    np.testing.assert_array_equal(found.time, X.time)
+    assert (X + Windows.of(X, rpm=[0, *range(1, N)])).rpm is None
+
+
 def test_a_difference_of_two_windows_has_the_time_and_the_speed_of_neither():
     found = np.diff(marked(), axis=0)
     assert (found.sampling_rate, found.channels) == (50, ("flow", "level"))
@@ -246,6 +256,9 @@ def test_windows_that_are_joined_keep_what_is_the_same_and_say_what_is_not():
     assert (found.sampling_rate, found.channels) == (None, None)
     with pytest.warns(DataQualityWarning, match="have no sampling_rate, channels"):
         assert np.concatenate([X, Windows.of(other(), sampling_rate=60)]).sampling_rate is None
+    dates = Windows.of(X, time=np.datetime64("2026-01-01") + np.arange(N))
+    with pytest.warns(DataQualityWarning, match="the joined windows have no time, because"):
+        assert np.concatenate([X, dates]).rpm.tolist() == [*X.rpm, *X.rpm]
     with pytest.warns(DataQualityWarning, match="nobody knows whether the samples follow each other"):
         assert np.concatenate([X, X], axis=2).rpm is None
     with pytest.raises(ValueError, match=r"the same in another order.*X.select_channels\(\['flow', 'level'\]\)"):

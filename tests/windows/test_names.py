@@ -161,6 +161,19 @@ def test_numbers_that_pandas_gave_are_no_names():
     assert SlidingWindows(20).cut([pd.DataFrame(noise(40, 2), columns=list("pq")), noise(40, 2)])[0].channels is None
 
 
+def test_columns_that_the_first_recording_lacks_are_said(recwarn):
+    given = recordings("frames")
+    given["b"], given["c"] = given["b"].assign(r=1.5), given["c"].assign(r=2.5, t=np.arange(80) / 10)
+    says = r"the columns \['r', 't'\] of 2 of 3 recordings are left out, because recording 'a' has none"
+    with pytest.warns(DataQualityWarning, match=says):
+        X, _, _ = SlidingWindows(20).cut(given)
+    assert X.channels == ("p", "q")
+    recwarn.clear()
+    SlidingWindows(20).cut(given, channels=["p", "q"])
+    SlidingWindows(20).cut({"c": given["c"].drop(columns="r")}, time="t")
+    assert not recwarn.list
+
+
 def test_channels_of_arrays_can_be_named():
     X, _, _ = SlidingWindows(20).cut([noise(40, 2)], channels=["p", "q"])
     assert X.channels == ("p", "q")
