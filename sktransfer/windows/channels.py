@@ -134,14 +134,13 @@ def _array(name: Any, table: Any) -> np.ndarray:
 
 def _warn_of_left_out(frames: dict[Any, pd.DataFrame], names: list[Any], others: set[str]) -> None:
     """Warn of columns that the first recording lacks, and which therefore are no channels."""
-    more = {
-        name: [key for key in frame.columns if key not in names and key not in others] for name, frame in frames.items()
-    }
-    columns = list(dict.fromkeys(key for found in more.values() for key in found))
+    more = [[key for key in frame.columns if key not in names and key not in others] for frame in frames.values()]
+    columns = list(dict.fromkeys(key for found in more for key in found))
     if columns:
+        count = sum(map(bool, more))
         warn_caller(
-            f"{_NAME}: the columns {columns[:8]} of {sum(map(bool, more.values()))} of {len(frames)} recordings are left "
-            f"out, because recording {next(iter(frames))!r} has none of these names. Select channels=[...] of all."
+            f"{_NAME}: the columns {columns[:8]} of {count} of {len(frames)} recordings are left out: recording "
+            f"{next(iter(frames))!r} has none of these names. Select channels=[...] of all."
         )
 
 

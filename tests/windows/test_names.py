@@ -164,7 +164,7 @@ def test_numbers_that_pandas_gave_are_no_names():
 def test_columns_that_the_first_recording_lacks_are_said(recwarn):
     given = recordings("frames")
     given["b"], given["c"] = given["b"].assign(r=1.5), given["c"].assign(r=2.5, t=np.arange(80) / 10)
-    says = r"the columns \['r', 't'\] of 2 of 3 recordings are left out, because recording 'a' has none"
+    says = r"the columns \['r', 't'\] of 2 of 3 recordings are left out: recording 'a' has none"
     with pytest.warns(DataQualityWarning, match=says):
         X, _, _ = SlidingWindows(20).cut(given)
     assert X.channels == ("p", "q")
