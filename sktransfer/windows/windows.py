@@ -174,7 +174,7 @@ class Windows(np.ndarray):
         words += [f"{name}={_span(getattr(self, name))}" for name in ("rpm", "time") if getattr(self, name) is not None]
         if self.orders is not None:
             n_known = int((~np.isnan(self.orders)).all(axis=1).sum())
-            words.append(f"orders of {'all' if n_known == len(self) else n_known} windows")
+            words.append(f"orders of {'all' if n_known == len(self) else f'{n_known} of {len(self)}'} windows")
         if self.channels is not None:
             names = ", ".join(map(repr, self.channels[:6]))
             words.append(f"channels=[{names}{', ...' if len(self.channels) > 6 else ''}]")
@@ -196,9 +196,11 @@ class Windows(np.ndarray):
 
     def take(self, indices, axis=None, out=None, mode="raise"):
         """As ``np.ndarray.take``; along one axis the fields follow, as with an index."""
-        if axis is None or out is not None or mode != "raise" or np.ndim(indices) != 1 or self.ndim != 3:
+        numbers = np.asarray(indices)
+        as_index = numbers.ndim == 1 and numbers.dtype.kind in "iu" and out is None and mode == "raise"
+        if axis is None or self.ndim != 3 or not as_index:
             return super().take(indices, axis, out, mode)
-        return self[(*[slice(None)] * (axis % 3), np.asarray(indices))]
+        return self[(*[slice(None)] * (axis % 3), numbers)]
 
     def swapaxes(self, axis1, axis2):
         """As ``np.ndarray.swapaxes``; an axis swapped with itself (``np.split``) keeps the fields."""
@@ -226,20 +228,14 @@ class Windows(np.ndarray):
             kwargs["out"] = tuple(map(_plain, outputs))
         kwargs = {key: _plain(value) for key, value in kwargs.items()}
         found = getattr(ufunc, method)(*map(_plain, inputs), **kwargs)
-        elementwise = method == "__call__" and ufunc.signature is None
-
-        def finished(result: Any, output: Any) -> Any:
-            alike = [one for one in inputs if isinstance(one, Windows) and one.shape == np.shape(result)]
-            if isinstance(output, Windows):
-                keeps = elementwise and (alike or not any(isinstance(one, Windows) for one in inputs))
-                return _with(output, agreed(list(map(fields_of, alike or [output]))) if keeps else NOTHING)
-            if output is not None or not elementwise or not alike or type(result) is not np.ndarray:
-                return result if output is None else output
-            return result if result.dtype == bool else _with(result.view(Windows), agreed(list(map(fields_of, alike))))
-
+        given = (
+            [one for one in inputs if isinstance(one, Windows)]
+            if method == "__call__" and not ufunc.signature
+            else None
+        )
         if not isinstance(found, tuple):
-            return finished(found, outputs[0] if outputs else None)
-        return tuple(finished(*pair) for pair in zip(found, outputs or [None] * len(found), strict=True))
+            return _computed(found, outputs[0] if outputs else None, given)
+        return tuple(_computed(*pair, given) for pair in zip(found, outputs or [None] * len(found), strict=True))
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if function in _SAVERS:
@@ -308,6 +304,20 @@ def _with(windows: Any, fields: dict[str, Any]) -> Any:
     """The same array, with these fields and no others."""
     windows.__dict__.update(fields)
     return windows
+
+
+def _computed(result: Any, output: Any, given: list[Windows] | None) -> Any:
+    """What a ufunc returns: `output` if it wrote into one, else `result`, with the fields on which its windows agree.
+
+    `given` are the windows among its inputs, or None if it is not elementwise. Windows of another shape than the result
+    were broadcast, and their fields are not those of the result.
+    """
+    alike = [fields_of(one) for one in given or [] if one.shape == np.shape(result)]
+    if isinstance(output, Windows):  # numbers of plain arrays are assigned, which changes no field
+        return output if given == [] else _with(output, agreed(alike))
+    if output is not None or not alike or type(result) is not np.ndarray or result.dtype == bool:
+        return result if output is None else output
+    return _with(result.view(Windows), agreed(alike))
 
 
 def _plain(value: Any) -> Any:

@@ -142,6 +142,7 @@ DROPPING = {
     "repeat once": lambda X: np.repeat(X, 1, axis=0),
     "repeat of samples": lambda X: np.repeat(X, 2, axis=2),
     "tile": lambda X: np.tile(X, (2, 1, 1)),
+    "take with a mode": lambda X: np.take(X, [0, 7], axis=0, mode="wrap"),
     "roll of windows": lambda X: np.roll(X, 1, axis=0),
     "roll of channels": lambda X: np.roll(X, 1, axis=1),
     "roll of samples": lambda X: np.roll(X, 1, axis=2),
@@ -228,6 +229,18 @@ def test_a_difference_of_two_windows_has_the_time_and_the_speed_of_neither():
     found = np.diff(marked(), axis=0)
     assert (found.sampling_rate, found.channels) == (50, ("flow", "level"))
     assert (found.time, found.rpm, found.orders) == (None, None, None)
+
+
+def test_take_takes_the_numbers_that_it_takes_of_any_array():
+    for indices in (np.array([True, False] * 3), np.array([[0, 1], [1, 0]]), 1, [-1]):
+        for axis in (0, -2, None):
+            expected = np.take(np.asarray(marked()), indices, axis=axis)
+            found = np.take(marked(), indices, axis=axis)
+            np.testing.assert_array_equal(found, expected)
+            check(found)
+    np.testing.assert_array_equal(marked().take([True, False]), [1, 0])
+    with pytest.raises(IndexError):
+        np.take(marked(), [N], axis=0)
 
 
 def test_masks_and_single_windows_are_plain_arrays():
@@ -324,6 +337,14 @@ def test_a_cached_step_answers_for_the_speed_of_these_windows(tmp_path):
         np.testing.assert_allclose(model[-1].coef_, expected.coef_)
 
 
+def test_a_deep_copy_has_fields_of_its_own():
+    X = marked()
+    Y = copy.deepcopy(X)
+    Y.rpm[:] = 0
+    Y[:] = 0
+    assert check(X) == ALL
+
+
 def test_more_fields_are_added_to_those_that_are_there():
     X = Windows.of(marked(), rpm=1500)
     assert X.rpm.tolist() == [1500] * N
@@ -374,11 +395,11 @@ def test_the_repr_is_one_line_that_says_what_is_known():
         "windows, channels=['flow', 'level'])"
     )
     X = Windows.of(np.zeros((2, 7, 3), dtype=np.float32), rpm=[np.nan, 60.5], orders=[[np.nan] * 4, [1, 2, 3, 4]])
-    assert repr(X) == "Windows(shape=(2, 7, 3), dtype=float32, sampling_rate=None, rpm=60.5, orders of 1 windows)"
+    assert repr(X) == "Windows(shape=(2, 7, 3), dtype=float32, sampling_rate=None, rpm=60.5, orders of 1 of 2 windows)"
     X = Windows.of(X, rpm=np.nan, channels=range(7), time=np.array(["2026-01-01", "2026-01-02"], dtype="M8[s]"))
     assert repr(X) == (
         "Windows(shape=(2, 7, 3), dtype=float32, sampling_rate=None, rpm=unknown, time=2026-01-01T00:00:00 to "
-        "2026-01-02T00:00:00, orders of 1 windows, channels=[0, 1, 2, 3, 4, 5, ...])"
+        "2026-01-02T00:00:00, orders of 1 of 2 windows, channels=[0, 1, 2, 3, 4, 5, ...])"
     )
 
 
