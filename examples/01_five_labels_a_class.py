@@ -25,7 +25,6 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from benchmarks.comparison import (
-    SourceAsItIs,
     Target,
     compare,
     draw_labels,
@@ -37,7 +36,15 @@ from benchmarks.comparison import (
     transfer,
 )
 from datasets.tep import load_tep
-from sktransfer import FineTuning, LinearProbing, MLPHead, ProbeThenTune, TransferClassifier, load_backbone
+from sktransfer import (
+    FineTuning,
+    LinearProbing,
+    MLPHead,
+    ProbeThenTune,
+    SourceClassifier,
+    TransferClassifier,
+    load_backbone,
+)
 
 N_HEALTHY = 100  # rows, five hours of normal operation
 LABELS = (1, 2, 5, 10, 20, 50)
@@ -111,7 +118,7 @@ def main():
     target = load_target()
     print(f"backbone: {backbone}")
     print(f"target: {len(target.y_pool)} rows to draw labels from, {len(target.y_test)} rows of other runs to score on")
-    predicted = SourceAsItIs(backbone, target.scaler).predict(target.X_test)
+    predicted = make_pipeline(target.scaler, SourceClassifier(backbone)).predict(target.X_test)
     source_score = balanced_accuracy_score(target.y_test, predicted)
     print(f"source network as it is, no label: balanced accuracy {source_score:.3f}; recall by class:")
     recall = {str(label): (predicted[target.y_test == label] == label).mean() for label in np.unique(target.y_test)}

@@ -26,6 +26,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "TransferClassifier": "estimators.transfer_classifier",
     "TransferRegressor": "estimators.transfer_regressor",
+    "SourceClassifier": "estimators.source_classifier",
+    "SourceRegressor": "estimators.source_regressor",
     "FeatureExtractor": "estimators.feature_extractor",
     "Pipeline": "estimators.pipeline",
     "make_pipeline": "estimators.pipeline",
@@ -42,6 +44,7 @@ _HOMES = {
     "Augmentation": "strategies.augmentation",
     "LinearHead": "networks.heads",
     "MLPHead": "networks.heads",
+    "list_backbones": "backbones.list_backbones",
     "load_backbone": "backbones.persistence",
     "save_backbone": "backbones.persistence",
     "Backbone": "backbones.backbone",

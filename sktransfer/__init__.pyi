@@ -5,6 +5,8 @@ __version__: str
 
 from sktransfer.estimators.transfer_classifier import TransferClassifier as TransferClassifier
 from sktransfer.estimators.transfer_regressor import TransferRegressor as TransferRegressor
+from sktransfer.estimators.source_classifier import SourceClassifier as SourceClassifier
+from sktransfer.estimators.source_regressor import SourceRegressor as SourceRegressor
 from sktransfer.estimators.feature_extractor import FeatureExtractor as FeatureExtractor
 from sktransfer.estimators.pipeline import Pipeline as Pipeline
 from sktransfer.estimators.pipeline import make_pipeline as make_pipeline
@@ -21,6 +23,7 @@ from sktransfer.strategies.weight_decay import WeightDecay as WeightDecay
 from sktransfer.strategies.augmentation import Augmentation as Augmentation
 from sktransfer.networks.heads import LinearHead as LinearHead
 from sktransfer.networks.heads import MLPHead as MLPHead
+from sktransfer.backbones.list_backbones import list_backbones as list_backbones
 from sktransfer.backbones.persistence import load_backbone as load_backbone
 from sktransfer.backbones.persistence import save_backbone as save_backbone
 from sktransfer.backbones.backbone import Backbone as Backbone

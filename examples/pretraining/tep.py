@@ -28,7 +28,13 @@ from sktransfer import BaselineScaler, FromScratch, Inputs, TransferClassifier, 
 
 SOURCE_MODES = (1, 2, 3)
 SEED = 0
-NETWORK = FromScratch(arguments={"hidden_layer_sizes": [256, 256, 256], "dropout": 0.1})
+NETWORK = FromScratch()
+LIMITS = [
+    "one simulated plant, its rows alone: for research and education",
+    "it hardly sees IDV 3, 14 and 5 in an unseen mode, and calls many healthy rows of it a fault",
+    "healthy rows of one run are not enough to scale by; take them from several operating points",
+    "the whole list is in tep-process.md beside the file",
+]
 
 
 def load_source(modes=SOURCE_MODES, folder=None):
@@ -40,10 +46,10 @@ def load_source(modes=SOURCE_MODES, folder=None):
 
 
 # %% Pretraining: healthy rows of each mode give its scale, then a network learns all classes from all modes
-def pretrain(X, y, domain, *, seed=SEED, network=NETWORK, max_epochs=20, verbose=0):
+def pretrain(X, y, domain, *, seed=SEED, network=NETWORK, max_epochs=20):
     """The fitted source classifier; its ``backbone_`` is what is shipped."""
     scaled = BaselineScaler(normal_label="normal").fit(X, y, sample_domain=domain).transform(X, sample_domain=domain)
-    return TransferClassifier(network, max_epochs=max_epochs, random_state=seed, verbose=verbose).fit(scaled, y)
+    return TransferClassifier(network, max_epochs=max_epochs, random_state=seed).fit(scaled, y)
 
 
 def describe(backbone, X, y):
@@ -65,6 +71,7 @@ def describe(backbone, X, y):
             "n_samples": len(X),
             "task": f"{len(np.unique(y))} classes: normal and faults",
             "licence": "weights BSD-3-Clause; see the terms of the simulated plant in datasets/tep/README.md",
+            "limits": LIMITS,
             "command": "python examples/pretraining/tep.py",
             "versions": {
                 "sktransfer": sktransfer.__version__,
@@ -85,7 +92,7 @@ def main():
     options = parser.parse_args()
     X, y, _, domain = load_source(folder=options.folder)
     print(f"{len(X)} rows, {X.shape[1]} columns, {len(np.unique(y))} classes, modes {SOURCE_MODES}")
-    source = pretrain(X, y, domain, max_epochs=options.max_epochs, verbose=1)
+    source = pretrain(X, y, domain, max_epochs=options.max_epochs)
     file = save_backbone(describe(source.backbone_, X, y), options.out / "tep-process.safetensors")
     print(f"wrote {file.name}, {file.stat().st_size / 1e6:.2f} MB")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sklearn.base import BaseEstimator
 
@@ -12,6 +12,9 @@ from sktransfer.backbones.inputs import Inputs
 from sktransfer.backbones.persistence import load_backbone
 from sktransfer.utils.random import build_seeded
 
+if TYPE_CHECKING:
+    from torch import nn
+
 
 class FromScratch(BaseEstimator):
     """An untrained network in place of a backbone: the honest "no transfer" baseline, or the start of pretraining.
@@ -19,10 +22,11 @@ class FromScratch(BaseEstimator):
     Parameters
     ----------
     network : str, default="auto"
-        Name of a registered network. ``"auto"``: ``"mlp"`` for rows of a table and ``"cnn"`` for windows, with filters
-        and strides as large as the windows are long enough for.
+        Name of a registered network. ``"auto"``: for rows of a table ``"mlp"``, three blocks of 256 with dropout 0.1;
+        for windows ``"cnn"``, with filters and strides as large as the windows are long enough for.
     arguments : dict, optional
-        Its arguments without ``n_features_in``, which is taken from `X`; None: its defaults.
+        Its arguments without ``n_features_in``, which is taken from `X`. What they leave out is as ``"auto"`` has it,
+        or the network's own default where it is named.
     blocks : list of str, optional
         Names of its blocks, in the order in which they run; None: all children.
     inputs : Inputs, optional
@@ -40,6 +44,9 @@ class FromScratch(BaseEstimator):
     Backbone('from scratch', 3 blocks, any x any -> 238 features)
     """
 
+    # Written out, so that files hold it whatever the defaults of the network are. docs/decisions/0040 has the reasons.
+    _FOR_ROWS = {"hidden_layer_sizes": (256, 256, 256), "dropout": 0.1}
+
     name = "from scratch"  # of the networks that it builds, in messages
 
     def __init__(self, network="auto", arguments=None, blocks=None, inputs=None):
@@ -50,14 +57,23 @@ class FromScratch(BaseEstimator):
 
     @classmethod
     def like(cls, backbone: Backbone) -> FromScratch:
-        """The network of `backbone` without its weights; windows go through the same front end."""
+        """The network of `backbone` without its weights; windows go through the same front end.
+
+        What a network takes is read off `X`, as far as the network lets it: one that takes any number of columns or
+        channels still does, and one that is made for a number keeps it. Ranges and names are those of the source, and
+        are left out.
+        """
+        from sktransfer.backbones.blocks import takes_width
+
         if backbone.network is None:
             raise TypeError(f"FromScratch.like: register the network of {backbone.name!r} with register_network.")
         name, arguments = backbone.network["name"], dict(backbone.network["arguments"])
         arguments.pop("n_features_in", None)
         taken, inputs = backbone.inputs, None
-        if taken.front_end is not None:  # what else a network takes is read off X; ranges are those of the source
+        if taken.front_end is not None:
             inputs = Inputs(shape=taken.shape, sampling_rate=taken.sampling_rate, front_end=taken.front_end)
+        elif not takes_width(name):
+            inputs = Inputs(n=taken.n, shape=taken.shape)
         return cls(network=name, arguments=arguments, blocks=list(backbone.blocks), inputs=inputs)
 
     @property
@@ -104,13 +120,21 @@ class FromScratch(BaseEstimator):
         network = build_network({"name": name, "arguments": arguments})
         if self.inputs is not None:
             return Backbone(network, self.blocks, name=self.name, inputs=self.inputs)
-        if not lengths:
-            return Backbone(network, self.blocks, name=self.name, inputs=Inputs(n=n_features_in))
-        try:
-            return Backbone(network, self.blocks, name=self.name)  # of any length, if it says so
-        except ValueError:
-            inputs = Inputs(shape=(n_features_in, *lengths))
-            return Backbone(network, self.blocks, name=self.name, inputs=inputs)
+        return self._describe(network, (n_features_in, *lengths))
+
+    def _describe(self, network: nn.Module, shape: tuple[int, ...]) -> Backbone:
+        """`network` as a backbone of samples of this shape, and of any length and number of channels that it takes."""
+        if len(shape) == 1:
+            return Backbone(network, self.blocks, name=self.name, inputs=Inputs(n=shape[0]))
+        for inputs in (None, Inputs(shape=(shape[0], *(None,) * (len(shape) - 1)))):
+            try:
+                made = Backbone(network, self.blocks, name=self.name, inputs=inputs)
+            except ValueError:
+                continue
+            # the first layer may be of something else than the channels
+            if made.n_dimensions == 1 + len(shape) and made.n_features_in in (None, shape[0]):
+                return made
+        return Backbone(network, self.blocks, name=self.name, inputs=Inputs(shape=shape))
 
     def _resolved(self, lengths: tuple[int, ...]) -> tuple[str, dict[str, Any]]:
         """Name and arguments of the network."""
@@ -118,7 +142,7 @@ class FromScratch(BaseEstimator):
         if self.network != "auto":
             return self.network, arguments
         if not lengths:
-            return "mlp", arguments
+            return "mlp", self._FOR_ROWS | arguments
         if len(lengths) > 1:
             raise ValueError(
                 f"FromScratch: network='auto' knows no network for images of {lengths} pixels. Register one with "

@@ -27,6 +27,15 @@ class Source:
     bias: np.ndarray | None = None
     classes: np.ndarray | None = None
 
+    def __repr__(self) -> str:
+        head = "no head"
+        if self.weight is not None:
+            names = None if self.classes is None else [str(name) for name in self.classes[:3]]
+            more = "" if self.classes is None or len(self.classes) <= 3 else ", ..."
+            n = len(self.weight)
+            head = f"{n} values" if names is None else f"{n} classes: {', '.join(names)}{more}"
+        return f"Source({len(self.feature_mean)} features, {head})"
+
     def check(self, n_features_out: int) -> None:
         """Raise a ValueError if the shapes do not fit features of this width."""
         expected: dict[str, tuple[int, ...]] = {"feature_mean": (n_features_out,), "feature_scale": (n_features_out,)}

@@ -14,6 +14,7 @@ class _Views(nn.Module):
     def __init__(self, n_views: int, n_lines: int, n_axis: int, n_scalars: int, width: int):
         super().__init__()
         self.sizes = (n_views * n_lines, n_views * n_axis, n_scalars)
+        self.input_shape = (None, sum(self.sizes))  # any number of channels
         self.n_views, self.n_axis = n_views, n_axis
         self.line = nn.Sequential(nn.Linear(n_lines, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU())
         self.lines = nn.Sequential(nn.Linear(n_views * n_lines, width), nn.ReLU())

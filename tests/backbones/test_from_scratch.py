@@ -17,8 +17,10 @@ from sktransfer import (
     TransferClassifier,
     Windows,
     load_backbone,
+    register_network,
 )
 from sktransfer.backbones import from_scratch
+from sktransfer.networks.registry import _NETWORKS, build_network
 from tests.helpers import moons, small_backbone
 
 
@@ -112,3 +114,122 @@ def test_from_scratch_is_a_scikit_learn_object():
     assert TransferClassifier(recipe).get_params()["backbone__network"] == "auto"
     with pytest.raises(ValueError, match="Did you mean 'mlp'"):
         FromScratch(network="mpl").build(3)
+
+
+class _Mixing(nn.Module):
+    """Any number of channels; its first layer with weights is a convolution of two (a signal and its steps)."""
+
+    def __init__(self, length: int | None):
+        super().__init__()
+        self.first = nn.Conv1d(2, 4, 3)
+        self.length = length
+
+    def forward(self, x):
+        if self.length not in (None, x.shape[2]):
+            raise ValueError("another length")
+        both = torch.stack([x, x.flip(2)], dim=2).flatten(0, 1)
+        return self.first(both).mean(2).reshape(*x.shape[:2], -1).amax(1)
+
+
+@register_network("tests-from-scratch-mixing")
+class Mixing(nn.Module):
+    def __init__(self, length=None):
+        super().__init__()
+        self.whole = _Mixing(length)
+
+    def forward(self, x):
+        return self.whole(x)
+
+
+# every registered network of windows, and what it is made with; a front end's windows are cut long enough for it
+OF_WINDOWS = {
+    "cnn": lambda: FromScratch("cnn"),
+    "cnn, any channels": lambda: FromScratch("cnn", {"shared_channels": True}),
+    "process": lambda: FromScratch("process", {"width": 8}),
+    "vibration": lambda: FromScratch("vibration", {"n_views": 2, "n_lines": 3, "n_axis": 16, "n_scalars": 2}),
+    "of another": lambda: FromScratch("tests-from-scratch-mixing"),
+    "of another, one length": lambda: FromScratch("tests-from-scratch-mixing", {"length": 64}),
+    "like process": lambda: FromScratch.like(load_backbone("process")),
+    "like vibration": lambda: FromScratch.like(load_backbone("vibration")),
+    "like one from scratch": lambda: FromScratch.like(FromScratch("process", {"width": 8}).build(8, (64,))),
+}
+
+
+def test_every_registered_network_of_windows_is_tried_here():
+    ours = {name for name, cls in _NETWORKS.items() if cls.__module__.startswith("sktransfer.")}
+    assert ours - {"mlp"} <= {recipe().network for recipe in OF_WINDOWS.values()}
+
+
+@pytest.mark.parametrize("n_channels", [1, 2, 3, 8])
+@pytest.mark.parametrize("recipe", OF_WINDOWS.values(), ids=OF_WINDOWS)
+def test_a_network_of_windows_from_scratch_predicts_for_the_channels_that_it_was_fitted_to(recipe, n_channels):
+    recipe = recipe()
+    length = {"cnn": 640, "vibration": 40}.get(recipe.network, 64) if recipe.inputs is None else 512
+    X = np.random.default_rng(0).normal(size=(12, n_channels, length))
+    X = Windows.of(X, sampling_rate=1000)
+    model = TransferClassifier(recipe, max_epochs=1, random_state=0).fit(X, np.arange(12) % 2)
+    x = torch.from_numpy(model.backbone_.prepare(X)).float()
+    with torch.inference_mode():
+        for block in model.backbone_.copy_blocks():
+            x = block(x)
+        head = model.module_.head
+        expected = torch.softmax(head(x), dim=1).numpy()
+    np.testing.assert_allclose(model.predict_proba(X), expected, rtol=1e-4, atol=1e-5)
+    again = TransferClassifier(model.backbone_, strategy=LinearProbing()).fit(X, np.arange(12) % 2)
+    assert again.predict(X).shape == (12,)
+    other = np.zeros((2, n_channels + 1, length))
+    with pytest.raises(ValueError, match=f"{n_channels + 1} features|{n_channels + 1} channels"):
+        model.predict(Windows.of(other, sampling_rate=1000))
+
+
+@pytest.mark.parametrize("name", ["tep-process", "process", "vibration"])
+def test_from_scratch_like_a_shipped_backbone_takes_as_many_columns_or_channels_as_it_is_given(name):
+    backbone = load_backbone(name)
+    for n in (1, 5):
+        lengths = () if backbone.inputs.shape is None else (512,)
+        built = FromScratch.like(backbone).build(n, lengths)
+        assert built.n_features_in == (n if name == "tep-process" else None)
+        assert built.n_dimensions == backbone.n_dimensions
+
+
+def test_from_scratch_like_a_network_of_a_fixed_number_of_channels_refuses_others_at_fit():
+    net = nn.Sequential(nn.Conv1d(2, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten())
+    recipe = FromScratch.like(Backbone(net))
+    X, y = np.random.default_rng(0).normal(size=(8, 2, 20)), np.arange(8) % 2
+    assert TransferClassifier(recipe, max_epochs=1).fit(X, y).predict(X).shape == (8,)
+    with pytest.raises(ValueError, match="windows of 3 channels, but its backbone 'from scratch' takes 2"):
+        TransferClassifier(recipe, max_epochs=1).fit(np.repeat(X, 2, axis=1)[:, :3], y)
+    rows = FromScratch.like(Backbone(nn.Sequential(nn.Linear(4, 8), nn.ReLU())))
+    with pytest.raises(ValueError, match="5 features"):
+        TransferClassifier(rows, max_epochs=1).fit(np.zeros((8, 5)), y)
+
+
+def test_what_is_pretrained_without_any_argument_is_the_network_of_the_benchmarks():
+    X, y = moons(60)
+    default = TransferClassifier(max_epochs=2, random_state=0).fit(X, y).backbone_
+    spelled = FromScratch("mlp", {"hidden_layer_sizes": [256, 256, 256], "dropout": 0.1})
+    same = TransferClassifier(spelled, max_epochs=2, random_state=0).fit(X, y).backbone_
+    np.testing.assert_array_equal(features(default, X), features(same, X))
+    # files name it in full: they must not follow a default that moves
+    assert default.network["arguments"] == {
+        "n_features_in": 4,
+        "hidden_layer_sizes": [256, 256, 256],
+        "dropout": 0.1,
+    }
+
+
+def test_arguments_fill_in_what_the_default_leaves_to_them():
+    assert FromScratch(arguments={"hidden_layer_sizes": (8,)}).build(2).network["arguments"] == {
+        "n_features_in": 2,
+        "hidden_layer_sizes": [8],
+        "dropout": 0.1,
+    }
+    named = FromScratch("mlp", {"hidden_layer_sizes": (8,)}).build(2)
+    assert named.network["arguments"] == {"n_features_in": 2, "hidden_layer_sizes": [8]}
+
+
+def test_a_network_described_before_the_default_had_dropout_is_built_as_it_was_written():
+    written = {"name": "mlp", "arguments": {"n_features_in": 3}}
+    blocks = build_network(written)
+    assert [layer.out_features for layer in blocks.modules() if isinstance(layer, nn.Linear)] == [256, 256, 256]
+    assert not any(layer.p for layer in blocks.modules() if isinstance(layer, nn.Dropout))
