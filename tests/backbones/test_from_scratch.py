@@ -192,6 +192,16 @@ def test_from_scratch_like_a_shipped_backbone_takes_as_many_columns_or_channels_
         assert built.n_dimensions == backbone.n_dimensions
 
 
+def test_networks_for_any_number_of_channels_say_so():
+    sizes = {"n_views": 2, "n_lines": 3, "n_axis": 16, "n_scalars": 2}
+    for name, arguments, shape in (("process", {}, (None, None)), ("vibration", sizes, (None, 2 * 3 + 2 * 16 + 2))):
+        for n_channels in (2, 3):
+            built = FromScratch(name, arguments).build(n_channels, (40,))
+            assert (built.inputs.shape, built.n_features_in) == (shape, None)
+        network = build_network({"name": name, "arguments": arguments})
+        assert Backbone(network).inputs.shape == shape
+
+
 def test_from_scratch_like_a_network_of_a_fixed_number_of_channels_refuses_others_at_fit():
     net = nn.Sequential(nn.Conv1d(2, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten())
     recipe = FromScratch.like(Backbone(net))

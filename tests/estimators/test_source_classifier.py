@@ -35,6 +35,7 @@ from sktransfer import (
     make_pipeline,
     save_backbone,
 )
+from sktransfer.estimators import source_estimator
 from tests.helpers import moons, small_backbone, width_free_backbone
 
 ROOT = Path(__file__).parents[2]
@@ -265,6 +266,20 @@ def test_files_of_an_estimator_that_was_fitted_or_was_not(tmp_path, backbone, ro
             joblib.dump(model, tmp_path / "m.joblib")
             for other in (joblib.load(tmp_path / "m.joblib"), pickle.loads(pickle.dumps(model)), clone(model)):
                 np.testing.assert_array_equal(other.predict_proba(X), expected)
+
+
+def test_a_file_is_read_once_and_is_not_part_of_what_is_stored(monkeypatch):
+    read = []
+    monkeypatch.setattr(source_estimator, "load_backbone", lambda path: read.append(path) or load_backbone(path))
+    model = SourceClassifier("tep-process")
+    for _ in range(3):
+        model.predict(np.zeros((2, 53)))
+    assert model.classes_.shape == (13,)
+    assert read == ["tep-process"]
+    assert len(pickle.dumps(model)) < 2_000  # the name; its file has 600,000 bytes
+    model.set_params(backbone="vibration")
+    assert model.classes_.shape == (16,)
+    assert read == ["tep-process", "vibration"]
 
 
 def test_another_backbone_may_be_set(backbone, rows):
