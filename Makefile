@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN = OMP_NUM_THREADS=1 $(VENV)/bin/python
 
-.PHONY: demo test check clean
+.PHONY: demo test check sklearn clean
 
 demo: $(VENV)/.installed
 	$(RUN) examples/01_five_labels_a_class.py
@@ -21,6 +21,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install -q -c constraints.txt -e .[test]
 	touch $@
+
+# scikit-learn's own tests with the classes of this package in place of its own; `make test` runs them, too
+sklearn: $(VENV)/.installed
+	$(RUN) -m tests.sklearn_suite
 
 clean:
 	rm -rf $(VENV) build *.egg-info

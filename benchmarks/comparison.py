@@ -164,12 +164,42 @@ def _score_job(target: Target, method: Method, index: np.ndarray, seed: int) -> 
     return score_once(target, method, index, seed)
 
 
+def over_seeds(
+    target: Target,
+    backbones: Sequence[Backbone],
+    methods: Callable[[Backbone], dict[str, Method]],
+    *arguments: object,
+    **options: object,
+) -> pd.DataFrame:
+    """Compare the methods that each of the backbones, one a pretraining seed, gives; column "seed" tells them apart."""
+    parts = [
+        compare(target, methods(backbone), *arguments, **options).assign(seed=seed)
+        for seed, backbone in enumerate(backbones)
+    ]
+    return pd.concat(parts)
+
+
+def spread_over_seeds(scores: pd.DataFrame) -> str:
+    """Of each method that was pretrained several times: mean, lowest and highest mean over the seeds, by labels."""
+    pretrained = scores[scores["seed"].notna()]
+    means = pretrained.groupby(["method", "labels", "seed"], sort=False)["score"].mean()
+    found = means.groupby(["method", "labels"], sort=False).agg(["mean", "min", "max"])
+    cells = found.apply(lambda row: f"{row['mean']:.3f} ({row['min']:.3f} to {row['max']:.3f})", axis=1)
+    return markdown(cells.unstack("labels"))
+
+
 def table(scores: pd.DataFrame) -> str:
-    """Mean and standard deviation over draws (targets averaged first), one row a method."""
-    per_draw = scores.groupby(["method", "labels", "draw"], sort=False)["score"].mean().reset_index()
+    """Mean and standard deviation over draws and pretraining seeds (targets averaged first), one row a method."""
+    scores = scores.assign(seed=scores["seed"].fillna(-1) if "seed" in scores else -1)
+    per_draw = scores.groupby(["method", "labels", "draw", "seed"], sort=False)["score"].mean().reset_index()
     grouped = per_draw.groupby(["method", "labels"], sort=False)["score"]
     cells = (grouped.mean().map("{:.3f}".format) + " ± " + grouped.std(ddof=0).map("{:.3f}".format)).unstack("labels")
-    cells = cells.reindex(columns=sorted(cells.columns)).loc[list(dict.fromkeys(per_draw["method"]))]
+    return markdown(cells.loc[list(dict.fromkeys(per_draw["method"]))])
+
+
+def markdown(cells: pd.DataFrame) -> str:
+    """A table of strings, one row a method, one column a number of labels."""
+    cells = cells.reindex(columns=sorted(cells.columns)).fillna("-")
     head = ["labels a class", *[str(c) for c in cells.columns]]
     lines = [head, *[[str(name), *row] for name, row in zip(cells.index, cells.to_numpy().tolist(), strict=True)]]
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]

@@ -90,9 +90,15 @@ def simulated(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @cache
-def pretrained() -> Backbone:
-    """An MLP pretrained on the contrasts of 6,000 simulated windows."""
+def simulated_windows() -> tuple[np.ndarray, np.ndarray]:
+    """Contrasts of 6,000 simulated windows, and their labels."""
     parts = [simulated(seed) for seed in range(SEED, SEED + N_BATCHES)]
-    X, y = contrasts(np.concatenate([x for x, _ in parts])), np.concatenate([label for _, label in parts])
+    return contrasts(np.concatenate([x for x, _ in parts])), np.concatenate([label for _, label in parts])
+
+
+@cache
+def pretrained(random_state: int = 0) -> Backbone:
+    """An MLP pretrained on the contrasts of 6,000 simulated windows."""
+    X, y = simulated_windows()
     network = FromScratch(arguments={"hidden_layer_sizes": (64, 64)})
-    return TransferClassifier(network, max_epochs=40, random_state=0).fit(X, y).backbone_
+    return TransferClassifier(network, max_epochs=40, random_state=random_state).fit(X, y).backbone_

@@ -22,22 +22,27 @@ WINDOW = 60  # rows of a window of SKAB
 N_STATISTICS = 11  # features of a tag that the network computes and did not learn; the others are its code
 
 
-def tag_features(windows: WindowSet, which: slice = slice(None)) -> np.ndarray:
-    """Features of each tag by "process": a plant is scaled by its healthy windows, its features by all its windows."""
+def tag_features(windows: WindowSet, which: slice = slice(None), healthy_only: bool = False) -> np.ndarray:
+    """Features of each tag by "process": a plant is scaled by its healthy windows, its features by all its windows.
+
+    All its windows are the unlabelled ones, too, which are faulty for the most part; healthy_only=True scales the
+    features by healthy windows alone.
+    """
     X = np.asarray(windows.X)
     scaled = BaselineScaler().fit(X[windows.y == 0]).transform(X)
     features = FeatureExtractor(shipped("process"), block="tag").fit_transform(scaled)
     features = features.reshape(len(X), X.shape[1], -1)[:, :, which].reshape(len(X), -1)
-    return np.clip(StandardScaler().fit_transform(features), -5, 5)
+    scaler = StandardScaler().fit(features[windows.y == 0] if healthy_only else features)
+    return np.clip(scaler.transform(features), -5, 5)
 
 
-def tep_discriminant(which: slice = slice(None)) -> Callable:
+def tep_discriminant(which: slice = slice(None), healthy_only: bool = False) -> Callable:
     """A `TepMethod`: shrunk linear discriminant on tag features, source windows and labelled ones of the target."""
     cached: dict[int, np.ndarray] = {}
 
     def rows_of(windows: WindowSet) -> np.ndarray:
         if id(windows.y) not in cached:
-            cached[id(windows.y)] = tag_features(windows, which)
+            cached[id(windows.y)] = tag_features(windows, which, healthy_only)
         return cached[id(windows.y)]
 
     def method(sources, target, labelled, random_state):
@@ -54,6 +59,7 @@ def tep() -> dict[str, Callable]:
     """For `process.tep_modes`: a `TepMethod` each."""
     return {
         "process, tag features + shrunk discriminant": tep_discriminant(),
+        "the same, no unlabelled windows of the target": tep_discriminant(healthy_only=True),
         "the same, without the learned code": tep_discriminant(slice(N_STATISTICS)),
         "the same, learned code alone": tep_discriminant(slice(N_STATISTICS, None)),
     }

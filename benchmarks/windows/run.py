@@ -1,6 +1,6 @@
 """One table of all measurements on windows of real data, with the bars they are held to.
 
-    python -m benchmarks.windows ../shared/data [--rows cwru fan-end ...] [--draws 10] [--json results.json]
+    python -m benchmarks.windows ../shared/data [--rows cwru fan-end ...] [--methods vibration] [--draws 10]
 
 Peers run here; the networks of this package are plugged in in `ours*.py`. One thread; MiniRocket only where aeon can be
 imported.
@@ -23,18 +23,20 @@ import pandas as pd
 import sklearn
 import torch
 
-from benchmarks.windows import bearings, ours, ours_process, peers, process
+from benchmarks.windows import bearings, front_end, ours, ours_process, peers, process
 from benchmarks.windows.few_labels import READINGS, few_labels, mean_ranks, tasks
 from benchmarks.windows.throughput import throughput, windows_of_noise
 
 LABELS = (1, 5, 20)
 NAMED = ("vibration, fine-tuned", "vibration from scratch")  # what the bar compares, beside the peers of other makes
+Only = tuple[str, ...]  # parts of the names of methods; none: all of them
 LENGTH = 4096  # samples of a window of CWRU, a third of a second
 
 
-def row_cwru(folder: Path, draws: int) -> dict:
+def row_cwru(folder: Path, draws: int, only: Only = ()) -> dict:
     """Zero real training data: nothing to compare with but what always says the same."""
     methods = {f"always {kind}": partial(_always, kind) for kind in bearings.LABELS} | ours.zero_shot()
+    methods = named(methods, only)
     table = {}
     for ends, length in (("DE", 6144), ("DE", LENGTH), ("DE", 12_000), ("FE", 6144), ("FE", LENGTH)):
         for name, found in bearings.zero_shot(folder, methods, length, ends).items():
@@ -43,22 +45,23 @@ def row_cwru(folder: Path, draws: int) -> dict:
     return {"bar": "accuracy >= 0.82, aim 0.89; published simulation-only network 0.884", "table": table}
 
 
-def row_fan_end(folder: Path, draws: int) -> dict:
+def row_fan_end(folder: Path, draws: int, only: Only = ()) -> dict:
     """Trained on drive-end bearings, scored on fan-end bearings, and back; at most 5 seeds, no labels are drawn."""
-    scores = bearings.end_to_end(folder, peers.end_to_end_peers() | ours.end_to_end(), draws=min(draws, 5), both=True)
+    methods = named(peers.end_to_end_peers() | front_end.end_to_end() | ours.end_to_end(), only)
+    scores = bearings.end_to_end(folder, methods, draws=min(draws, 5), both=True)
     return {"bar": "DE -> FE >= 0.68; reported: forest 0.19, simulated CNN 0.65", "table": _by(scores, "task")}
 
 
-def row_bearings_held_out(folder: Path, draws: int) -> dict:
+def row_bearings_held_out(folder: Path, draws: int, only: Only = ()) -> dict:
     """100 splits on the 20 features; on raw windows and on the features of the same 64 records."""
     labels = [*bearings.LABELS, "score"]
     data, _ = bearings.raw_records(folder)
+    of_features = named(peers.feature_peers() | front_end.on_features() | ours.on_features(), only)
+    of_windows = named(peers.window_peers() | front_end.on_windows() | ours.on_windows(), only)
     runs = {
-        "features, 144 records, 100 splits": bearings.on_features(folder, peers.feature_peers() | ours.on_features()),
-        "features, the 64 records": bearings.on_features(
-            folder, peers.feature_peers() | ours.on_features(), records=np.unique(data.groups)
-        ),
-        "raw windows, the 64 records": bearings.on_windows(folder, peers.window_peers() | ours.on_windows(), LENGTH),
+        "features, 144 records, 100 splits": bearings.on_features(folder, of_features),
+        "features, the 64 records": bearings.on_features(folder, of_features, records=np.unique(data.groups)),
+        "raw windows, the 64 records": bearings.on_windows(folder, of_windows, LENGTH),
     }
     table = {}
     for run, scores in runs.items():
@@ -68,25 +71,26 @@ def row_bearings_held_out(folder: Path, draws: int) -> dict:
     return {"bar": "macro-AUROC >= 0.86 on the full protocol; published forest 0.855", "table": table}
 
 
-def row_few_labels(reading: str, folder: Path, draws: int, labels: tuple[int, ...] = LABELS) -> dict:
+def row_few_labels(reading: str, folder: Path, draws: int, only: Only = (), labels: tuple[int, ...] = LABELS) -> dict:
     """Speed to speed and motor to motor."""
-    methods = peers.few_label_peers() | ours.few_labels()
+    methods = named(peers.few_label_peers() | front_end.few_labels() | ours.few_labels(), only)
     scores = few_labels(tasks(folder), methods, labels, draws, reading)
     table = _by(scores.assign(n=scores["labels"].astype(str) + " a class"), "n", first=scores["task"])
     ranks = {f"all tasks, {k} a class": v for k, v in mean_ranks(scores).to_dict().items()}
     ranks |= {f"sets alike, {k} a class": v for k, v in mean_ranks(scores, by_set=True).to_dict().items()}
-    named = mean_ranks(scores[scores["method"].isin([*peers.few_label_peers(), *NAMED])])
+    by_bar = mean_ranks(scores[scores["method"].isin([*peers.few_label_peers(), *NAMED])])
     return {
         "bar": "best or within 1 of the best mean rank at 1 and 5",
         "mean rank": pd.DataFrame(ranks).to_dict("index"),
-        "mean rank of the default and its peers alone": {k: v.to_dict() for k, v in named.iterrows()},
+        "mean rank of the default and its peers alone": {k: v.to_dict() for k, v in by_bar.iterrows()},
         "table": table,
     }
 
 
-def row_tep(folder: Path, draws: int) -> dict:
+def row_tep(folder: Path, draws: int, only: Only = ()) -> dict:
     """Three modes -> the fourth."""
-    scores = process.tep_modes(folder, peers.tep_peers() | ours_process.tep(), draws=draws)
+    methods = named(peers.tep_peers() | front_end.tep() | ours_process.tep(), only)
+    scores = process.tep_modes(folder, methods, draws=draws)
     column = scores["labels"].astype(str) + " labels, " + scores["scored"]
     table = _by(scores.assign(n=column), "n")
     for name, part in scores.groupby(["method", scores["labels"].astype(str) + " labels, " + scores["scored"]]):
@@ -94,9 +98,10 @@ def row_tep(folder: Path, draws: int) -> dict:
     return {"bar": ">= 0.75 at 0 labels, >= 0.80 at 5; reported 0.708 at 0", "table": table}
 
 
-def row_skab(folder: Path, draws: int) -> dict:
+def row_skab(folder: Path, draws: int, only: Only = ()) -> dict:
     """Group to group."""
-    scores = process.skab_groups(folder, peers.skab_peers() | ours_process.skab(), draws=min(draws, 3))
+    methods = named(peers.skab_peers() | front_end.skab() | ours_process.skab(), only)
+    scores = process.skab_groups(folder, methods, draws=min(draws, 3))
     table = _by(scores, "task")
     single = _by(scores.drop(columns="score").rename(columns={"score_by_recording": "score"}), "task")
     every = _by(process.skab_groups(folder, {"random forest, rows": process.skab_rows()}, 0, min(draws, 3)), "task")
@@ -105,12 +110,12 @@ def row_skab(folder: Path, draws: int) -> dict:
     return {"bar": "every pair above the forest on rows; reported valve1 -> other 0.52", "table": table}
 
 
-def row_throughput(folder: Path, draws: int) -> dict:
+def row_throughput(folder: Path, draws: int, only: Only = ()) -> dict:
     """Seconds for 10,000 windows of 2,048 samples."""
     methods = ours.throughput()
     if peers.has_mini_rocket():
         methods["MiniRocket transform"] = peers.mini_rocket().fit(windows_of_noise(100)).transform
-    return {"bar": "not slower than MiniRocket", "table": throughput(methods)}
+    return {"bar": "not slower than MiniRocket", "table": throughput(named(methods, only))}
 
 
 ROWS: dict[str, Callable[..., dict]] = {
@@ -122,6 +127,11 @@ ROWS: dict[str, Callable[..., dict]] = {
     "skab": row_skab,
     "throughput": row_throughput,
 }
+
+
+def named(methods: dict, only: Only) -> dict:
+    """Those of the methods whose name holds one of the texts `only`; all of them if there is none."""
+    return {name: method for name, method in methods.items() if not only or any(text in name for text in only)}
 
 
 def _always(kind: str, X: np.ndarray) -> np.ndarray:
@@ -155,6 +165,7 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
     parser.add_argument("--draws", type=int, default=10)
     parser.add_argument("--labels", nargs="+", type=int, default=list(LABELS), help="a class, of the rows few-labels")
+    parser.add_argument("--methods", nargs="+", default=(), help="only methods whose name holds one of these texts")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -174,7 +185,7 @@ def main() -> None:
     for name in options.rows:
         start = perf_counter()
         labels = {"labels": tuple(options.labels)} if name.startswith("few-labels") else {}
-        found[name] = ROWS[name](options.folder, options.draws, **labels)
+        found[name] = ROWS[name](options.folder, options.draws, tuple(options.methods), **labels)
         print(f"\n## {name}\n\nBar: {found[name]['bar']}. ({perf_counter() - start:.0f} s)\n")
         for part in ("mean rank", "mean rank of the default and its peers alone", "table"):
             if part in found[name]:

@@ -46,10 +46,10 @@ def load_source(modes=SOURCE_MODES, folder=None):
 
 
 # %% Pretraining: healthy rows of each mode give its scale, then a network learns all classes from all modes
-def pretrain(X, y, domain, *, seed=SEED, network=NETWORK, max_epochs=20, verbose=0):
+def pretrain(X, y, domain, *, seed=SEED, network=NETWORK, max_epochs=20):
     """The fitted source classifier; its ``backbone_`` is what is shipped."""
     scaled = BaselineScaler(normal_label="normal").fit(X, y, sample_domain=domain).transform(X, sample_domain=domain)
-    return TransferClassifier(network, max_epochs=max_epochs, random_state=seed, verbose=verbose).fit(scaled, y)
+    return TransferClassifier(network, max_epochs=max_epochs, random_state=seed).fit(scaled, y)
 
 
 def describe(backbone, X, y):
@@ -92,7 +92,7 @@ def main():
     options = parser.parse_args()
     X, y, _, domain = load_source(folder=options.folder)
     print(f"{len(X)} rows, {X.shape[1]} columns, {len(np.unique(y))} classes, modes {SOURCE_MODES}")
-    source = pretrain(X, y, domain, max_epochs=options.max_epochs, verbose=1)
+    source = pretrain(X, y, domain, max_epochs=options.max_epochs)
     file = save_backbone(describe(source.backbone_, X, y), options.out / "tep-process.safetensors")
     print(f"wrote {file.name}, {file.stat().st_size / 1e6:.2f} MB")
 

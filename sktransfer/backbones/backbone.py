@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
-from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +20,8 @@ from sktransfer.backbones.source import Source
 from sktransfer.backbones.weights import Weights
 from sktransfer.exceptions import ModelFileError
 from sktransfer.networks.layers import Blocks, fits, layers_of, width_after
+from sktransfer.utils.checksums import Checksummed, seal, unseal
+from sktransfer.utils.locks import ForkableLock
 
 if TYPE_CHECKING:  # loading a backbone of known layers and predicting with it needs no torch
     import torch
@@ -30,7 +31,7 @@ STATE_FORMAT = 1
 _TUPLES = ("names", "units", "shape", "sampling_rate")  # fields of the inputs that a file holds as lists
 
 
-class Backbone:
+class Backbone(Checksummed):
     """A pretrained network up to its features: immutable, shared by clones, never trained in place.
 
     The features are what the blocks, applied in their order, return. Layers of `network` outside the blocks, such
@@ -91,6 +92,7 @@ class Backbone:
     ):
         from torch import nn
 
+        from sktransfer.backbones.alterations import refuse_lost
         from sktransfer.backbones.blocks import (
             compare_with_forward,
             describe_network,
@@ -104,6 +106,7 @@ class Backbone:
             raise TypeError(f"Backbone takes a torch nn.Module, got {type(network).__name__}.")
         names = tuple(blocks) if blocks is not None else tuple(network._modules)
         modules = find_blocks(network, names)
+        refuse_lost("Backbone", network, names)
         modules = [module.eval().requires_grad_(False) for module in copy.deepcopy(modules)]
         modules = [module.to("cpu") for module in modules]
         inputs = read_inputs(modules, inputs or Inputs())
@@ -122,7 +125,8 @@ class Backbone:
         self.weights: tuple[Weights, ...] = tuple(weights)
         known = layers is not None and inputs.shape is None and all(map(fits, layers, weights))
         self.layers: Blocks | None = layers if known else None
-        self._lock = RLock()
+        self._lock = ForkableLock()
+        self._is_described = False  # whether it is known that network and weights alone make this backbone again
         self.name = name
         self.inputs = inputs
         self._front_end = None
@@ -269,11 +273,21 @@ class Backbone:
         return self
 
     def __getstate__(self) -> dict[str, Any]:
+        return seal(self._described_state())
+
+    def _described_state(self) -> dict[str, Any]:
+        """What a file holds, and from which this backbone can be made again."""
         if self.network is None:
             raise TypeError(
                 f"Backbone {self.name!r} wraps a network that cannot be named in a file. Register its class with "
                 "register_network, or use an nn.Sequential of standard layers."
             )
+        state = self._state()
+        if not self._is_described:
+            self._check_description(state)
+        return state
+
+    def _state(self) -> dict[str, Any]:
         return {
             "format": STATE_FORMAT,
             "network": self.network,
@@ -285,7 +299,33 @@ class Backbone:
             "provenance": self.provenance,
         }
 
+    def _check_description(self, state: dict[str, Any]) -> None:
+        """Raise a ModelFileError if what a file holds would not make this backbone again."""
+        other = object.__new__(Backbone)
+        try:
+            other._restore(state, is_trusted=True)
+            reason = None
+            if self._built is not None:
+                from sktransfer.backbones.alterations import difference
+                from sktransfer.backbones.blocks import return_the_same
+
+                reason = difference(self._built, other._modules, self.blocks)
+                if reason is None and not return_the_same(self._built, other._modules, self.inputs, self.prepare):
+                    reason = "the network returns something else than its class and arguments make"
+        except ModelFileError as error:
+            reason = str(error)
+        if reason is not None:
+            raise ModelFileError(
+                f"Backbone {self.name!r} cannot be stored, because another one would be loaded: {reason}. Make what "
+                "was changed a layer of the network, or register a class that has it with register_network."
+            )
+        self._is_described = True
+
     def __setstate__(self, state: dict[str, Any]) -> None:
+        self._restore(unseal("Backbone", state), is_trusted=True)
+
+    def _restore(self, state: dict[str, Any], *, is_trusted: bool) -> None:
+        """Become the backbone of `state`; what it costs to run is measured first unless the file is trusted."""
         if not isinstance(state.get("format"), int) or state["format"] > STATE_FORMAT:
             raise ModelFileError(
                 f"This backbone was written in state format {state.get('format')!r}; this version reads up to "
@@ -293,20 +333,32 @@ class Backbone:
             )
         names = tuple(state["blocks"])
         description, weights, modules = state["network"], list(state["weights"]), None
-        layers = layers_of(description, names)
-        if layers is None or not all(map(fits, layers, weights)):
-            # a network that only torch knows, or one that does not fit its weights: then this says so
-            from sktransfer.backbones.blocks import build_blocks, layers_of_modules
-
-            modules = build_blocks(description, names, weights)
-            layers = layers_of_modules(modules)
         stored = state["inputs"]
         source = None if state["source"] is None else Source(**state["source"])
+        layers = layers_of(description, names)
         try:
             inputs = Inputs(**{**stored, **{k: _tuple(stored.get(k)) for k in _TUPLES}})
+            if layers is None or inputs.shape is not None or not all(map(fits, layers, weights)):
+                # a network that only torch knows, or one that does not fit its weights: then this says so
+                modules, layers = _built(description, names, weights, None if is_trusted else inputs)
             self._set(description, names, modules, weights, layers, state["name"], inputs, source, state["provenance"])
         except ValueError as error:
+            if isinstance(error, ModelFileError):
+                raise
             raise ModelFileError(f"The parts of the backbone in this file do not fit together: {error}") from error
+        self._is_described = True
+
+
+def _built(
+    description: dict[str, Any], names: Sequence[str], weights: Sequence[Weights], measured: Inputs | None
+) -> tuple[list[nn.Module], Blocks | None]:
+    """Blocks with their weights, and their layers; what they cost to run on `measured` is looked at first."""
+    from sktransfer.backbones.blocks import build_blocks, layers_of_modules
+    from sktransfer.backbones.work import refuse_absurd_work
+
+    check = None if measured is None else lambda modules: refuse_absurd_work(modules, measured)
+    modules = build_blocks(description, names, weights, check)
+    return modules, layers_of_modules(modules)
 
 
 def _equal(weights: Mapping[str, np.ndarray], tensors: Mapping[str, torch.Tensor]) -> bool:

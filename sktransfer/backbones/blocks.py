@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from sktransfer.backbones.alterations import is_altered
 from sktransfer.backbones.inputs import Inputs
 from sktransfer.backbones.weights import Weights
 from sktransfer.exceptions import ModelFileError
@@ -38,13 +39,18 @@ __all__ = [
 _LENGTHS = (16, 64, 256, 1024, 4096, 16384, 65536)
 _LARGEST_PROBE = 2**22  # values
 _Prepare = Callable[[Any], np.ndarray]  # the front end of a backbone
-_MISFITS = (RuntimeError, ValueError, IndexError)  # what torch's layers raise for a shape that they do not take
+MISFITS = (RuntimeError, ValueError, IndexError)  # what torch's layers raise for a shape that they do not take
 
 
 def build_blocks(
-    description: dict[str, Any], names: Sequence[str], weights: Sequence[Mapping[str, np.ndarray]]
+    description: dict[str, Any],
+    names: Sequence[str],
+    weights: Sequence[Mapping[str, np.ndarray]],
+    check: Callable[[list[nn.Module]], None] | None = None,
 ) -> list[nn.Module]:
     """Blocks with the given weights; shapes are compared before memory is taken for them.
+
+    `check` gets the blocks while they have no memory.
 
     Raises
     ------
@@ -61,6 +67,10 @@ def build_blocks(
         if expected != found:
             wrong = sorted(key for key in expected.keys() | found.keys() if expected.get(key) != found.get(key))
             raise ModelFileError(f"The weights of block {name!r} do not fit the network described: {wrong[:5]} differ.")
+    if check is not None:
+        for module in modules:
+            module.eval()
+        check(modules)
     if any(tensor.is_meta for module in modules for tensor in _constants(module)):
         modules = find_blocks(build_network(description), names)  # its constructor makes tensors that no file holds
     for module, arrays in zip(modules, weights, strict=True):
@@ -125,8 +135,8 @@ def probe_width(modules: Sequence[nn.Module], inputs: Inputs, prepare: _Prepare 
     if inputs.shape is not None and None in inputs.shape[1:]:
         longer = torch.zeros(1, *_filled(inputs, 2 * x.shape[-1]))
         try:
-            same = _run(modules, _prepared(longer, prepare)).shape == found.shape
-        except _MISFITS:
+            same = run(modules, _prepared(longer, prepare)).shape == found.shape
+        except MISFITS:
             same = False
         if not same:
             raise ValueError(
@@ -143,8 +153,8 @@ def _through(
     reason: Exception | None = None
     for x in samples_of(inputs, n_samples):
         try:
-            return x, _run(modules, _prepared(x, prepare))
-        except _MISFITS as error:
+            return x, run(modules, _prepared(x, prepare))
+        except MISFITS as error:
             reason = reason or error
     shape = inputs.shape
     what = f"{inputs.n or 8} columns" if shape is None else f"samples of shape {shape}"
@@ -156,11 +166,17 @@ def _through(
 
 def samples_of(inputs: Inputs, n_samples: int) -> Iterator[torch.Tensor]:
     """Numbers between -1 and 1 that a network may take; larger and larger ones where any size will do."""
+    for shape in shapes_of(inputs):
+        yield torch.linspace(-1, 1, n_samples * math.prod(shape)).reshape(n_samples, *shape)
+
+
+def shapes_of(inputs: Inputs) -> Iterator[tuple[int, ...]]:
+    """Shapes of samples that a network may take, as in :func:`samples_of`."""
     for length in _LENGTHS:
         shape = _filled(inputs, length)
         if length > _LENGTHS[0] and (shape == _filled(inputs, _LENGTHS[0]) or math.prod(shape) > _LARGEST_PROBE):
             return
-        yield torch.linspace(-1, 1, n_samples * math.prod(shape)).reshape(n_samples, *shape)
+        yield shape
 
 
 def _filled(inputs: Inputs, length: int) -> tuple[int, ...]:
@@ -175,7 +191,8 @@ def _prepared(x: torch.Tensor, prepare: _Prepare) -> torch.Tensor:
     return torch.from_numpy(np.array(prepare(x.numpy()), dtype=np.float32))
 
 
-def _run(modules: Sequence[nn.Module], x: torch.Tensor) -> torch.Tensor:
+def run(modules: Sequence[nn.Module], x: torch.Tensor) -> torch.Tensor:
+    """What the blocks, one after the other, return in inference mode."""
     with torch.inference_mode():
         for module in modules:
             x = module(x)
@@ -190,7 +207,7 @@ def compare_with_forward(
     was_training, network = network.training, network.eval()
     try:
         x = _prepared(x, prepare)
-        found = _run([network], x.to(next(network.parameters(), x).device)).to("cpu")
+        found = run([network], x.to(next(network.parameters(), x).device)).to("cpu")
     finally:
         network.train(was_training)
     if found.shape != expected.shape or not torch.allclose(found, expected, atol=1e-5):
@@ -200,6 +217,20 @@ def compare_with_forward(
         )
 
 
+def return_the_same(
+    modules: Sequence[nn.Module], again: Sequence[nn.Module], inputs: Inputs, prepare: _Prepare = np.asarray
+) -> bool:
+    """Whether both return the same for the same samples; True where `modules` do not do so twice."""
+    x, first = _through(modules, inputs, 4, prepare)
+    x = _prepared(x, prepare)
+    second, other = run(modules, x), run(again, x)
+    return not _are_close(first, second) or _are_close(first, other)
+
+
+def _are_close(first: torch.Tensor, second: torch.Tensor) -> bool:
+    return first.shape == second.shape and torch.allclose(first, second, rtol=1e-4, atol=1e-5, equal_nan=True)
+
+
 def weights_of(module: nn.Module) -> Weights:
     """Parameters and buffers of a module as named arrays, on its memory."""
     return Weights({key: value.detach().numpy() for key, value in module.state_dict().items()})
@@ -207,7 +238,7 @@ def weights_of(module: nn.Module) -> Weights:
 
 def layers_of_modules(modules: Sequence[nn.Module]) -> Blocks | None:
     """Layers of the blocks, from which numpy computes them in inference mode; None if only torch can."""
-    if any(layer._forward_hooks or layer._forward_pre_hooks for module in modules for layer in module.modules()):
+    if any(is_altered(layer) for module in modules for layer in module.modules()):
         return None
     described = [describe_layer("", module) for module in modules]
     blocks = [None if item is None else read_layers("", item[1], item[2]) for item in described]

@@ -74,6 +74,18 @@ class Inputs:
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "n", shape[0])
 
+    @property
+    def center(self) -> np.ndarray | None:
+        """The middle of what was seen, shape (n,), float64; None without a range.
+
+        Zero where the range holds zero: scaled rows lie around it, and a fault stretches the range to one side. Else
+        half-way between minimum and maximum.
+        """
+        if self.minimum is None or self.maximum is None:
+            return None
+        middle = (self.minimum.astype(np.float64) + self.maximum) / 2
+        return np.where((self.minimum <= 0) & (self.maximum >= 0), 0.0, middle)
+
 
 def _rates(given: Any) -> tuple[float, float]:
     try:

@@ -26,6 +26,7 @@ class Weights(Mapping[str, np.ndarray]):
 
     def __init__(self, arrays: Mapping[str, np.ndarray]):
         self._arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+        self._compared: str | None = None  # the checksum, as it was when a file was read
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self._arrays[name]
@@ -47,8 +48,12 @@ class Weights(Mapping[str, np.ndarray]):
         for name in sorted(self._arrays):
             array = self._arrays[name]
             digest.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
-            digest.update(array.tobytes())
+            digest.update(np.ascontiguousarray(array).data)  # without a copy
         return digest.hexdigest()
+
+    def checksum(self, is_read: bool) -> str:
+        """`sha256`; for weights that were just read, as it was compared then."""
+        return self._compared if is_read and self._compared is not None else self.sha256
 
     @property
     def nbytes(self) -> int:
@@ -67,5 +72,6 @@ class Weights(Mapping[str, np.ndarray]):
             raise ModelFileError(f"The model file holds arrays of type {refused}; weights are numbers.")
         # joblib may hand out read-only memory maps; torch wants memory of its own
         self._arrays = {name: np.array(a, order="C") if not a.flags.writeable else a for name, a in arrays.items()}
-        if self.sha256 != state.get("sha256"):
+        self._compared = self.sha256
+        if self._compared != state.get("sha256"):
             raise ModelFileError("The weights in the model file do not match their checksum: the file is damaged.")

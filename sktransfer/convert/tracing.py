@@ -14,7 +14,6 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from threading import Lock
 from typing import Any
 
 from torch import fx, nn
@@ -24,9 +23,11 @@ from sktransfer.backbones.inputs import Inputs
 from sktransfer.convert.torch_functions import convert_function, function_name, read_size
 from sktransfer.networks.registry import Permute
 from sktransfer.utils.counted_warnings import warn_caller
+from sktransfer.utils.locks import ForkableLock
 
 _NORMALISATION = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.modules.instancenorm._InstanceNorm)
-_TRACING = Lock()  # torch.fx replaces methods of nn.Module, for all threads, while it traces
+# torch.fx replaces methods of nn.Module, for all threads, while it traces: a fork waits for their return
+_TRACING = ForkableLock(awaited=True)
 
 Call = tuple[str, nn.Module]
 Named = Mapping[str, nn.Module]

@@ -16,16 +16,20 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted
 
 from sktransfer.backbones.backbone import Backbone
+from sktransfer.backbones.by_tag import cut_at
 from sktransfer.backbones.check_input import check_input, prepared, tag_dimensions
 from sktransfer.backbones.from_scratch import FromScratch, open_backbone, resolve
+from sktransfer.backbones.persistence import content_key
+from sktransfer.inference.foreign_rows import are_far, samples_look_foreign, warn_of_foreign
 from sktransfer.inference.predictor import features
 from sktransfer.utils.callbacks import CallbackSupport, FitTask, with_callbacks
+from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.parameters import Interval, Options, TorchDevice
 from sktransfer.utils.random import draw_seed
 from sktransfer.validation.rows import column_names
 
 
-class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class FeatureExtractor(Checksummed, CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Turn rows of a table, or windows of signals, into the features of a frozen backbone.
 
     Parameters
@@ -34,9 +38,12 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
         The pretrained network; its dimensions decide whether `X` is rows or windows. None: an untrained one, the "no
         transfer" baseline (random features).
     block : str or None, default=None
-        Name of the block whose output is returned; None: the last one.
+        Name of the block whose output is returned; None: the last one. Of a network that keeps channels (tags) apart
+        before it pools them, as "process" does: ``"tag"``, ``"pooled"`` or ``"both"``, as in
+        :class:`sktransfer.TransferClassifier`.
     standardize : bool, default=True
-        Whether features of the last block are standardised by the source's statistics, where the backbone has them.
+        Whether features of the last block, and those by tag, are standardised by the source's statistics, where the
+        backbone has them.
         Linear models on top converge faster and score better then.
     device : str, default="auto"
         As in :class:`sktransfer.TransferClassifier`.
@@ -53,16 +60,21 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
         Number of columns, or of channels.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, if `X` was a frame.
+    channel_names_in_ : tuple of length n_features_in_
+        Names of the channels, if `X` was :class:`Windows` that know them.
     sampling_rate_ : float or None
         Samples a second of the windows, in Hz, if `X` was :class:`Windows` and told; None for rows.
+    window_fields_ : dict of str to str
+        Whether ``"all"``, ``"some"`` or ``"none"`` of the windows of ``fit`` knew their ``sampling_rate``, ``rpm`` and
+        ``orders``, if the backbone reads them.
 
     Notes
     -----
     A search over what stands behind the extractor computes the features of each fold's training rows once, whatever
     the number of candidates, if the pipeline keeps them: ``make_pipeline(FeatureExtractor(backbone), SVC(),
-    memory="cache")``. The key is the parameters and the rows; equal backbones are one key, in every process. A backbone
-    given by its path is known by the path alone, so pass ``load_backbone(path)`` where the file may change.
-    scikit-learn keeps what fits return; rows that are only scored run through the backbone for each candidate.
+    memory="cache")``. The key is the parameters and the rows; equal backbones are one key, in every process. Of a
+    backbone that is given by its path, the content of the file is part of the key. scikit-learn keeps what fits
+    return; rows that are only scored run through the backbone for each candidate.
 
     Examples
     --------
@@ -110,22 +122,18 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
             If columns, channels, length or sampling rate do not fit the backbone, or it has no such block.
         """
         self._validate_params()
-        with FitTask(self, X, y, 0):
+        with FitTask(self, X, y, 0, fits_it=True):
             return self._fit(X)
 
     def _fit(self, X):
         opened = open_backbone(self.backbone)
         X = check_input(self, X, opened, reset=True)
-        backbone, _ = resolve(opened, X.shape[1:], draw_seed(self.random_state))
-        if self.block is not None and self.block not in backbone.blocks:
-            raise ValueError(
-                f"FeatureExtractor: backbone {backbone.name!r} has no block {self.block!r}; "
-                f"it has {list(backbone.blocks)}."
-            )
-        self.backbone_ = backbone
-        self._stop = len(backbone.blocks) if self.block is None else backbone.blocks.index(self.block) + 1
+        backbone, untrained = resolve(opened, X.shape[1:], draw_seed(self.random_state))
+        self.backbone_, self._stop = cut_at("FeatureExtractor", backbone, self.block, X.shape[1], untrained=untrained)
+        if not untrained and samples_look_foreign(self, backbone, X):
+            warn_of_foreign(type(self).__name__, backbone, len(X), learned=False)
         self._standardized = bool(self.standardize)
-        self._n_features_out = self._features(X[:1]).shape[1]
+        self._n_features_out = self._features(X[:1], warn=False).shape[1]
         return self
 
     def transform(self, X):
@@ -157,7 +165,7 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
             raise ValueError("FeatureExtractor: the backbone returned features that are not finite for these rows.")
         return found
 
-    def _features(self, X: np.ndarray) -> np.ndarray:
+    def _features(self, X: np.ndarray, warn: bool = True) -> np.ndarray:
         """Features of checked rows or windows; they are prepared chunk by chunk."""
         name, names = type(self).__name__, column_names(self, self.n_features_in_)
         backbone, stop = self.backbone_, self._stop  # parameters may be set after the fit
@@ -167,7 +175,18 @@ class FeatureExtractor(CallbackSupport, ClassNamePrefixFeaturesOutMixin, Transfo
         source = backbone.source
         if self._standardized and stop == len(backbone.blocks) and source is not None:
             found = (found - source.feature_mean) / source.feature_scale
+            if warn and are_far(found):
+                warn_of_foreign(name, backbone, len(X), learned=False)
         return np.asarray(found.reshape(len(X), -1), dtype=np.float32)
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        if "backbone_" not in self.__dict__:
+            state["_content"] = content_key(self.backbone)
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__({key: value for key, value in state.items() if key != "_content"})
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -50,6 +50,10 @@ class SourceClassifier(ClassifierMixin, SourceEstimator):
         Column names; after ``fit``, if `X` was a frame.
     sampling_rate_ : float or None
         Samples a second of the windows, in Hz, if `X` was :class:`Windows` and told; None for rows. After ``fit``.
+    window_fields_ : dict of str to str
+        As in :class:`TransferClassifier`; after ``fit``.
+    fits_source_ : bool
+        Whether the rows of ``fit`` looked to the backbone as those of its source did; after ``fit``.
     n_outputs_ : int
         Number of classes; after ``fit``.
     device_ : str
@@ -158,7 +162,8 @@ class SourceClassifier(ClassifierMixin, SourceEstimator):
         """
         return TransferClassifier.predict(self._ready(X), X)
 
-    _probabilities = staticmethod(TransferClassifier._probabilities)
+    _probabilities = TransferClassifier._probabilities
+    _central = TransferClassifier._central
     _labels = TransferClassifier._labels
 
     def _chosen(self, backbone: Backbone, source: Source, weight: np.ndarray, bias: np.ndarray) -> Rows:

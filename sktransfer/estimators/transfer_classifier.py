@@ -9,13 +9,14 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
 from sktransfer.estimators.base import TransferEstimator
-from sktransfer.inference.out_of_range import count_out_of_range, warn_of_range
+from sktransfer.inference.out_of_range import central_classes, count_out_of_range, lowered, warn_of_range
 from sktransfer.utils.callbacks import with_callbacks
 from sktransfer.utils.parameters import InvalidParameterError
 from sktransfer.validation.labels import check_labels
 from sktransfer.validation.quality import warn_of_single_rows
 
 if TYPE_CHECKING:
+    from sktransfer.training.fit import FitResult
     from sktransfer.training.tasks import Classification
 
 
@@ -28,6 +29,13 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         The pretrained network; a file name or shipped name is loaded by :func:`sktransfer.load_backbone`.
         None or :class:`sktransfer.FromScratch`: an untrained network, the "no transfer" baseline and the way to
         pretrain.
+    block : {"auto", "tag", "pooled", "both"}, default="auto"
+        Which features of a network of windows the head gets, where the network keeps channels (tags) apart before it
+        pools them, as "process" does: ``"tag"``: those of each tag, one tag after the other; the estimator then takes
+        the tags of ``fit`` in their order. ``"pooled"``: those of all tags pooled, which have forgotten which tag it
+        was; only on them the source head of "process" can begin or pull, by tag the head begins from zero. ``"both"``:
+        side by side. ``"auto"``: by tag; what was fitted with another block stays with it, a head that asks for the
+        source's (``init="source"``) gets pooled features, and every other network returns what it returns.
     head : LinearHead, MLPHead or None, default=None
         The new network on top; None: ``LinearHead()``.
     strategy : Strategy or None, default=None
@@ -56,8 +64,6 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
     n_jobs : int or None, default=None
         Threads inside ``fit`` and ``predict``; None: 1, which is fastest for small networks on busy machines;
         -1: as many as torch has.
-    verbose : int, default=0
-        1 prints one line an epoch.
     random_state : int, RandomState, Generator or None, default=None
         Drives initial weights, batch order and dropout, by generators of its own.
 
@@ -67,6 +73,9 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         Classes in the order of the columns of ``predict_proba``.
     backbone_ : Backbone
         The backbone after this fit, with the head as its source head: what the next fit can begin with.
+    source_classes_ : list of length n_classes
+        Of each class the class of the source head that its row began at, or None; see
+        :class:`sktransfer.LinearHead`.
     history_ : list of dict
         One record an epoch with ``train_loss`` and ``frozen_blocks``; before them, if the head was solved, one with
         ``alpha`` (strength of the penalty towards the source head), ``temperature`` (by which its logits were divided;
@@ -77,10 +86,21 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         Number of columns, or of channels.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, if `X` was a frame.
+    channel_names_in_ : tuple of length n_features_in_
+        Names of the channels, if `X` was :class:`Windows` that know them.
     sampling_rate_ : float or None
         Samples a second of the windows, in Hz, if `X` was :class:`Windows` and told; None for rows.
+    window_fields_ : dict of str to str
+        Whether ``"all"``, ``"some"`` or ``"none"`` of the windows of ``fit`` knew their ``sampling_rate``, ``rpm`` and
+        ``orders``, if the backbone reads them.
+    fits_source_ : bool
+        Whether the rows of ``fit`` looked to the backbone as those of its source did; if not, ``fit`` and ``predict``
+        warn.
     n_outputs_ : int
         Number of classes.
+    class_distances_ : ndarray of shape (n_classes,)
+        Mean over the training rows of each class of their largest distance, over columns, from the middle of the
+        training range, which is zero where the range holds zero. Healthy rows lie nearest.
     device_ : str
         Where the network is now.
 
@@ -109,6 +129,7 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         self,
         backbone=None,
         *,
+        block="auto",
         head=None,
         strategy=None,
         max_epochs="auto",
@@ -118,10 +139,10 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         callbacks=None,
         device="auto",
         n_jobs=None,
-        verbose=0,
         random_state=None,
     ):
         self.backbone = backbone
+        self.block = block
         self.head = head
         self.strategy = strategy
         self.max_epochs = max_epochs
@@ -131,7 +152,6 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         self.callbacks = callbacks
         self.device = device
         self.n_jobs = n_jobs
-        self.verbose = verbose
         self.random_state = random_state
 
     @with_callbacks
@@ -168,8 +188,9 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            Rows sum to one. Rows far outside everything seen in training are mixed with equal shares, so that they
-            are never reported as certain; a warning tells how many.
+            Rows sum to one. Of rows far outside everything seen in training, a warning tells how many. The network is
+            asked at the edge of what was seen, and what is not known is shared among all classes but those in the
+            middle of it, where healthy rows lie: the further out, the less certain which fault, never the healthier.
 
         Raises
         ------
@@ -183,16 +204,24 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         warn_of_range(type(self).__name__, count_out_of_range(confidence), len(outputs))
         return self._probabilities(outputs, confidence)
 
-    @staticmethod
-    def _probabilities(outputs: np.ndarray, confidence: np.ndarray | None) -> np.ndarray:
-        """Softmax of `outputs`, mixed with equal shares where `confidence` is below one; computed in place."""
-        outputs -= np.maximum.reduce(outputs, axis=1, keepdims=True)
-        np.exp(outputs, out=outputs)
-        outputs /= np.add.reduce(outputs, axis=1, keepdims=True)
+    def _probabilities(self, outputs: np.ndarray, confidence: np.ndarray | None) -> np.ndarray:
+        """Softmax of `outputs`, shared out where `confidence` is below one; computed in place."""
+        probabilities = _softmax(outputs)
         if confidence is not None and (outside := confidence < 1).any():
-            weight = confidence[outside, None]
-            outputs[outside] = weight * outputs[outside] + (1 - weight) / outputs.shape[1]
-        return outputs
+            probabilities[outside] = lowered(probabilities[outside], confidence[outside], self._central())
+        return probabilities
+
+    def _central(self) -> np.ndarray:
+        """Which classes hold the middle of what was seen, of shape (n_classes,)."""
+        at_center = self._predictor.at_center
+        at_center = None if at_center is None else _softmax(at_center[None].copy())[0]
+        return central_classes(at_center, getattr(self, "class_distances_", None), self.n_outputs_)
+
+    def _set_fitted(self, result: FitResult) -> Any:
+        self.source_classes_ = result.source_classes
+        if result.class_distances is not None:
+            self.class_distances_ = result.class_distances
+        return super()._set_fitted(result)
 
     def _labels(self, probabilities: np.ndarray) -> np.ndarray:
         """Most probable class of each row."""
@@ -255,3 +284,11 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         # rows of weight zero may carry other labels; they are dropped before training
         codes = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
         return codes.astype(np.int64), Classification(classes, self.class_weight)
+
+
+def _softmax(outputs: np.ndarray) -> np.ndarray:
+    """Softmax over classes, in place."""
+    outputs -= np.maximum.reduce(outputs, axis=1, keepdims=True)
+    np.exp(outputs, out=outputs)
+    outputs /= np.add.reduce(outputs, axis=1, keepdims=True)
+    return outputs

@@ -23,6 +23,8 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
     ----------
     backbone : Backbone, FromScratch, str, path or None, default=None
         The pretrained network, of a classification or a regression; None: from scratch.
+    block : {"auto", "tag", "pooled", "both"}, default="auto"
+        Features by tag, of all tags pooled, or both, as in :class:`TransferClassifier`.
     head : LinearHead, MLPHead or None, default=None
         The new network on top; None: ``LinearHead()``.
     strategy : Strategy or None, default=None
@@ -39,8 +41,6 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
         ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"auto"``, as in :class:`TransferClassifier`.
     n_jobs : int or None, default=None
         Threads inside ``fit`` and ``predict``; None: 1.
-    verbose : int, default=0
-        1 prints one line an epoch.
     random_state : int, RandomState, Generator or None, default=None
         Drives initial weights, batch order and dropout.
 
@@ -56,8 +56,16 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
         Number of columns, or of channels.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, if `X` was a frame.
+    channel_names_in_ : tuple of length n_features_in_
+        Names of the channels, if `X` was :class:`Windows` that know them.
     sampling_rate_ : float or None
         Samples a second of the windows, in Hz, if `X` was :class:`Windows` and told; None for rows.
+    window_fields_ : dict of str to str
+        Whether ``"all"``, ``"some"`` or ``"none"`` of the windows of ``fit`` knew their ``sampling_rate``, ``rpm`` and
+        ``orders``, if the backbone reads them.
+    fits_source_ : bool
+        Whether the rows of ``fit`` looked to the backbone as those of its source did; if not, ``fit`` and ``predict``
+        warn.
     n_outputs_ : int
         Number of values a row.
     device_ : str
@@ -79,6 +87,7 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
         self,
         backbone=None,
         *,
+        block="auto",
         head=None,
         strategy=None,
         max_epochs="auto",
@@ -87,10 +96,10 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
         callbacks=None,
         device="auto",
         n_jobs=None,
-        verbose=0,
         random_state=None,
     ):
         self.backbone = backbone
+        self.block = block
         self.head = head
         self.strategy = strategy
         self.max_epochs = max_epochs
@@ -99,7 +108,6 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
         self.callbacks = callbacks
         self.device = device
         self.n_jobs = n_jobs
-        self.verbose = verbose
         self.random_state = random_state
 
     @with_callbacks

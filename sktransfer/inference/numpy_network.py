@@ -17,12 +17,12 @@ rows are computed in float32, as torch does, in half the time of float64.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from threading import Lock
 from typing import Any
 
 import numpy as np
 
 from sktransfer.networks.layers import Layer
+from sktransfer.utils.locks import ForkableLock
 
 FEW_ROWS = 64  # up to which rows are computed in float64
 
@@ -48,7 +48,7 @@ class NumpyNetwork:
         steps = [step for layers, arrays in parts for layer in layers for step in _step(layer, arrays)]
         self._steps = [_as_dtype(step, np.float64) for step in _fold(steps)]
         self._steps32: list[_Step] | None = None  # the same in float32, made when many rows come
-        self._lock = Lock()
+        self._lock = ForkableLock()
 
     def run(self, rows: np.ndarray) -> np.ndarray:
         """Outputs for one chunk of float32 rows: float64 for few, float32 for many. The caller looks for overflow."""

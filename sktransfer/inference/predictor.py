@@ -13,7 +13,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from threading import RLock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -27,6 +26,7 @@ from sktransfer.inference.out_of_range import along_channels, confidence_weights
 from sktransfer.networks.layers import fits
 from sktransfer.utils.chunks import chunk_of, in_chunks
 from sktransfer.utils.device import is_cpu, resolve_device
+from sktransfer.utils.locks import ForkableLock
 from sktransfer.utils.threads import capped_threads
 from sktransfer.validation.rows import LARGEST_INPUT
 
@@ -70,7 +70,8 @@ class Predictor:
         self.backbone, self.head, self.arrays, self.n_outputs = backbone, head, arrays, n_outputs
         self._dtype = np.float64 if any(array.dtype == np.float64 for array in arrays.values()) else np.float32
         self._low, self._high = limits_in_range(backbone.inputs, LARGEST_INPUT)
-        self._lock = RLock()
+        self._lock = ForkableLock()
+        self._at_center: np.ndarray | None = None
         self._module = module
         self._network: NumpyNetwork | None = None
         layers = None if backbone.layers is None else head.layers(backbone.n_features_out, n_outputs)
@@ -132,7 +133,27 @@ class Predictor:
             return rows, None
         if X.ndim == 2 and not (np.abs(rows) <= LARGEST_INPUT).all():
             refuse()
-        return rows, confidence_weights(rows, self.backbone.inputs)
+        weights = confidence_weights(rows, self.backbone.inputs)
+        low, high = self._limits(rows.ndim)
+        # further out the network was never asked, and what it says there is the shape of its layers
+        return np.clip(rows, low, high, dtype=rows.dtype), weights
+
+    def _limits(self, n_dimensions: int) -> tuple[np.ndarray, np.ndarray]:
+        """Lowest and highest value that lowers no confidence, in a shape that goes with such samples."""
+        return along_channels(self._low, n_dimensions), along_channels(self._high, n_dimensions)
+
+    @property
+    def at_center(self) -> np.ndarray | None:
+        """Outputs of a row in the middle of the training range, shape (n_outputs,); None for windows or no range."""
+        center = self.backbone.inputs.center
+        if center is None or self.backbone.n_dimensions != 2:
+            return None
+        if self._at_center is None:
+            with self._lock:  # where the module is: it is not moved for one row
+                used = "cpu" if self._module is None else str(self._module.device)
+                run = self.module_on(used).run if self.network is None else self.network.run
+                self._at_center = np.asarray(run(center[None].astype(self._dtype)), dtype=np.float64)[0]
+        return self._at_center
 
     @staticmethod
     def finite(name: str, outputs: np.ndarray) -> np.ndarray:
@@ -143,9 +164,7 @@ class Predictor:
 
     def is_in_range(self, rows: np.ndarray) -> bool:
         """Whether every cell is a number that lowers no confidence: within the training range, or near it."""
-        low, high = self._low, self._high
-        if rows.ndim > 2:
-            low, high = along_channels(low, rows.ndim), along_channels(high, rows.ndim)
+        low, high = self._limits(rows.ndim)
         return bool(((rows >= low) & (rows <= high)).all())  # NaN compares false
 
     @property
@@ -252,7 +271,7 @@ class _Blocks:
 
 
 _SHARED = _Blocks()
-_LOCK = RLock()
+_LOCK = ForkableLock()
 
 
 def blocks_in_numpy(backbone: Backbone, n_blocks: int) -> NumpyNetwork | None:

@@ -25,8 +25,11 @@ from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import indexable
 
-from sktransfer.model_selection.candidates import CandidateFits
+from sktransfer.model_selection.candidates import CandidateFits, in_this_process
 from sktransfer.model_selection.last_step import SearchedPipeline
+from sktransfer.utils.callbacks import SearchTask
+from sktransfer.utils.checksums import Checksummed
+from sktransfer.utils.counted_warnings import warnings_once
 
 
 class _Splits:
@@ -39,7 +42,8 @@ class _Splits:
         return iter(self.splits)
 
     def get_n_splits(self, X: Any = None, y: Any = None, **params: Any) -> int:
-        return len(self.splits)
+        """As the user's splitter counts them: scikit-learn's loop refuses a count that its splits do not have."""
+        return self.splitter.get_n_splits(X, y, **params)
 
     def get_metadata_routing(self) -> Any:
         return get_routing_for_object(self.splitter)
@@ -62,7 +66,7 @@ class _NoScore:
         return True
 
 
-class _BatchedSearch:
+class _BatchedSearch(Checksummed):
     """Mixin of the two searches: ``fit`` goes through scikit-learn's loop twice and trains in between."""
 
     estimator: Any
@@ -75,7 +79,9 @@ class _BatchedSearch:
     error_score: Any
     multimetric_: bool
     get_params: Any
+    n_splits_: int
     _validate_params: Any
+    _get_scorers: Any
     _get_routed_params_for_fit: Any
     _candidates: Any
     _fits: CandidateFits | None
@@ -100,45 +106,81 @@ class _BatchedSearch:
         Raises
         ------
         ValueError
-            For parameters that the estimator does not have, and if every fit fails.
+            For parameters that the estimator does not have, for a `refit` that names no score, and if every fit fails.
         """
         self._validate_params()
-        for name in [key for key in vars(self) if key.endswith("_") and not key.startswith("_")]:
-            delattr(self, name)  # an interrupted search must not look like a finished one
+        self._forget()
+        self._get_scorers()  # a `refit` that names no score is an error here, before anything is trained
         scorer = check_scoring(self.estimator, self.scoring)
         X, y = indexable(X, y)
         cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         splits = list(cv.split(X, y, **self._get_routed_params_for_fit(params).splitter.split))
         fits = CandidateFits(self.estimator, list(self._candidates()), len(splits), self.n_jobs, self.pre_dispatch)
-        if fits.groups and splits:
-            self._note(
-                fits, X, y, params, cv=_Splits([(train, np.arange(0)) for train, _ in splits], cv), scorer=scorer
-            )
-        with _progress(fits, self.verbose) as fits.on_progress:
-            search = self._loop(
-                fits,
-                SearchedPipeline(self.estimator, fits.open),
-                fits.candidates,
-                cv=_Splits(splits, cv),
-                # the scorer that None stands for asks its estimator what scikit-learn asks a fitted one
-                scoring=scorer if self.scoring is None else self.scoring,
-                verbose=max(0, self.verbose - 1),
-            )
-            if callbacks := getattr(self, "_skl_callbacks", None):
-                search.set_callbacks(*callbacks)
-            super(_BatchedSearch, search).fit(X, y, **params)  # type: ignore[misc]
-        for name, value in vars(search).items():
-            if name.endswith("_") and not name.startswith("_"):
-                setattr(self, name, value)
+        fits.watched = bool(getattr(self, "_skl_callbacks", None))
+        with warnings_once():
+            if fits.watched and not fits.any_ours():
+                # scikit-learn's callbacks follow each fit, into worker processes, too
+                with self._in_place_of(fits, cv, cv=_Splits(splits, cv)):
+                    super().fit(X, y, **params)  # type: ignore[misc]
+            else:
+                with in_this_process() as fits.workers:
+                    self._fit_twice(fits, X, y, params, splits, cv, scorer)
         self.why_alone_ = [fits.why_alone.get(number) for number in range(len(fits.candidates))]
         return self
 
-    def _note(self, fits: CandidateFits, X: Any, y: Any, params: dict[str, Any], *, cv: _Splits, scorer: Any) -> None:
+    def _fit_twice(self, fits: CandidateFits, X: Any, y: Any, params: dict, splits: list, cv: Any, scorer: Any) -> None:
+        """Both passes; what they train is trained at the beginning of the second."""
+        if fits.groups and splits:
+            self._note(fits, X, y, params, _Splits([(train, np.arange(0)) for train, _ in splits], cv), scorer)
+        with (
+            _progress(fits, self.verbose) as fits.on_progress,
+            self._in_place_of(
+                fits,
+                cv,
+                estimator=SearchedPipeline(self.estimator, fits.open),
+                n_jobs=1,
+                cv=_Splits(splits, cv),
+                # the scorer that None stands for asks its estimator what scikit-learn asks a fitted one
+                scoring=scorer if self.scoring is None else self.scoring,
+                verbose=self.verbose if self.verbose > 1 else 0,
+            ),
+        ):
+            super().fit(X, y, **params)  # type: ignore[misc]
+
+    @contextmanager
+    def _in_place_of(self, fits: CandidateFits, splitter: Any, **parameters: Any) -> Iterator[None]:
+        """Let scikit-learn's loop run over the drawn candidates and find `parameters` in place of the user's.
+
+        The loop runs on this object, because callbacks are told which search they watch.
+        """
+        own = {name: getattr(self, name) for name in parameters}
+        self._fits, self._drawn = fits, fits.candidates
+        vars(self).update(parameters)
+        try:
+            yield
+        except BaseException:
+            self._forget()
+            raise
+        finally:
+            vars(self).update(own)
+            if "_checked_cv_orig" in vars(self):  # scikit-learn 1.9 keeps it
+                self._checked_cv_orig = splitter
+            del self._fits, self._drawn
+
+    def _forget(self) -> None:
+        """Leave nothing of a fit: an interrupted search must not look like a finished one."""
+        fitted = {key for key in vars(self) if key.endswith("_") and not key.startswith("_")} | {"_checked_cv_orig"}
+        for name in fitted & set(vars(self)):
+            delattr(self, name)
+
+    def _note(self, fits: CandidateFits, X: Any, y: Any, params: dict[str, Any], cv: _Splits, scorer: Any) -> None:
         """First pass: fit the preprocessing of every fold, and note what the last steps would be fitted to."""
         # a score of zero for what fails: the second pass fits it again and reports it
-        options = {"refit": False, "verbose": 0, "error_score": 0.0, "return_train_score": False}
-        pipeline = SearchedPipeline(self.estimator, fits.note)
-        search = self._loop(None, pipeline, fits.representatives(), cv=cv, scoring=_NoScore(scorer), **options)
+        options: dict[str, Any] = {"refit": False, "verbose": 0, "error_score": 0.0, "return_train_score": False}
+        options |= {"estimator": SearchedPipeline(self.estimator, fits.note), "scoring": _NoScore(scorer), "cv": cv}
+        # another object, which no callback watches
+        search = type(self)(**{**self.get_params(deep=False), **options, "n_jobs": 1})
+        search._fits, search._drawn = None, fits.representatives()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FitFailedWarning)
             try:
@@ -149,14 +191,11 @@ class _BatchedSearch:
                     raise
         fits.begin_second_pass()
 
-    def _loop(self, fits: Any, estimator: Any, candidates: list[dict[str, Any]], **options: Any) -> Any:
-        """A search by scikit-learn's loop over given candidates, in this process and in order."""
-        search = type(self)(**{**self.get_params(deep=False), **options, "estimator": estimator, "n_jobs": 1})
-        search._fits, search._drawn = fits, candidates
-        return search
-
-    def _run_search(self, evaluate_candidates: Any) -> None:
-        evaluate_candidates(self._drawn)
+    def _run_search(self, evaluate_candidates: Any, *, callback_ctx: Any = None) -> None:
+        """scikit-learn's loop over the drawn candidates; called by its ``fit``."""
+        fits, n_fits = self._fits, len(self._drawn) * self.n_splits_
+        with SearchTask(self, callback_ctx, n_fits, fits if fits is not None and fits.any_ours() else None) as options:
+            evaluate_candidates(self._drawn, **options)
 
     def _format_results(self, candidate_params: Any, n_splits: int, out: Any, more_results: Any = None) -> Any:
         """As scikit-learn's, with the times of the fits in the stacks, and with how they ran."""
@@ -211,7 +250,7 @@ class BatchedGridSearchCV(_BatchedSearch, GridSearchCV):
     cv : int, splitter, iterable or None, default=None
         Splits; they are drawn once. None: five folds.
     verbose : int, default=0
-        1 shows a progress bar over candidates x folds; more, what scikit-learn prints at one less.
+        1 shows a progress bar over candidates x folds; more, also what scikit-learn prints.
     pre_dispatch : int or str, default="2*n_jobs"
         For the candidates that train alone.
     error_score : "raise" or float, default=nan
@@ -285,7 +324,7 @@ class BatchedRandomizedSearchCV(_BatchedSearch, RandomizedSearchCV):
     cv : int, splitter, iterable or None, default=None
         Splits; they are drawn once. None: five folds.
     verbose : int, default=0
-        1 shows a progress bar over candidates x folds, more what scikit-learn prints at one less.
+        1 shows a progress bar over candidates x folds; more, also what scikit-learn prints.
     pre_dispatch : int or str, default="2*n_jobs"
         For the candidates that train alone.
     random_state : int, RandomState or None, default=None

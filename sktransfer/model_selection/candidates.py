@@ -12,12 +12,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from threading import Event, Lock
 from types import SimpleNamespace
 from typing import Any
 
-from joblib import cpu_count, effective_n_jobs
+from joblib import cpu_count, effective_n_jobs, parallel_config
+from joblib.parallel import get_active_backend
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.parallel import Parallel, delayed
@@ -37,6 +39,8 @@ from sktransfer.training import frozen_features
 from sktransfer.training.fit import warn_if_worse
 from sktransfer.training.stacked_fits import StackedFit, make_stacks, stack_key, train_stack
 from sktransfer.utils.threads import capped_threads
+
+_NOT_REACHED = "its last step was not reached, or a pipeline of another class fits it"
 
 Key = tuple[int, int]
 Stack = list[list[StackedFit]]
@@ -74,10 +78,19 @@ class CandidateFits:
     n_splits : int
     n_jobs, pre_dispatch
         As given to the search.
+
+    Attributes
+    ----------
+    watched : bool
+        Whether scikit-learn's callbacks watch the search. What trains alone is then fitted in scikit-learn's loop,
+        which tells the callbacks.
+    workers : dict
+        joblib's settings for what trains alone, see :func:`in_this_process`.
     """
 
     def __init__(self, estimator: Any, candidates: list[dict[str, Any]], n_splits: int, n_jobs: Any, pre_dispatch: Any):
         self.candidates, self.n_splits, self.n_jobs, self.pre_dispatch = candidates, n_splits, n_jobs, pre_dispatch
+        self.n_workers = count_workers(n_jobs)
         # an unknown parameter is an error here, before anything is trained
         self.estimator = estimator
         self.pipelines = [self._configured(parameters) for parameters in candidates]
@@ -86,6 +99,8 @@ class CandidateFits:
         self.how: dict[Key, str] = {}
         self.why_alone: dict[int, str] = {}
         self.on_progress: Callable[[float], None] = lambda share: None
+        self.watched = False
+        self.workers: dict[str, Any] = {}
         self.n_opened = 0
         self._notes: dict[Key, Note] = {}
         self._fits: dict[Key, StackedFit] = {}
@@ -107,6 +122,14 @@ class CandidateFits:
             if has_last_step(pipeline):
                 found.setdefault(values_before(others, []), []).append(number)
         return list(found.values())
+
+    def any_ours(self) -> bool:
+        """Whether a search may train the last step of any candidate."""
+        reasons = {number: why_not_ours(last_step(pipeline), {}) for number, pipeline in enumerate(self.pipelines)}
+        ours = {number for group in self.groups for number in group if reasons[number] is None}
+        if not ours:
+            self.why_alone.update({number: reason or _NOT_REACHED for number, reason in reasons.items()})
+        return bool(ours)
 
     # ---- first pass
 
@@ -179,7 +202,7 @@ class CandidateFits:
         if key in self._fits:
             return self._finished(self._fits.pop(key))
         if key not in self._alone_keys:
-            self.why_alone.setdefault(key[0], "its last step was not reached, or a pipeline of another class fits it")
+            self.why_alone.setdefault(key[0], _NOT_REACHED)
             return None
         self._alone_keys.remove(key)
         result = next(self._alone)
@@ -213,13 +236,22 @@ class CandidateFits:
                 elif together is not None:
                     by_key.setdefault(together, []).append(self._fits[key])
                     n_bytes += self._fits[key].nbytes
-            n_workers = count_workers(self.n_jobs)
-            stacks = [stack for group in by_key.values() for stack in make_stacks(group, n_workers)]
-            train_stacks(stacks, n_workers, self.on_progress, self._check_stack)
-        if alone:
-            parallel = Parallel(n_jobs=self.n_jobs, pre_dispatch=self.pre_dispatch, return_as="generator")
+            stacks = [stack for group in by_key.values() for stack in make_stacks(group, self.n_workers)]
+            train_stacks(stacks, self.n_workers, self.on_progress, self._check_stack)
+        if alone and not self.watched:
             self._alone_keys = list(alone)
-            self._alone = parallel(delayed(_fit_alone)(note) for note in alone.values())
+            self._alone = self._fit_in_workers(list(alone.values()))
+
+    def _fit_in_workers(self, notes: list[Note]) -> Iterator[Result]:
+        """Fit each by its own ``fit``, in joblib's workers."""
+        with ExitStack() as stack:
+            if self.workers:
+                stack.enter_context(parallel_config(**self.workers))
+            # results one by one where the backend can do that, for the progress bar
+            one_by_one = get_active_backend()[0].supports_return_generator
+            options = {"return_as": "generator"} if one_by_one else {}
+            parallel = Parallel(n_jobs=self.n_jobs, pre_dispatch=self.pre_dispatch, **options)
+            return iter(parallel(delayed(_fit_alone)(note) for note in notes))
 
     def _begin(self, key: Key, note: Note) -> Any:
         """Start one fit. The key of its stack, a sentence that says why it trains alone, or None if it is done."""
@@ -256,6 +288,26 @@ def _fit_alone(note: Note) -> Result:
     except Exception as found:  # as in scikit-learn's loop: what a fit raises is the result of this fit
         error = found
     return Result(estimator, note.seconds + time.perf_counter() - began, error)
+
+
+@contextmanager
+def in_this_process() -> Iterator[dict[str, Any]]:
+    """Make joblib run in this process what has ``n_jobs=1``.
+
+    Some backends take ``n_jobs=1`` for all workers of their cluster, dask's among them. Fits that scikit-learn's loop
+    sent there would not be those that were trained here.
+
+    Yields
+    ------
+    dict
+        Arguments of :func:`joblib.parallel_config` that give the workers back; empty if nothing was changed.
+    """
+    backend, n_jobs = get_active_backend()
+    if backend.effective_n_jobs(1) == 1:
+        yield {}
+        return
+    with parallel_config(backend="sequential"):
+        yield {"backend": backend, "n_jobs": n_jobs}
 
 
 def count_workers(n_jobs: int | None) -> int:

@@ -23,8 +23,9 @@ import torch
 from sklearn.base import clone
 
 from sktransfer.backbones.backbone import Backbone
+from sktransfer.backbones.by_tag import asks_for_source_head, resolve_block
 from sktransfer.backbones.check_input import input_key
-from sktransfer.backbones.from_scratch import open_backbone, resolve
+from sktransfer.backbones.from_scratch import open_backbone
 from sktransfer.estimators.transfer_classifier import TransferClassifier
 from sktransfer.estimators.transfer_regressor import TransferRegressor
 from sktransfer.inference.predictor import Predictor
@@ -50,7 +51,7 @@ def why_not_ours(estimator: Any, params: dict[str, Any]) -> str | None:
         return f"fit is passed {', '.join(unknown)}"
     if estimator.callbacks or getattr(estimator, "_skl_callbacks", None):
         return "callbacks watch its epochs"
-    return "verbose prints its epochs" if estimator.verbose else None
+    return None
 
 
 class SharedStarts:
@@ -92,7 +93,9 @@ class SharedStarts:
         self._use_threads(estimator.n_jobs)
         width = rows.X.shape[1:]
         network = _network_key(estimator, seed), width
-        resolved = self._once(("network", network), lambda: resolve(given, width, seed), given)
+        resolved = self._once(
+            ("network", network), lambda: resolve_block(estimator, open_backbone(given), width, seed), given
+        )
         blocks = self._blocks(estimator, network, resolved, rows)
         frozen = self._once(("frozen", id(rows.X), network), lambda: self._rows(rows.X), rows.X)
         scored = self._once(("scored", note.fold, network), ScoredRows, given)
@@ -166,9 +169,10 @@ def _same_parameters(estimator: Any) -> Any:
 def _network_key(estimator: Any, seed: int) -> Hashable:
     """What the outputs of frozen blocks depend on, besides the rows."""
     network, device = estimator.backbone, str(estimator.device)
+    block = estimator.block, asks_for_source_head(estimator)
     if isinstance(network, Backbone):
-        return id(network), device
-    return joblib.hash(network), seed, device  # an untrained network is another one for each seed
+        return id(network), block, device
+    return joblib.hash(network), block, seed, device  # an untrained network is another one for each seed
 
 
 class ScoredRows:

@@ -1,7 +1,14 @@
-"""The network behind the shipped backbone "process": windows of scaled process tags, each tag by itself, then all."""
+r"""The network behind the shipped backbone "process": windows of scaled process tags, each tag by itself, then all.
+
+::
+
+    windows --> [tag: each tag by itself] -+-> [plant: mean and largest over tags] --> pooled features    ProcessNet
+                                           +-> [tags: one tag after the other] ------> features by tag    TagNet
+"""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
@@ -51,10 +58,9 @@ def _log_rms(x: torch.Tensor) -> torch.Tensor:
 class _Tag(nn.Module):
     """Windows of each tag to features of each tag: statistics as they are, and what convolutions make of them."""
 
-    input_shape = (None, None)  # of a window: any number of tags
-
-    def __init__(self, n_scales: int, width: int, n_code: int):
+    def __init__(self, n_scales: int, width: int, n_code: int, n_tags: int | None = None):
         super().__init__()
+        self.input_shape = (n_tags, None)
         self.n_scales = n_scales
         n_statistics = 5 + n_scales
         layers: list[nn.Module] = []
@@ -69,12 +75,21 @@ class _Tag(nn.Module):
         )
         self.scale = nn.BatchNorm1d(n_code)
 
+    def feature_statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and deviation of each feature of a tag over the windows that BatchNorm was measured on."""
+        layers = (self.normalize, self.scale)
+        mean, scale = (torch.cat([getattr(layer, name).detach() for layer in layers]) for name in ("bias", "weight"))
+        return mean.double().numpy(), scale.abs().double().numpy()
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if x.ndim != 3 or x.shape[2] < _SHORTEST:
             raise ValueError(
                 f"ProcessNet takes windows (n_windows, n_tags, length) of at least {_SHORTEST} samples, got "
                 f"{tuple(x.shape)}. Cut longer windows."
             )
+        n_tags = self.input_shape[0]
+        if n_tags not in (None, x.shape[1]):
+            raise ValueError(f"TagNet keeps {n_tags} tags apart and got windows of {x.shape[1]}. Select the same tags.")
         signals = x.reshape(-1, x.shape[-1])
         steps = functional.pad(signals[:, 1:] - signals[:, :-1], (1, 0))
         found = self.shape(torch.stack([signals, steps], dim=1))
@@ -127,6 +142,64 @@ class ProcessNet(nn.Module):
         self.tag = _Tag(n_scales, width, n_code)
         self.plant = _Plant(5 + n_scales + n_code, 2 * width, n_features)
 
+    by_channel = "process-tags"  # the network of the same weights that keeps channels apart
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Features of `x`."""
         return self.plant(self.tag(x))
+
+
+class _Beside(nn.Module):
+    """Features of each tag, tag after tag, and those of the plant after them."""
+
+    def __init__(self, plant: nn.Module):
+        super().__init__()
+        self.plant = plant
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([x.flatten(1), self.plant(x)], dim=1)
+
+
+@register_network("process-tags")
+class TagNet(nn.Module):
+    """Features of each of a fixed set of process tags, one tag after the other.
+
+    The block ``tag`` is that of :class:`ProcessNet`, and so are its weights.
+
+    **Shape**
+
+    - Input: ``(n_windows, n_features_in, window_length)``, the same tags in the same order, at least 16 samples
+    - Output: ``(n_windows, n_features_in * (5 + n_scales + n_code))``, with `pooled` the ``n_features`` of the plant
+      after them
+
+    Parameters
+    ----------
+    n_features_in : int
+        Number of tags.
+    pooled : bool, default=False
+        Whether the features of the plant, which have lost the tags, come beside those of the tags.
+    n_scales, width, n_code, n_features : int
+        As in :class:`ProcessNet`.
+
+    Raises
+    ------
+    ValueError
+        In ``forward``, for windows of fewer than 16 samples or of another number of tags.
+    """
+
+    def __init__(
+        self,
+        n_features_in: int,
+        pooled: bool = False,
+        n_scales: int = 6,
+        width: int = 64,
+        n_code: int = 16,
+        n_features: int = 128,
+    ):
+        super().__init__()
+        self.tag = _Tag(n_scales, width, n_code, n_features_in)
+        self.tags = _Beside(_Plant(5 + n_scales + n_code, 2 * width, n_features)) if pooled else nn.Flatten()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Features of `x`."""
+        return self.tags(self.tag(x))

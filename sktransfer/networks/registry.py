@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from sktransfer.networks.layers import DEEPEST, KINDS, LARGEST, LONGEST
+from sktransfer.networks.layers import DEEPEST, KINDS, LARGEST, LONGEST, MOST
 
 _NETWORKS: dict[str, type[nn.Module]] = {}
 
@@ -180,19 +180,46 @@ def add_layers(network: nn.Sequential, layers: Sequence[Sequence[Any]]) -> nn.Se
     return network
 
 
-def _check_bounds(value: Any, depth: int = 0) -> None:
+def _check_bounds(value: Any, depth: int = 0) -> int:
+    """Refuse numbers and lists that are too large, and return how many lists there are in `value`."""
     if isinstance(value, dict | list | tuple):
         if len(value) > LONGEST or depth > DEEPEST:
             raise ValueError(f"A network with {len(value)} parts at nesting {depth} is refused as too large.")
+        n_lists = 1
         for item in value.values() if isinstance(value, dict) else value:
-            _check_bounds(item, depth + 1)
-    elif isinstance(value, int | float) and not abs(value) <= LARGEST:
+            n_lists += _check_bounds(item, depth + 1)
+            if n_lists > MOST:
+                raise ValueError(f"A network whose description holds more than {MOST} lists is refused as too large.")
+        return n_lists
+    if isinstance(value, int | float) and not abs(value) <= LARGEST:
         raise ValueError(f"A network argument of {value!r} is refused: the largest allowed is {LARGEST}.")
+    return 0
 
 
 def takes_width(name: str) -> bool:
     """Whether the constructor of this network asks for ``n_features_in``."""
     return name in _NETWORKS and "n_features_in" in inspect.signature(_NETWORKS[name].__init__).parameters
+
+
+def keeps_channels(description: dict[str, Any] | None, pooled: bool, n_channels: int) -> dict[str, Any] | None:
+    """Description of the network that keeps channels apart where `description` pools them; None if there is none.
+
+    A registered class names it by its attribute ``by_channel``. It takes the same arguments, ``n_features_in`` and
+    ``pooled``: whether the pooled features come beside those of the channels.
+    """
+    cls = None if description is None else _NETWORKS.get(description["name"])
+    if description is None or cls is None or not hasattr(cls, "by_channel"):
+        return None
+    arguments = {**description["arguments"], "n_features_in": n_channels, "pooled": pooled}
+    return {"name": cls.by_channel, "arguments": arguments}
+
+
+def channels_kept(description: dict[str, Any] | None) -> str | None:
+    """What a network of :func:`keeps_channels` returns, ``"tag"`` or ``"both"``; None for any other network."""
+    kept = {getattr(cls, "by_channel", None) for cls in _NETWORKS.values()} - {None}
+    if description is None or description["name"] not in kept:
+        return None
+    return "both" if description["arguments"].get("pooled") else "tag"
 
 
 def build_empty(description: dict[str, Any]) -> nn.Module:

@@ -27,7 +27,7 @@ from sktransfer.networks.transfer_module import TransferModule, as_tensor, share
 from sktransfer.strategies.base import HeadSolver, Strategy, adds_penalty
 from sktransfer.strategies.linear_probing import HeadFirst
 from sktransfer.training.plan import Plan, Rows, average
-from sktransfer.training.rows import TrainingRows
+from sktransfer.training.rows import TrainingRows, class_distances
 from sktransfer.training.start import FitStart, only_head_learns, solve_head, source_of, source_weights, start_fit
 from sktransfer.training.tasks import Classification, Regression
 from sktransfer.utils.callbacks import FitTask
@@ -49,6 +49,10 @@ class FitResult:
     n_outputs : int
     history : list of dict
         One record for a solved head, then one an epoch.
+    class_distances : ndarray of shape (n_classes,) or None
+        How far from the middle of the range the rows of each class lie; None for a regression.
+    source_classes : list
+        Of each class the source class that its row of the head began at, or None.
     """
 
     backbone: Backbone
@@ -56,6 +60,8 @@ class FitResult:
     module: TransferModule
     n_outputs: int
     history: list[dict[str, Any]]
+    class_distances: np.ndarray | None
+    source_classes: list[Any]
 
     @property
     def n_iter(self) -> int:
@@ -166,7 +172,6 @@ def make_plan(
         n_classes=task.n_classes,
         source=source_weights(start) if adds_penalty(strategy) and not start.untrained else {},
         callbacks=None if estimator.callbacks is None else list(estimator.callbacks),
-        verbose=int(estimator.verbose),
     )
 
 
@@ -217,7 +222,10 @@ def finish(
     )
     # one set of weights in memory, where the backbone's own could be those of the network
     module = share_blocks(module, backbone.modules_on(module.device) if as_backbones else list(module.blocks))
-    return FitResult(backbone, copy.copy(start.head), module, task.n_outputs, history)
+    center = backbone.inputs.center
+    distances = None if task.n_classes is None or center is None else class_distances(rows, task.n_classes, center)
+    begun = start.head_start.match.source_classes(start.backbone.source)
+    return FitResult(backbone, copy.copy(start.head), module, task.n_outputs, history, distances, begun)
 
 
 def fitted_inputs(estimator: Any, inputs: Inputs, X: np.ndarray) -> Inputs:
@@ -227,6 +235,8 @@ def fitted_inputs(estimator: Any, inputs: Inputs, X: np.ndarray) -> Inputs:
     if inputs.minimum is not None and inputs.maximum is not None and len(inputs.minimum) == len(low):
         low, high = np.minimum(low, inputs.minimum), np.maximum(high, inputs.maximum)
     names = getattr(estimator, "feature_names_in_", None)
+    if names is None and inputs.n is not None:  # else it takes any number of channels, which nothing names
+        names = getattr(estimator, "channel_names_in_", None)
     names = inputs.names if names is None else tuple(str(name) for name in names)
     return dataclasses.replace(inputs, names=names, minimum=low, maximum=high)
 

@@ -60,7 +60,6 @@ class Plan:
     loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
     source: dict[str, torch.Tensor]
     callbacks: list[Any] | None = None
-    verbose: int = 0
     on_epoch: Callable[[int, float], bool] = lambda epoch, loss: False
     stop_loss: float = 0.0
     n_classes: int | None = None

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sktransfer.utils.chunks import in_parts
+
 
 class TrainingRows(NamedTuple):
     """Rows, labels and weights of one fit; ``y`` is codes of shape (n,) or values of shape (n, n_outputs)."""
@@ -53,6 +55,50 @@ def merge_copies(X: np.ndarray, y: np.ndarray, weight: np.ndarray) -> TrainingRo
         return TrainingRows(X, y, weight)
     starts = np.delete(np.arange(len(X)), equal)
     return TrainingRows(X[starts], y[starts], np.add.reduceat(weight, starts))
+
+
+def as_ratios(rows: TrainingRows, given: np.ndarray) -> TrainingRows:
+    """Rows whose weights count by their ratios alone, where they say nothing of counts.
+
+    Whole numbers count rows: a weight of three is the row three times. All others, such as those of boosting, are
+    relative, and are brought to a mean of one: a half for every row is one for every row.
+
+    Parameters
+    ----------
+    rows : TrainingRows
+        Merged, with weights of classes.
+    given : ndarray of shape (n_samples,)
+        Weights of the rows as they came.
+    """
+    if _are_whole(given) and _are_whole(rows.weight):
+        return rows
+    total = given.sum() if _are_whole(given) else np.count_nonzero(given)
+    return rows._replace(weight=rows.weight * (total / rows.weight.sum()))
+
+
+def _are_whole(weight: np.ndarray) -> bool:
+    return bool((weight == np.floor(weight)).all())
+
+
+def class_distances(rows: TrainingRows, n_classes: int, center: np.ndarray) -> np.ndarray:
+    """Of each class the weighted mean distance of its rows from `center`, shape (n_classes,); infinite without weight.
+
+    The distance of a row is its largest over columns; of a window it is the largest over channels and samples.
+
+    Parameters
+    ----------
+    rows : TrainingRows
+        Of a classification.
+    n_classes : int
+    center : ndarray of shape (n_columns,) or (n_channels,)
+    """
+    distances = np.empty(len(rows.X))
+    for part in in_parts(rows.X):
+        away = np.abs(rows.X[part] - center.reshape(-1, *(1,) * (rows.X.ndim - 2)))
+        distances[part] = away.max(axis=tuple(range(1, rows.X.ndim)))
+    weight = np.bincount(rows.y, weights=rows.weight, minlength=n_classes)
+    total = np.bincount(rows.y, weights=rows.weight * distances, minlength=n_classes)
+    return np.where(weight > 0, total / np.where(weight > 0, weight, 1.0), np.inf)
 
 
 def count_batches(n_rows: int, batch_size: int) -> int:

@@ -18,8 +18,12 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
+from sklearn.base import ClassifierMixin, RegressorMixin
 from skorch import NeuralNet
+from skorch.callbacks import PrintLog
+from skorch.dataset import Dataset
 from torch import nn
 
 from sktransfer.networks.transfer_module import TransferModule
@@ -28,6 +32,8 @@ from sktransfer.training.adamw import FusedAdamW
 from sktransfer.training.dropout import private_dropout
 from sktransfer.training.frozen_features import FrozenFeatures
 from sktransfer.training.plan import BatchOrder, Plan, Rows, cosine, diverged, diverged_weight, groups
+from sktransfer.utils.chunks import chunk_of, in_chunks
+from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.utils.random import Draws
 
 
@@ -39,10 +45,18 @@ class _StopTraining(Exception):
 _Step = tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]
 
 
+class _PhaseRows(Dataset):
+    """What the trained blocks get in one phase, as callbacks of skorch know data sets: ``X``, ``y`` and a length."""
+
+    def __init__(self, rows: Rows):
+        super().__init__(rows.X, rows.y)
+        self.weight = rows.weight
+
+
 class _Batches:
     """Batches as slices of tensors, each augmented if `augment` is given."""
 
-    def __init__(self, rows: Rows, order: BatchOrder, augment: Callable[[Batch], Batch] | None):
+    def __init__(self, rows: _PhaseRows, order: BatchOrder, augment: Callable[[Batch], Batch] | None):
         self.rows, self.order, self.augment = rows, order, augment
 
     def __len__(self) -> int:
@@ -76,6 +90,10 @@ class TransferNet(NeuralNet):
 
     # skorch asks these questions of itself; all training data is in `rows`, so X and y of its methods are unused
 
+    def get_default_callbacks(self) -> list[Any]:
+        """Those of skorch but its log: a line an epoch is printed where the caller passes one."""
+        return [item for item in super().get_default_callbacks() if not isinstance(item[1], PrintLog)]
+
     def check_data(self, X: Any, y: Any = None) -> None:
         """Rows were checked before they came here."""
 
@@ -83,9 +101,30 @@ class TransferNet(NeuralNet):
         """No hidden validation split."""
         return self.rows_of_phase_, None
 
-    def get_iterator(self, dataset: Rows, training: bool = False) -> _Batches:
+    def get_iterator(self, dataset: _PhaseRows, training: bool = False) -> _Batches:
         """Batches by slicing."""
         return _Batches(dataset, self.order_, self.augment_)
+
+    def forward_iter(self, X: Any, training: bool = False, device: Any = "cpu") -> Iterator[torch.Tensor]:
+        """Outputs for callbacks that score, in the order of the rows.
+
+        Parameters
+        ----------
+        X : data set or tensor of a callback, or array-like of shape (n_samples, n_features)
+            The rows of training as callbacks get them, or rows as the first block takes them.
+        """
+        rows = X.X if isinstance(X, _PhaseRows) else X
+        start = self.start_ if rows is self.rows_of_phase_.X else 0
+        rows = torch.as_tensor(np.asarray(rows) if not isinstance(rows, torch.Tensor) else rows)
+        rows = rows.to(self.rows.X.device, self.rows.X.dtype)
+        self._set_training(training)
+        for part in in_chunks(len(rows), chunk_of(rows)):
+            with torch.set_grad_enabled(training):
+                yield self.module_(rows[part], start=start).to(device)
+
+    def _get_predict_nonlinearity(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Softmax of logits; values stay in the unit in which they are learned."""
+        return torch.nn.Identity() if self.plan.n_classes is None else partial(torch.softmax, dim=1)
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> TransferNet:
         """AdamW with one group of parameters for each learning rate and weight decay."""
@@ -128,6 +167,8 @@ class TransferNet(NeuralNet):
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, torch.Tensor]:
         """One step of the optimizer; training mode is set once a phase, not once a batch."""
         Xi, yi = batch
+        if self.callbacks_ and not self.module_.training:
+            self.module_.train()  # a callback scored in the middle of an epoch
         self.optimizer_.zero_grad(set_to_none=True)
         outputs = self.infer(Xi)
         loss = self.get_loss(outputs, yi, X=Xi, training=True)
@@ -171,11 +212,30 @@ class TransferNet(NeuralNet):
 
     def _report(self, loss: float) -> None:
         self.epoch_ += 1
-        if self.plan.verbose:
-            frozen = f", {self.module_.n_frozen} blocks frozen" if self.module_.n_frozen else ""
-            # the one print of the package: verbose=1 asks for it
-            print(f"epoch {self.epoch_}/{self.plan.max_epochs}: loss {loss:.4f}{frozen}", flush=True)  # noqa: T201
         self.stop_ = self.plan.on_epoch(self.epoch_ - 1, loss) or self.plan.stopped(loss)
+
+
+class _ClassifierNet(ClassifierMixin, TransferNet):
+    """Classes are their numbers, in the order of the estimator's ``classes_``."""
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """The numbers of all classes."""
+        return np.arange(self.plan.n_classes or 0)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Number of the most probable class of each row."""
+        return self.predict_proba(X).argmax(axis=1)
+
+
+class _RegressorNet(RegressorMixin, TransferNet):
+    """Values are in the unit in which they are learned: mean 0 and standard deviation 1."""
+
+
+def _prints(callbacks: list[Any] | None) -> bool:
+    """Whether there is a log among them: skorch's prints nothing where the net is silent."""
+    given = [item[1] if type(item) is tuple else item for item in callbacks or ()]
+    return any(isinstance(callback, PrintLog) for callback in given)
 
 
 def train(module: TransferModule, frozen: FrozenFeatures, rows: Rows, plan: Plan) -> list[dict[str, Any]]:
@@ -201,17 +261,20 @@ def train(module: TransferModule, frozen: FrozenFeatures, rows: Rows, plan: Plan
     KeyboardInterrupt
         On Ctrl-C outside of a callback.
     """
-    net = TransferNet(
+    kind = _RegressorNet if plan.n_classes is None else _ClassifierNet
+    net = kind(
         module,
         plan=plan,
         rows=rows,
         device=str(rows.X.device),
         train_split=None,
-        verbose=0,
+        batch_size=plan.batch_size,  # a progress bar asks
+        verbose=int(_prints(plan.callbacks)),
         callbacks=plan.callbacks or "disable",
     )
     with private_dropout(module, plan.seed, rows.X.device):
         net.initialize()
+        _warn_of_validation(net)
         net.order_ = BatchOrder(len(rows.X), plan.batch_size, plan.seed)
         net.draws_ = Draws(plan.seed, rows.X.device)
         net.adds_penalty_ = adds_penalty(plan.strategy)
@@ -232,6 +295,18 @@ def train(module: TransferModule, frozen: FrozenFeatures, rows: Rows, plan: Plan
     return [{k: v for k, v in epoch.items() if k != "batches"} for epoch in finished]
 
 
+def _warn_of_validation(net: TransferNet) -> None:
+    """Warn of callbacks that score rows that nobody holds out: they would record nothing."""
+    given = [one[1] if isinstance(one, tuple) else one for one in net.plan.callbacks or []]
+    idle = [type(one).__name__ for one in given if getattr(one, "on_train", True) is False]
+    if idle:
+        warn_caller(
+            f"The callbacks {idle} score validation rows, but fit holds out none, so that they record nothing. Pass "
+            "on_train=True to score the rows of training, or score with cross_validate.",
+            UserWarning,
+        )
+
+
 def _run_phases(net: TransferNet, frozen: FrozenFeatures) -> None:
     module, rows, device = net.module_, net.rows, net.rows.X.device
     for n_frozen, n_epochs in net.plan.phases(len(module.blocks)):
@@ -246,7 +321,7 @@ def _run_phases(net: TransferNet, frozen: FrozenFeatures) -> None:
         if net.start_ == len(module.blocks):
             net.start_ += 1  # the head's constants apply to all rows at once
             X = module.head.standardize(X)
-        net.rows_of_phase_ = Rows(X, rows.y, rows.weight)
+        net.rows_of_phase_ = _PhaseRows(Rows(X, rows.y, rows.weight))
         net.fit_loop(None, epochs=n_epochs)
         frozen = frozen.below(n_frozen)
 

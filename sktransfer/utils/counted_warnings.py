@@ -9,12 +9,16 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
 
 from sktransfer.exceptions import DataQualityWarning
 
@@ -33,7 +37,7 @@ class CountedWarning:
     count, total : int
         Number of rows that the warning is about, and of rows examined.
     names : list
-        Columns that the warning is about; the message lists the first five.
+        Columns that the warning is about; the message lists the first five and says how many there are.
     merge : callable
         Joins the counts of two chunks: their sum, or ``max`` where the count is a length.
     """
@@ -46,6 +50,10 @@ class CountedWarning:
     merge: Callable[[int, int], int] = int.__add__
 
 
+# Numbers that are no names: what stands in brackets or quotes are names of columns.
+_NUMBERS = re.compile(r"(\[[^]]*\]|'[^']*')|\d+(?:[.,]\d+)*(?:e[+-]?\d+)?")
+
+_said: ContextVar[set[tuple[type[Warning], str]] | None] = ContextVar("sentences of the open block", default=None)
 _collected: ContextVar[dict[str, CountedWarning] | None] = ContextVar("warnings of the open block", default=None)
 
 
@@ -54,12 +62,26 @@ def warn_of(found: CountedWarning) -> None:
     collected = _collected.get()
     if collected is None:
         if found.count:
-            names = found.names[:5]
-            warn_caller(found.text.format(count=found.count, total=found.total, names=names), found.category)
+            text = found.text.format(count=found.count, total=found.total, names=listed(found.names))
+            warn_caller(text, found.category)
         return
     kept = collected.setdefault(found.text, replace(found, count=0, total=0, names=[]))
     kept.count, kept.total = found.merge(kept.count, found.count), kept.total + found.total
     kept.names += [name for name in found.names if name not in kept.names]
+
+
+def listed(names: Sequence[Any]) -> str:
+    """The first five names as a list, and the number of all where there are more."""
+    if len(names) <= 5:
+        return str(list(names))
+    return f"[{', '.join(map(repr, names[:5]))}, ...] ({len(names)} in all)"
+
+
+def count_windows(text: str, found: np.ndarray, names: list[Any]) -> None:
+    """Warn with the number of rows or windows in which something was `found`; shape (n, n_columns or n_channels)."""
+    count = int(np.count_nonzero(found.any(axis=1)))
+    columns = [names[j] for j in np.flatnonzero(found.any(axis=0))] if count else []
+    warn_of(CountedWarning(text, DataQualityWarning, count, len(found), columns))
 
 
 @contextmanager
@@ -79,6 +101,36 @@ def collect_warnings() -> Iterator[Callable[[], None]]:
         _collected.reset(token)
     for found in collected.values():
         warn_of(found)
+
+
+@contextmanager
+def warnings_once() -> Iterator[None]:
+    """Give each warning of this block and this thread once; an inner block belongs to the outer one.
+
+    A search fits and scores the same rows many times, and what is said of them again, with other numbers, is no news.
+    Warnings that differ in the names of columns are different. Filters act as ever: what they make an error is one.
+    """
+    if _said.get() is not None:
+        yield
+        return
+    token, before, is_open = _said.set(set()), warnings.showwarning, [True]
+
+    def show(message: Any, category: type[Warning], *where: Any, **options: Any) -> None:
+        said = _said.get() if is_open else None
+        sentence = category, _NUMBERS.sub(lambda found: found[1] or "#", str(message))
+        if said is None or sentence not in said:
+            before(message, category, *where, **options)
+        if said is not None:
+            said.add(sentence)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        is_open.clear()  # another thread may have put its own before this one, and may put this one back
+        if warnings.showwarning is show:
+            warnings.showwarning = before
+        _said.reset(token)
 
 
 def warn_caller(text: str, category: type[Warning] = DataQualityWarning) -> None:

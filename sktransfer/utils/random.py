@@ -7,18 +7,20 @@ other. Initial weights are therefore made under a lock. Dropout draws from gener
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from sklearn.utils import check_random_state
 
+from sktransfer.utils.locks import ForkableLock
+
 if TYPE_CHECKING:  # a seed is drawn without it
     import torch
 
 _Built = TypeVar("_Built")
-_BUILD_LOCK = threading.Lock()
+# torch's generator is in a foreign state while a network is built: a fork waits until it is put back
+_BUILD_LOCK = ForkableLock(awaited=True)
 
 
 def draw_seed(random_state: object) -> int:

@@ -2,8 +2,12 @@
 
 Both counts belong to the process, so the calls that are inside a block are counted. Two threads that fit at once never
 leave a wrong count behind.
+
+A forked child has one thread, and none of those that OpenMP keeps for torch: torch would wait for them forever. So
+torch is told in a child to use one thread, and the cap is one thread there whatever `n_jobs` says.
 """
 
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -13,21 +17,25 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
+from sktransfer.utils.locks import ForkableLock
+
 # Modules that load a BLAS or an OpenMP of their own: numpy's is there by the time this file is read.
 _LOADERS = ("scipy.linalg._fblas", "torch.nn")
 
 
 class _Depth(threading.local):
-    """How many blocks with a torch count are open in this thread."""
+    """How many blocks are open in this thread, and how many of them have a torch count."""
 
     value = 0
+    blocks = 0
 
 
-_LOCK = threading.Lock()
+_LOCK = ForkableLock()
 _DEPTH = _Depth()
 _n_inside = 0
-_blas: Any = None  # gives BLAS its threads back
+_blas: Any = None  # gives BLAS its threads back; None while no block is open
 _torch_count: int | None = None  # torch's count before the first of the open blocks
+_is_fork = False  # of a process that had loaded torch
 
 
 @contextmanager
@@ -40,13 +48,14 @@ def capped_threads(n_jobs: int | None) -> Iterator[None]:
     Parameters
     ----------
     n_jobs : int or None
-        Threads; None: 1; -1: as many as there are now.
+        Threads; None: 1; -1: as many as there are now. In a process that was forked after torch was loaded: 1.
     """
-    if n_jobs == -1:
+    # a signal handler may have interrupted the very lines that count: it runs with the threads as they are
+    if (n_jobs == -1 and not _is_fork) or _LOCK.is_held_here():
         yield
         return
     torch = sys.modules.get("torch") if "torch.nn" in sys.modules else None
-    before = _enter(n_jobs or 1, torch)
+    before = _enter(1 if _is_fork else n_jobs or 1, torch)
     try:
         yield
     finally:
@@ -61,6 +70,7 @@ def _enter(n_threads: int, torch: Any) -> int:
             _blas = _libraries(tuple(name in sys.modules for name in _LOADERS)).limit(limits=n_threads, user_api="blas")
             _torch_count = None
         _n_inside += 1
+        _DEPTH.blocks += 1
         if torch is None:
             return 0
         current = torch.get_num_threads()
@@ -76,9 +86,10 @@ def _enter(n_threads: int, torch: Any) -> int:
 
 
 def _leave(before: int, torch: Any) -> None:
-    global _n_inside
+    global _n_inside, _blas
     with _LOCK:
         _n_inside -= 1
+        _DEPTH.blocks -= 1
         if torch is not None:
             # before BLAS: giving BLAS its threads back may change OpenMP's count of this thread, and with it what torch
             # answers, but not the count that torch gives to new threads
@@ -87,6 +98,23 @@ def _leave(before: int, torch: Any) -> None:
                 torch.set_num_threads(before)
         if _n_inside == 0:
             _blas.restore_original_limits()
+            _blas = None
+
+
+def _in_child() -> None:
+    """Close the blocks of threads that a fork did not copy, and leave torch one thread."""
+    global _n_inside, _blas, _is_fork
+    _n_inside = _DEPTH.blocks
+    if _n_inside == 0 and _blas is not None:
+        _blas.restore_original_limits()
+        _blas = None
+    if "torch.nn" in sys.modules:
+        _is_fork = True
+        sys.modules["torch"].set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):  # Windows cannot fork
+    os.register_at_fork(after_in_child=_in_child)
 
 
 @cache

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_array, validate_data
 
-from sktransfer.validation.rows import LARGEST_INPUT, check_rows, refuse_unusable
+from sktransfer.exceptions import DataQualityWarning
+from sktransfer.utils.counted_warnings import CountedWarning, warn_caller, warn_of
+from sktransfer.validation.rows import LARGEST_INPUT, check_rows, refuse_unusable, without_mask
 from sktransfer.windows.windows import Windows
 
+_LOST = (
+    "{count} of {total} windows do not know their {names}, which all windows of fit did, so that what is read off them "
+    "means something else. Files of numpy, np.concatenate and other frameworks drop it; give it back: Windows.of(X, "
+    "sampling_rate=..., rpm=..., orders=...)."
+)
+_NEW = (
+    "{count} of {total} windows know their {names}, which no window of fit did, so that what is read off them means "
+    "something else. Fit to windows that know it, or take it off here, too: numpy.asarray(X)."
+)
 _SAME_RATE = 1e-3  # rates this near, relative to each other, are one: clocks are no better
 
 
@@ -43,7 +56,7 @@ def check_windows(
     Parameters
     ----------
     estimator : estimator
-        Named in messages; gets ``n_features_in_``, the number of channels, if `reset`.
+        Named in messages; gets ``n_features_in_``, the number of channels, and ``channel_names_in_``, if `reset`.
     X : array-like of shape (n_windows, n_channels, window_length) or (n_images, n_channels, height, width)
     reset : bool
         True in ``fit``, False where the channels must be as many as in ``fit``.
@@ -61,6 +74,7 @@ def check_windows(
         channels than in ``fit``.
     """
     name = type(estimator).__name__
+    X = without_mask(X)
     if isinstance(X, list | tuple):
         X = _stacked(name, X)
     plain = np.asarray(X)
@@ -79,10 +93,78 @@ def check_windows(
             f"{estimator.n_features_in_}. Pass the same channels in the same order."
         )
     options: dict[str, Any] = {"dtype": [np.float64, np.float32], "ensure_all_finite": False, "allow_nd": True}
-    array = validate_data(estimator, plain, reset=reset, **options)
+    if not reset:
+        options |= {"estimator": estimator, "input_name": "X"}
+    # windows have no column names: those of rows that a scaler was fitted to are no matter here
+    array = validate_data(estimator, plain, reset=True, **options) if reset else check_array(plain, **options)
     channels = partial(range, array.shape[1])
     refuse_unusable(name, array, channels, allow_nan=allow_nan, largest=largest, remedy=remedy)
+    check_channels(estimator, X, reset=reset)
     return X.like(array) if isinstance(X, Windows) else array
+
+
+def check_channels(estimator: Any, X: Any, *, reset: bool) -> None:
+    """Compare the names of the channels with those of ``fit``, where both are known.
+
+    A scaler may have been fitted to rows of a frame; the names of its columns are those of the channels.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Gets ``channel_names_in_`` if `reset` and the windows know the names of their channels.
+    X : Windows or array
+    reset : bool
+        Whether this is ``fit``.
+
+    Raises
+    ------
+    ValueError
+        If they are the same in another order.
+
+    Warns
+    -----
+    DataQualityWarning
+        If they are others: machines name the same sensor differently.
+    """
+    found = getattr(X, "channels", None)
+    if reset:
+        estimator.__dict__.pop("channel_names_in_", None)
+        if found is not None:
+            estimator.channel_names_in_ = found
+        return
+    fitted_to = next((what for what in ("channel_names_in_", "feature_names_in_") if hasattr(estimator, what)), "")
+    known = getattr(estimator, fitted_to, None)
+    compare_channels(type(estimator).__name__, found, known, "it was fitted to", f"model.{fitted_to}")
+
+
+def compare_channels(
+    name: str, found: Sequence[Any] | None, known: Sequence[Any] | None, whose: str, where: str
+) -> None:
+    """Raise or warn as :func:`check_channels`.
+
+    Parameters
+    ----------
+    name : str
+        Of the estimator, for messages.
+    found, known : sequence or None
+        Names of the channels that came, and of those that are expected.
+    whose : str
+        Of whom the expected ones are, in words.
+    where : str
+        Where they are, for the remedy.
+    """
+    if found is None or known is None or list(found) == list(known):
+        return
+    if len(found) == len(known) and set(found) == set(known):
+        raise ValueError(
+            f"{name} got windows of the channels {list(found)[:8]}, but {whose} {list(known)[:8]}: the same in another "
+            f"order. Bring them into that order: X.select_channels({where}), or cut(..., channels=[...])."
+        )
+    first = next(pair for pair in zip_longest(found, known) if pair[0] != pair[1])
+    warn_caller(
+        f"{name} got windows with other names of channels than {whose} (first: {first[0]!r} where it had "
+        f"{first[1]!r}). Make sure that they are the same sensors in the same order."
+    )
 
 
 def _stacked(name: str, X: Any) -> np.ndarray:
@@ -161,3 +243,38 @@ def check_rate(estimator: Any, X: Any, takes: tuple[float, float] | None, backbo
             )
     if reset:
         estimator.sampling_rate_ = rate
+
+
+def check_fields(estimator: Any, X: Any, *, reset: bool) -> None:
+    """Warn of windows that know less than those of ``fit``, or more, where what is read off them depends on it.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Gets ``window_fields_`` if `reset`.
+    X : ndarray or Windows
+    reset : bool
+        Whether this is ``fit``.
+    """
+    known = _known_fields(X)
+    if reset:
+        estimator.window_fields_ = {
+            name: "all" if which.all() else "some" if which.any() else "none" for name, which in known.items()
+        }
+        return
+    fitted, name = getattr(estimator, "window_fields_", {}), type(estimator).__name__
+    lost = {field: ~which for field, which in known.items() if fitted.get(field) == "all" and not which.all()}
+    new = {field: which for field, which in known.items() if fitted.get(field) == "none" and which.any()}
+    for found, text in ((lost, _LOST), (new, _NEW)):
+        count = int(np.any(list(found.values()), axis=0).sum()) if found else 0
+        warn_of(CountedWarning(f"{name}: {text}", DataQualityWarning, count, len(X), list(found)))
+
+
+def _known_fields(X: Any) -> dict[str, np.ndarray]:
+    """For each field, which windows know it."""
+    n, rate = len(X), getattr(X, "sampling_rate", None)
+    known = {"sampling_rate": np.full(n, rate is not None)}
+    for name in ("rpm", "orders"):
+        values = getattr(X, name, None)
+        known[name] = np.zeros(n, bool) if values is None else np.isfinite(values).reshape(n, -1).any(axis=1)
+    return known

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.windows.resampling import Segment
 
 _NAME = "SlidingWindows"
@@ -38,11 +39,29 @@ def window_labels(
     ValueError
         If a label is missing, or continuous numbers would have to be counted.
     """
+    if rule == "any":
+        _look_for_normal(cuts, normal_label)
     labels = [_labels_of(segment, ends, length, rule, normal_label) for segment, ends in cuts]
     kinds = {one.dtype.kind for one in labels}
     if len(kinds) > 1 and not kinds <= set("iufb"):
         labels = [one.astype(object) for one in labels]
     return plain(np.concatenate(labels))
+
+
+def _look_for_normal(cuts: list[tuple[Segment, np.ndarray]], normal_label: Any) -> None:
+    """Warn if windows hold several labels and none of all samples is the normal one, which is then not left out."""
+    seen: list[Any] = []
+    mixed = False
+    for segment, _ in cuts:
+        labels = segment.recording.labels
+        found = plain(pd.unique(labels[segment.rows] if labels.ndim else labels[None])).tolist()
+        mixed |= len(found) > 1
+        seen += [label for label in found if label not in seen]
+    if mixed and normal_label not in seen:
+        warn_caller(
+            f"{_NAME}(label_rule='any', normal_label={normal_label!r}): no sample has this label, so that every window "
+            f"gets its most frequent one. The labels are {seen[:8]}."
+        )
 
 
 def _labels_of(segment: Segment, ends: np.ndarray, length: int, rule: str, normal_label: Any) -> np.ndarray:

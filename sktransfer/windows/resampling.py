@@ -19,7 +19,7 @@ import numpy as np
 from scipy.signal import resample_poly
 
 from sktransfer.utils.counted_warnings import warn_caller
-from sktransfer.windows.recordings import Recording
+from sktransfer.windows.recordings import Recording, digest
 
 _NAME = "SlidingWindows"
 _SAME_RATE = 1e-3  # rates read off time stamps that differ by less are the same: clocks are not better
@@ -119,9 +119,15 @@ def make_segments(read: list[Recording], cutter: Any) -> tuple[list[Segment], fl
     """
     counts = RepairCounts()
     cleaned = [clean(one, cutter, counts) for one in read]
-    rate = cutter.sampling_rate if cutter.sampling_rate is not None else common_rate(cleaned)
+    for one in cleaned:
+        if one.recording.group is None:  # of what is cut: repaired rows of a recording are the same recording
+            one.recording.group = digest(one.values)
+    rate = cutter.sampling_rate if cutter.sampling_rate is not None else common_rate(cleaned, cutter.length)
     found, longest = [], {}
     for one in cleaned:
+        if _is_too_short(one, cutter, rate):
+            longest[one.recording.name] = len(one.rows)
+            continue
         bounds = pairwise([*one.starts, len(one.rows)])
         segments = [_segment(one, slice(start, stop), cutter, rate) for start, stop in bounds]
         longest[one.recording.name] = max((len(segment.values) for segment in segments), default=0)
@@ -129,6 +135,13 @@ def make_segments(read: list[Recording], cutter: Any) -> tuple[list[Segment], fl
     counts.warn(read)
     _judge_short(longest, np.concatenate([one.gaps for one in cleaned]), cutter)
     return found, rate
+
+
+def _is_too_short(one: CleanRecording, cutter: Any, rate: float | None) -> bool:
+    """Whether a recording has too few samples, at no rate or at another one than the others."""
+    if len(one.rows) >= cutter.length or cutter.sampling_rate is not None or rate is None:
+        return False
+    return one.rate is None or abs(one.rate / rate - 1) > _SAME_RATE
 
 
 def _judge_short(longest: dict[Any, int], gaps: np.ndarray, cutter: Any) -> None:
@@ -240,14 +253,18 @@ def _rate_of(steps: np.ndarray) -> float:
     return 1.0 / float(np.mean(steps[steps <= 1.5 * np.median(steps) * (1 + 1e-9)]))
 
 
-def common_rate(cleaned: list[CleanRecording]) -> float | None:
+def common_rate(cleaned: list[CleanRecording], length: int = 1) -> float | None:
     """The rate of all recordings, in Hz; None if none is known.
+
+    A single stamp tells no rate. Recordings of fewer samples than `length` have no say where others have more.
 
     Raises
     ------
     ValueError
         If they differ, or are known of some only.
     """
+    cleaned = [one for one in cleaned if len(one.rows) > 1 or one.rate is not None or one.recording.time is None]
+    cleaned = [one for one in cleaned if len(one.rows) >= length] or cleaned
     rates = [one.rate for one in cleaned if one.rate is not None]
     if not rates:
         return None

@@ -16,14 +16,17 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.base import BaseEstimator
 
+from sktransfer.utils.checksums import Checksummed
+from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.utils.parameters import Interval, StrOptions
+from sktransfer.utils.precision import merged_columns
 from sktransfer.windows.labels import plain, window_labels
 from sktransfer.windows.recordings import read_recordings, refuse_future
 from sktransfer.windows.resampling import Segment, make_segments
 from sktransfer.windows.windows import Windows
 
 
-class SlidingWindows(BaseEstimator):
+class SlidingWindows(Checksummed, BaseEstimator):
     """Cut recordings into windows of equal length.
 
     A window never bridges a gap and never mixes two recordings. The rate changes only where time stamps or
@@ -172,9 +175,9 @@ class SlidingWindows(BaseEstimator):
         - one long frame, of which `recording` and `machine` name the columns with ids.
 
         `labels`, `rpm`, `time`, `machine`, `from_rate` and `orders` are one value for all recordings, or one a
-        recording: a list in the order of the recordings, or a dict by their ids. Where the recordings are frames, one
-        text as `labels`, `rpm` or `time` names a column, which holds one value a sample. Text in a list or dict is a
-        value.
+        recording: a list in the order of the recordings, or a dict or a Series by their ids. A Series whose index is
+        0, 1, 2, ... is a list unless these are the ids. Where the recordings are frames, one text as `labels`, `rpm`
+        or `time` names a column, which holds one value a sample. Text in a list or dict is a value.
 
         One label or speed a sample comes in as such a column. For arrays,
         ``cut([pd.DataFrame(array).assign(labels=labels)], labels="labels")`` makes it one; for one long frame,
@@ -185,26 +188,28 @@ class SlidingWindows(BaseEstimator):
         recordings : list or dict of arrays or frames, or DataFrame
             Arrays of shape (n_samples,) or (n_samples, n_channels); frames of pandas or polars with one row a sample.
             The ids of the recordings are the keys of the dict, or numbers from 0.
-        labels : str, number, list or dict, optional
+        labels : str, number, list, dict or Series, optional
             Label of all recordings, one a recording, or the name of a column. For arrays, one text is the label of
             all.
         recording : str, optional
             Column of the long frame with the ids of the recordings. None: one recording, or one a machine.
-        machine : str, list or dict, optional
+        machine : str, list, dict or Series, optional
             Column of the long frame with the ids of the machines, or one id a recording. For arrays, one text is the
             machine of all.
         time : str, list or dict of array-like, optional
             Column (or index) with the time stamps, or an array of shape (n_samples,) for each recording: datetimes,
             text as in ISO 8601, or numbers in s. None: the index, if it holds datetimes, else samples at equal
             distances. Time zones are converted to UTC.
-        channels : list of str, optional
-            Columns with the signals. None: all columns not named by another argument.
-        from_rate : float, list or dict, optional
+        channels : str or list, optional
+            Columns with the signals; of arrays, the names of all columns. None: all columns not named by another
+            argument.
+        from_rate : float, list, dict or Series, optional
             Rate of the recordings in Hz. None: read off the time stamps, or `sampling_rate` where there are none.
-        rpm : float, str, list or dict, optional
+        rpm : float, str, list, dict or Series, optional
             Speed of the shaft in rpm. A column is averaged over each window.
         orders : BearingGeometry, array-like of shape (4,), or list or dict of these, optional
-            Fault orders of the bearing, in multiples of the shaft's speed; see :class:`Windows`.
+            Fault orders of the bearing, in multiples of the shaft's speed; see :class:`Windows`. A dict or Series with
+            the names BPFO, BPFI, BSF and FTF goes by name; so do the columns of a frame whose index holds the ids.
         now : datetime or float, optional
             The time of the clock; later stamps are an error. None: not checked.
         clock_tolerance : float, default=60.0
@@ -216,11 +221,14 @@ class SlidingWindows(BaseEstimator):
         -------
         X : Windows of shape (n_windows, n_channels, length)
             With ``sampling_rate`` (Hz), ``time`` of each last sample (stamps, or s since the start of the recording;
-            None if no rate is known), and ``rpm`` and ``orders`` if passed.
+            None if no rate is known), the names of the ``channels`` where columns have names, and ``rpm`` and
+            ``orders`` if passed.
         y : ndarray of shape (n_windows,) or None
             None without `labels`.
         groups : ndarray of shape (n_windows,)
-            Ids of the recordings; ``"machine/recording"`` if two machines use the same ones.
+            Ids of the recordings; ``"machine/recording"`` where columns name both. A recording that nobody named, as in
+            a list or as a frame without ids, gets an id made of its samples (``"unnamed-1f0c..."``): machines that are
+            cut one by one share no group, and a recording that is cut twice has one.
         machines : ndarray of shape (n_windows,)
             Only if `return_machines`; ids of the machines.
 
@@ -232,20 +240,23 @@ class SlidingWindows(BaseEstimator):
         Warns
         -----
         DataQualityWarning
-            If samples were sorted, joined or left out, or recordings were too short; with counts.
+            If samples were sorted, joined or left out, or recordings were too short, with counts; if a column that
+            nobody selected looks like labels, ids or a counter; if `dtype` does not hold the digits of a channel; if
+            `normal_label` is the label of no sample.
         """
         self._validate_params()
         if self.label_rule == "any" and self.normal_label is None:
             raise ValueError("SlidingWindows(label_rule='any') needs normal_label, the label that is no fault.")
         if return_machines and machine is None:
             raise ValueError("SlidingWindows.cut(return_machines=True) needs machine: a column, or one a recording.")
-        read = read_recordings(
+        read, names = read_recordings(
             recordings, recording, channels,
             machine=machine, time=time, labels=labels, rpm=rpm, from_rate=from_rate, orders=orders,
         )  # fmt: skip
         if now is not None:
             refuse_future(read, now, clock_tolerance)
         segments, rate = make_segments(read, self)
+        _warn_of_merged(segments, names, self.dtype)
         step = self.length if self.step is None else self.step
         cuts = [(segment, np.arange(self.length - 1, len(segment.values), step)) for segment in segments]
         counts = [len(ends) for _, ends in cuts]
@@ -255,11 +266,12 @@ class SlidingWindows(BaseEstimator):
             time=_last_times(cuts),
             rpm=None if rpm is None else np.concatenate([_mean_speed(*cut, self.length, step) for cut in cuts]),
             orders=None if orders is None else np.repeat([one.recording.orders for one in segments], counts, axis=0),
+            channels=names,
         )
         y = None if labels is None else window_labels(cuts, self.length, self.label_rule, self.normal_label)
         groups, machines = (
             np.repeat(plain(np.fromiter((getattr(one.recording, what) for one in segments), dtype=object)), counts)
-            for what in ("name", "machine")
+            for what in ("group", "machine")
         )
         return (X, y, groups, machines) if return_machines else (X, y, groups)
 
@@ -270,6 +282,19 @@ def _values(segments: list[Segment], counts: list[int], length: int, step: int, 
     for part, segment in zip(np.split(X, np.cumsum(counts)[:-1]), segments, strict=True):
         part[:] = sliding_window_view(segment.values, length, axis=0)[::step]
     return X
+
+
+def _warn_of_merged(segments: list[Segment], names: tuple | None, dtype: Any) -> None:
+    """Warn of channels of which the type of the windows does not hold all digits."""
+    merged = merged_columns([segment.values for segment in segments], dtype)
+    if len(merged):
+        channels = [names[j] if names else int(j) for j in merged[:5]]
+        remedy = "Set dtype='float64' and put BaselineScaler() behind, or subtract"
+        remedy = remedy if dtype == "float32" else "Subtract"
+        warn_caller(
+            f"SlidingWindows: {dtype} makes different values of the channels {channels} equal, because their offset is "
+            f"large and their range is small. {remedy} the offset before the recordings are cut."
+        )
 
 
 def _last_times(cuts: list[tuple[Segment, np.ndarray]]) -> np.ndarray | None:

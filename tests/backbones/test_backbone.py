@@ -22,6 +22,7 @@ from sktransfer import (
 from sktransfer.backbones.check_input import compare_columns
 from sktransfer.exceptions import ModelFileError
 from sktransfer.inference.predictor import blocks_in_numpy
+from sktransfer.utils.checksums import seal
 from tests.helpers import moons, small_backbone, width_free_backbone
 
 
@@ -264,7 +265,7 @@ def test_a_backbone_is_immutable_and_a_newer_format_is_refused():
     with pytest.raises(AttributeError, match="describe"):
         backbone.name = "other"
     assert backbone.describe(name="other").name == "other"
-    state = {**backbone.__getstate__(), "format": 99}
+    state = seal({**backbone.__getstate__(), "format": 99})
     with pytest.raises(ModelFileError, match="format 99"):
         object.__new__(Backbone).__setstate__(state)
 

@@ -1,4 +1,4 @@
-"""What the benchmark of windows chose: tasks of development share no row with the scored ones, contrasts by hand."""
+"""What the benchmark of windows chose: development shares no row with the few labels it scores, contrasts by hand."""
 
 from pathlib import Path
 

@@ -29,6 +29,7 @@ from sktransfer import (
 )
 from sktransfer.backbones.weights import Weights
 from sktransfer.estimators import base
+from sktransfer.utils.checksums import seal
 from sktransfer.utils.versions import minor_versions, running_versions
 from tests.helpers import moons, small_backbone
 
@@ -206,7 +207,7 @@ def test_a_head_that_does_not_fit_the_parameters_is_refused(fitted):
     state = fitted.__getstate__()
     state["_fitted_head"] = MLPHead((5,))
     with pytest.raises(ModelFileError, match="head"):
-        object.__new__(TransferClassifier).__setstate__(state)
+        object.__new__(TransferClassifier).__setstate__(seal(state))
 
 
 @pytest.mark.filterwarnings("ignore::sktransfer.exceptions.OutOfRangeWarning")

@@ -120,12 +120,12 @@ def test_attributes_of_estimators_are_there_after_a_fit(name, kind):
         pytest.skip("LaggedWindows takes rows and makes windows")
     rng = np.random.default_rng(0)
     X = rng.normal(size=(30, 3)) if kind == "rows" else rng.normal(size=(30, 2, 16)).astype(np.float32)
-    X = X if kind == "rows" else sktransfer.Windows.of(X, sampling_rate=100)
+    X = X if kind == "rows" else sktransfer.Windows.of(X, sampling_rate=100, channels=["flow", "level"])
     y = np.resize(["a", "b"], 30) if name == "TransferClassifier" else rng.normal(size=30)
     estimator = ESTIMATORS[name]().fit(X, y)
     text = section(type(estimator).__doc__, "Attributes")
     names = {n.strip() for names in re.findall(r"^(\w[\w, ]*?) : ", text, re.M) for n in names.split(",")}
-    assert names - {"feature_names_in_"} <= set(dir(estimator))
+    assert names - {"feature_names_in_", "channel_names_in_"} <= set(dir(estimator))
     # and nothing public is left undocumented, except what serves predict alone
     public = {n for n in vars(estimator) if n.endswith("_") and not n.startswith("_")}
     assert public - names <= {"module_", "y_center_", "y_scale_", "y_was_2d_"}

@@ -8,7 +8,9 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -194,14 +196,65 @@ def test_a_step_that_cannot_transform_one_fold(return_train_score):
     assert failed == [True, True, True]  # row 0 is scored in one fold and trained on in two
 
 
-def test_warnings_of_the_data_come_once_a_fold_and_not_once_a_candidate():
+@pytest.mark.parametrize("how_many", [{}, {"cv": 5}, {"n_jobs": 2}])
+def test_what_is_said_of_the_data_is_said_once_a_search(how_many):
     rows = X.copy()
-    rows[::5, 0] = -9999.0
-    candidates = {"lr": [0.1, 0.01, 0.001], "class_weight": [None]}
+    rows[::5, 0] = -9999.0  # another share of the rows in each fold
+    candidates = {"lr": [0.1, 0.01, 0.001], "class_weight": [None, "balanced"]}
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
-        BatchedGridSearchCV(model(None, strategy=None), candidates, cv=3, refit=False).fit(rows, Y)
-    assert sum(issubclass(w.category, DataQualityWarning) for w in found) == 3
+        BatchedGridSearchCV(model(None, strategy=None), candidates, **{"cv": 3, **how_many}).fit(rows, Y)
+    assert len([w for w in found if issubclass(w.category, DataQualityWarning)]) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DataQualityWarning)
+        with pytest.raises(ValueError, match="All the 18 fits failed"):
+            BatchedGridSearchCV(model(None, strategy=None), candidates, cv=3).fit(rows, Y)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"refit": "acuracy"}, {"scoring": ["accuracy"], "refit": True}, {"scoring": ["accuracy"], "refit": "f1"}],
+)
+def test_a_refit_that_names_no_score_is_an_error_before_anything_is_trained(options):
+    seen = []
+    counts = make_pipeline(FunctionTransformer(lambda rows: seen.append(1) or rows), model())
+    expected = fails(GridSearchCV, counts, grid(lr=LR), **options)
+    assert expected is not None or options == {"refit": "acuracy"}  # scikit-learn takes any word with one score
+    seen.clear()
+    assert fails(BatchedGridSearchCV, counts, grid(lr=LR), **options) == expected
+    assert (seen == []) is (expected is not None)
+
+
+def test_a_splitter_that_counts_wrong_is_refused_as_in_scikit_learn():
+    class Miscounts(KFold):
+        def get_n_splits(self, *args, **kwargs):
+            return 1
+
+    expected = fails(GridSearchCV, pipeline(), grid(lr=LR), cv=Miscounts(3))
+    assert "Expected 1 splits, got 3" in expected[1]
+    assert fails(BatchedGridSearchCV, pipeline(), grid(lr=LR), cv=Miscounts(3)) == expected
+
+
+class ReturnsNothing(ClassifierMixin, BaseEstimator):
+    """An estimator whose ``fit`` forgets to return it."""
+
+    def __init__(self, C=1.0):
+        self.C = C
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        self.fitted_ = LogisticRegression(C=self.C).fit(X, y)
+
+    def predict(self, X):
+        return self.fitted_.predict(X)
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_fit_that_returns_nothing_is_scored(n_jobs, behind):
+    estimator = make_pipeline(FunctionTransformer(), ReturnsNothing()) if behind else ReturnsNothing()
+    name = "returnsnothing__C" if behind else "C"
+    both(estimator, {name: [0.01, 1.0]}, scoring="accuracy", n_jobs=n_jobs)
 
 
 def test_a_rate_that_is_too_large_warns_as_a_fit_does():

@@ -9,7 +9,8 @@ import joblib
 import numpy as np
 import pytest
 import torch
-from joblib import parallel_config
+from joblib import parallel_config, register_parallel_backend
+from joblib.parallel import ThreadingBackend
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import check_scoring
@@ -115,9 +116,8 @@ def test_candidates_that_train_alone_use_the_workers():
         (lambda: model(callbacks=[EpochScoring(lambda net, X, y: 0.0, name="zero")]), "callbacks watch its epochs"),
         (lambda: model(width_free_backbone(), strategy=FineTuning()), "of its network cannot be stacked"),
         (lambda: type("Mine", (type(model()),), {})(**model().get_params(deep=False)), "the last step is a Mine"),
-        (lambda: model(verbose=1), "verbose prints its epochs"),
     ],
-    ids=["callback", "scoring callback", "own layer", "subclass", "verbose"],
+    ids=["callback", "scoring callback", "own layer", "subclass"],
 )
 def test_what_cannot_be_stacked_trains_alone(last, why):
     with redirect_stdout(io.StringIO()):
@@ -153,17 +153,130 @@ def test_nothing_is_printed_unless_asked_for():
     assert (out.getvalue(), err.getvalue()) == ("", "")
 
 
-def test_scikit_learns_callbacks_are_called():
+class Watches:
+    """Records scikit-learn's tasks."""
+
+    max_propagation_depth = None
+
+    def __init__(self):
+        self.seen = []
+
+    def setup(self, estimator, context):
+        self.seen.append(("setup", context.task_name, estimator))
+
+    def on_fit_task_begin(self, estimator, context, **data):
+        self.seen.append(("begin", context.task_name, estimator))
+
+    def on_fit_task_end(self, estimator, context, **data):
+        self.seen.append(("end", context.task_name, estimator))
+
+    def teardown(self, estimator, context):
+        self.seen.append(("teardown", context.task_name, estimator))
+
+    def count(self, what, task):
+        return sum(seen[:2] == (what, task) for seen in self.seen)
+
+
+class WatchesAlone(Watches):
+    """Is not handed on to the estimators of a search."""
+
+    max_propagation_depth = property(lambda self: (_ for _ in ()).throw(AttributeError()))
+
+
+def test_scikit_learns_callbacks_see_every_fit_and_the_search_that_they_watch():
+    pytest.importorskip("sklearn.callback")
+    watches = WatchesAlone()
+    one = search(candidates=grid(lr=[0.001, 0.01, 0.1])).set_callbacks(watches).fit(X, Y)
+    assert how(one) == {"stacked"}
+    for what in ("begin", "end"):
+        assert watches.count(what, "candidate-split-evaluation") == 6
+        assert watches.count(what, "fit") == 1 + 6  # the root, and what trains together
+        assert watches.count(what, "refit-with-best-params") == 1
+    assert {id(seen[2]) for seen in watches.seen} == {id(one)}
+    # the fits are reported while they train: before the first of them is scored
+    names = [seen[1] for seen in watches.seen]
+    assert names[: names.index("candidate-split-evaluation")].count("fit") == 2 + 2 * 6
+    assert {seen[:2] for seen in watches.seen[-2:]} == {("end", "fit"), ("teardown", "fit")}
+    np.testing.assert_array_equal(
+        one.cv_results_["mean_test_score"],
+        search(candidates=grid(lr=[0.001, 0.01, 0.1])).fit(X, Y).cv_results_["mean_test_score"],
+    )
+    assert one.get_params()["n_jobs"] is None
+    assert one.cv == 2
+    assert one.scoring == "neg_log_loss"
+    assert one.estimator.steps[-1][0] == "transferclassifier"
+
+
+def test_scikit_learns_callbacks_are_handed_on_to_fits_that_train_alone():
+    pytest.importorskip("sklearn.callback")
+    watches = Watches()
+    candidates = {"lr": [0.01, 0.1], "verbose": [1], "max_epochs": [3], "strategy": [FineTuning()]}
+    with redirect_stdout(io.StringIO()):
+        one = search(model(), candidates).set_callbacks(watches).fit(X, Y)
+    assert how(one) == {"alone"}
+    assert watches.count("end", "epoch") == 3 * (2 * 2 + 1)  # of each fit, and of the refit
+    seen = []
+    for kind in (BatchedGridSearchCV, GridSearchCV):
+        watches = Watches()
+        foreign = kind(LogisticRegression(), {"C": [0.1, 1.0]}, cv=2).set_callbacks(watches).fit(X, Y)
+        seen.append([task[:2] for task in watches.seen])
+        if kind is BatchedGridSearchCV:
+            assert how(foreign) == {"alone"}
+            assert all("the last step is a LogisticRegression" in why for why in foreign.why_alone_)
+    assert seen[0] == seen[1]
+
+
+def test_scikit_learns_progress_bar_moves_while_the_fits_train():
     pytest.importorskip("sklearn.callback")
     from sklearn.callback import ProgressBar
 
     text = io.StringIO()
     with redirect_stdout(text), redirect_stderr(text):
-        one = search().set_callbacks(ProgressBar()).fit(X, Y)
-    np.testing.assert_array_equal(one.cv_results_["mean_test_score"], search().fit(X, Y).cv_results_["mean_test_score"])
+        search().set_callbacks(ProgressBar()).fit(X, Y)
     assert "BatchedGridSearchCV" in text.getvalue()
-    with pytest.raises(TypeError, match=r"of a meta-estimator \(BatchedGridSearchCV\) can't have auto-propagated"):
+    assert "100%" in text.getvalue()
+    with pytest.raises(ValueError, match=r"of a meta-estimator \(BatchedGridSearchCV\) can't have auto-propagated"):
         search(model().set_callbacks(ProgressBar()), {"lr": LR}).fit(X, Y)
+
+
+def test_a_search_that_fails_keeps_its_parameters_and_no_results():
+    def broken(estimator, X, y):
+        raise RuntimeError("scored")
+
+    one = search(scoring=broken, error_score="raise", verbose=0)
+    before = repr(one.get_params())
+    with pytest.raises(RuntimeError, match="scored"):
+        one.fit(X, Y)
+    assert repr(one.get_params()) == before
+    assert [name for name in vars(one) if name.endswith("_") or name.startswith("_")] == []
+
+
+class Everywhere(ThreadingBackend):
+    """Takes ``n_jobs=1`` for all of its workers, as dask's backend does, and gives results as a list only."""
+
+    supports_return_generator = False
+
+    def effective_n_jobs(self, n_jobs):
+        return 2
+
+    def configure(self, n_jobs=1, parallel=None, **options):
+        return super().configure(n_jobs=2, parallel=parallel, **options)
+
+
+@pytest.mark.parametrize("backend", ["everywhere", "multiprocessing", "loky", "threading"])
+def test_the_scores_are_the_same_on_every_backend_of_joblib(backend):
+    register_parallel_backend("everywhere", Everywhere)
+    estimator = make_pipeline(StandardScaler(), LogisticRegression())
+    candidates = [
+        {"logisticregression": [LogisticRegression(C=c) for c in (0.001, 1.0)]},
+        {"logisticregression": [model()]},
+    ]
+    expected = GridSearchCV(estimator, candidates, cv=3).fit(X, Y).cv_results_["mean_test_score"]
+    with parallel_config(backend=backend, n_jobs=2):
+        for n_jobs in (None, 1, 2):
+            one = search(estimator, candidates, cv=3, scoring=None, n_jobs=n_jobs).fit(X, Y)
+            assert one.cv_results_["how"].tolist() == ["alone", "alone", "stacked"]
+            np.testing.assert_array_equal(one.cv_results_["mean_test_score"], expected)
 
 
 def test_stacks_train_with_the_threads_of_the_estimator(monkeypatch):

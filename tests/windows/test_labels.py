@@ -1,5 +1,6 @@
 """The label of a window against the rules in words."""
 
+import warnings
 from collections import Counter
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sktransfer import SlidingWindows
+from sktransfer import DataQualityWarning, SlidingWindows
 from tests.helpers import noise
 
 
@@ -35,7 +36,9 @@ def labelled(values, labels):
 )
 def test_label_rules_are_those_in_words(labels, length, step, rule):
     cutter = SlidingWindows(length, step, label_rule=rule, normal_label="ok")
-    _, y, _ = cutter.cut(labelled(np.zeros(len(labels)), labels), "label")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataQualityWarning)  # of the rule "any", where no sample is "ok"
+        _, y, _ = cutter.cut(labelled(np.zeros(len(labels)), labels), "label")
     starts = range(0, len(labels) - length + 1, step)
     assert y.tolist() == [label_of(labels[i : i + length], rule, "ok") for i in starts]
     assert y.dtype.kind == "U"
@@ -63,3 +66,21 @@ def test_labels_go_by_id_or_by_order(labels):
     assert groups.tolist() == ["a"] * 3 + ["b"] * 4
     assert y.tolist() == [0] * 3 + [1] * 4
     np.testing.assert_array_equal(X[3], noise(40, 2, seed=1)[:10].T)
+
+
+@pytest.mark.parametrize("labels", [np.arange(100) // 7 % 3 + 1, np.array(["leak", "wear"])[np.arange(100) // 7 % 2]])
+def test_any_says_that_no_sample_has_the_normal_label(labels):
+    cutter = SlidingWindows(10, label_rule="any", normal_label="0")
+    says = r"normal_label='0'\): no sample has this label, so that every window gets its most frequent one. The labels"
+    with pytest.warns(DataQualityWarning, match=says):
+        _, y, _ = cutter.cut(labelled(noise(100), labels), "label")
+    majority = SlidingWindows(10).cut(labelled(noise(100), labels), "label")[1]
+    np.testing.assert_array_equal(y, majority)
+
+
+def test_any_is_quiet_where_a_recording_is_of_one_fault_or_holds_the_normal_label(recwarn):
+    cutter = SlidingWindows(10, label_rule="any", normal_label=0)
+    cutter.cut([noise(100)], ["leak"])
+    cutter.cut({"a": noise(100), "b": noise(100)}, {"a": 1, "b": 2})
+    cutter.cut(labelled(noise(100), np.arange(100) // 30), "label")
+    assert not recwarn.list

@@ -47,7 +47,7 @@ def test_a_frame_without_ids_is_one_recording_and_a_machine_without_recordings_t
     assert groups.tolist() == ["pump"] * 5 + ["fan"] * 5
     _, _, groups = SlidingWindows(10).cut(frame[frame["machine"] == "fan"], "fault", machine="machine")
     assert groups.tolist() == ["fan"] * 5  # whether or not there is another machine
-    assert SlidingWindows(10).cut(frame[["p", "T"]])[2].tolist() == [0] * 10
+    assert len(set(SlidingWindows(10).cut(frame[["p", "T"]])[2])) == 1
     X, _, _ = SlidingWindows(10).cut([frame[["p", "T"]], frame[["T", "p"]]])  # channels go by name
     np.testing.assert_array_equal(X[:10], X[10:])
 
@@ -81,7 +81,7 @@ def test_text_in_a_dict_is_a_value_and_no_column():
 def test_machines_of_arrays_are_one_a_recording():
     cut = {"machine": ["pump", "fan"], "return_machines": True}
     _, _, groups, machines = SlidingWindows(10).cut([noise(20), noise(10)], **cut)
-    assert groups.tolist() == [0, 0, 1]
+    assert groups[0] == groups[1] != groups[2]
     assert machines.tolist() == ["pump", "pump", "fan"]
     with pytest.raises(ValueError, match="needs machine"):
         SlidingWindows(10).cut([noise(20)], return_machines=True)

@@ -84,9 +84,12 @@ def test_windows_of_a_long_frame_are_those_cut_by_hand(rows, length, step, rule,
 def test_the_number_of_windows_is_that_of_the_formula_and_none_mixes_recordings(sizes, length, step):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataQualityWarning)
-        X, y, groups = SlidingWindows(length, step).cut([1000.0 * i + np.arange(n) for i, n in enumerate(sizes)])
+        recordings = [1000.0 * i + np.arange(n) for i, n in enumerate(sizes)]
+        X, y, groups = SlidingWindows(length, step).cut(dict(enumerate(recordings)))
+        _, _, unnamed = SlidingWindows(length, step).cut(recordings)
     counts = [(n - length) // step + 1 if n >= length else 0 for n in sizes]
     assert groups.tolist() == np.repeat(np.arange(len(sizes)), counts).tolist()
+    assert len(set(zip(groups.tolist(), unnamed.tolist(), strict=True))) == len(set(unnamed)) == len(set(groups))
     assert y is None
     assert (np.asarray(X) // 1000 == groups[:, None, None]).all()
     assert (np.diff(X, axis=2) == 1).all()
@@ -129,11 +132,26 @@ def test_speed_and_orders_go_with_their_windows():
 
 
 def test_one_window():
-    X, y, groups = SlidingWindows(10, 3).cut([noise(12)], ["leak"])
-    assert (X.shape, y.tolist(), groups.tolist()) == ((1, 1, 10), ["leak"], [0])
+    X, y, groups = SlidingWindows(10, 3).cut({7: noise(12)}, ["leak"])
+    assert (X.shape, y.tolist(), groups.tolist()) == ((1, 1, 10), ["leak"], [7])
 
 
 def test_a_clone_cuts_alike():
     cutter = SlidingWindows(10, 5, sampling_rate=3)
     np.testing.assert_array_equal(clone(cutter).cut([noise(30)])[0], cutter.cut([noise(30)])[0])
     assert repr(cutter) == "SlidingWindows(length=10, sampling_rate=3, step=5)"
+
+
+@pytest.mark.parametrize("kind", ["list of arrays", "long frame"])
+def test_a_counter_that_float32_does_not_hold_is_said_where_it_is_cut(kind, recwarn):
+    values = np.stack([noise(200), 1e9 + np.cumsum(np.arange(200) % 3)], axis=1)
+    given = [values] if kind == "list of arrays" else pd.DataFrame(values, columns=["flow", "total"])
+    named = "1" if kind == "list of arrays" else "'total'"
+    says = rf"float32 makes different values of the channels \[{named}\] equal.*dtype='float64' and put BaselineScaler"
+    with pytest.warns(DataQualityWarning, match=says):
+        X, _, _ = SlidingWindows(10).cut(given)
+    assert len(np.unique(X[:, 1])) < 10 < len(np.unique(values[:, 1]))
+    recwarn.clear()
+    X, _, _ = SlidingWindows(10, dtype="float64").cut(given)
+    np.testing.assert_array_equal(np.unique(X[:, 1]), np.unique(values[:, 1]))
+    assert not recwarn.list
