@@ -146,6 +146,8 @@ OF_WINDOWS = {
     "cnn": lambda: FromScratch("cnn"),
     "cnn, any channels": lambda: FromScratch("cnn", {"shared_channels": True}),
     "process": lambda: FromScratch("process", {"width": 8}),
+    "process-tags": lambda: FromScratch("process-tags", {"width": 8}),
+    "process-tags, pooled": lambda: FromScratch("process-tags", {"width": 8, "pooled": True}),
     "vibration": lambda: FromScratch("vibration", {"n_views": 2, "n_lines": 3, "n_axis": 16, "n_scalars": 2}),
     "of another": lambda: FromScratch("tests-from-scratch-mixing"),
     "of another, one length": lambda: FromScratch("tests-from-scratch-mixing", {"length": 64}),
@@ -214,16 +216,16 @@ def test_from_scratch_like_a_network_of_a_fixed_number_of_channels_refuses_other
         TransferClassifier(rows, max_epochs=1).fit(np.zeros((8, 5)), y)
 
 
-def test_what_is_pretrained_without_any_argument_is_the_network_of_the_benchmarks():
+def test_what_is_trained_without_any_argument_is_written_out_in_full():
     X, y = moons(60)
     default = TransferClassifier(max_epochs=2, random_state=0).fit(X, y).backbone_
-    spelled = FromScratch("mlp", {"hidden_layer_sizes": [256, 256, 256], "dropout": 0.1})
+    spelled = FromScratch("mlp", {"hidden_layer_sizes": [256, 256], "dropout": 0.1})
     same = TransferClassifier(spelled, max_epochs=2, random_state=0).fit(X, y).backbone_
     np.testing.assert_array_equal(features(default, X), features(same, X))
     # files name it in full: they must not follow a default that moves
     assert default.network["arguments"] == {
         "n_features_in": 4,
-        "hidden_layer_sizes": [256, 256, 256],
+        "hidden_layer_sizes": [256, 256],
         "dropout": 0.1,
     }
 
