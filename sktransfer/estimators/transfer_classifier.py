@@ -73,6 +73,9 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         Classes in the order of the columns of ``predict_proba``.
     backbone_ : Backbone
         The backbone after this fit, with the head as its source head: what the next fit can begin with.
+    source_classes_ : list of length n_classes
+        Of each class the class of the source head that its row began at, or None; see
+        :class:`sktransfer.LinearHead`.
     history_ : list of dict
         One record an epoch with ``train_loss`` and ``frozen_blocks``; before them, if the head was solved, one with
         ``alpha`` (strength of the penalty towards the source head), ``temperature`` (by which its logits were divided;
@@ -255,6 +258,10 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         self._run(X, checked, decide)
         warn_of_range(type(self).__name__, n_outside, len(X))
         return labels
+
+    def _set_fitted(self, result: FitResult) -> Any:
+        self.source_classes_ = result.source_classes
+        return super()._set_fitted(result)
 
     def _check_y(self, y: Any, weight: np.ndarray, n_rows: int) -> tuple[np.ndarray, Classification]:
         from sktransfer.training.tasks import Classification
