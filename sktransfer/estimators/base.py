@@ -35,6 +35,7 @@ from sktransfer.backbones.check_input import (
     tag_dimensions,
 )
 from sktransfer.backbones.from_scratch import FromScratch, open_backbone
+from sktransfer.backbones.persistence import content_key
 from sktransfer.exceptions import ModelFileError, ModelVersionWarning
 from sktransfer.inference.foreign_rows import look_foreign, warn_of_foreign
 from sktransfer.inference.predictor import Predictor
@@ -228,6 +229,8 @@ class TransferEstimator(Checksummed, CallbackSupport, BaseEstimator):
         state = {key: value for key, value in self.__dict__.items() if key not in _NOT_STORED}
         if "_predictor" in self.__dict__:
             state["_fitted_head"], state["_head_arrays"] = self._predictor.head, self._predictor.arrays
+        else:
+            state["_content"] = content_key(self.backbone)
         state["_saved_with"] = running_versions()
         state["_state_format"] = STATE_FORMAT
         return seal(state)
@@ -241,6 +244,8 @@ class TransferEstimator(Checksummed, CallbackSupport, BaseEstimator):
                 f"This {name} was written in state format {found!r}; this version reads up to {STATE_FORMAT}. "
                 "Upgrade sktransfer."
             )
+        state.pop("_content", None)
+        state.setdefault("block", "pooled")  # files from before there was a choice
         saved_with = state.pop("_saved_with")
         head, arrays = state.pop("_fitted_head", None), state.pop("_head_arrays", None)
         self.__dict__.update(state)

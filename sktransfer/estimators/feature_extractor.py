@@ -19,6 +19,7 @@ from sktransfer.backbones.backbone import Backbone
 from sktransfer.backbones.by_tag import cut_at
 from sktransfer.backbones.check_input import check_input, prepared, tag_dimensions
 from sktransfer.backbones.from_scratch import FromScratch, open_backbone, resolve
+from sktransfer.backbones.persistence import content_key
 from sktransfer.inference.foreign_rows import are_far, samples_look_foreign, warn_of_foreign
 from sktransfer.inference.predictor import features
 from sktransfer.utils.callbacks import CallbackSupport, FitTask, with_callbacks
@@ -71,9 +72,9 @@ class FeatureExtractor(Checksummed, CallbackSupport, ClassNamePrefixFeaturesOutM
     -----
     A search over what stands behind the extractor computes the features of each fold's training rows once, whatever
     the number of candidates, if the pipeline keeps them: ``make_pipeline(FeatureExtractor(backbone), SVC(),
-    memory="cache")``. The key is the parameters and the rows; equal backbones are one key, in every process. A backbone
-    given by its path is known by the path alone, so pass ``load_backbone(path)`` where the file may change.
-    scikit-learn keeps what fits return; rows that are only scored run through the backbone for each candidate.
+    memory="cache")``. The key is the parameters and the rows; equal backbones are one key, in every process. Of a
+    backbone that is given by its path, the content of the file is part of the key. scikit-learn keeps what fits
+    return; rows that are only scored run through the backbone for each candidate.
 
     Examples
     --------
@@ -177,6 +178,15 @@ class FeatureExtractor(Checksummed, CallbackSupport, ClassNamePrefixFeaturesOutM
             if warn and are_far(found):
                 warn_of_foreign(name, backbone, len(X), learned=False)
         return np.asarray(found.reshape(len(X), -1), dtype=np.float32)
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        if "backbone_" not in self.__dict__:
+            state["_content"] = content_key(self.backbone)
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__({key: value for key, value in state.items() if key != "_content"})
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

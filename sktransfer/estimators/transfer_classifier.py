@@ -219,6 +219,7 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         return central_classes(at_center, getattr(self, "class_distances_", None), self.n_outputs_)
 
     def _set_fitted(self, result: FitResult) -> Any:
+        self.source_classes_ = result.source_classes
         if result.class_distances is not None:
             self.class_distances_ = result.class_distances
         return super()._set_fitted(result)
@@ -259,10 +260,6 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         self._run(X, checked, decide)
         warn_of_range(type(self).__name__, n_outside, len(X))
         return labels
-
-    def _set_fitted(self, result: FitResult) -> Any:
-        self.source_classes_ = result.source_classes
-        return super()._set_fitted(result)
 
     def _check_y(self, y: Any, weight: np.ndarray, n_rows: int) -> tuple[np.ndarray, Classification]:
         from sktransfer.training.tasks import Classification

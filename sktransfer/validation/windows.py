@@ -8,11 +8,11 @@ from itertools import zip_longest
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_array, validate_data
 
 from sktransfer.exceptions import DataQualityWarning
 from sktransfer.utils.counted_warnings import CountedWarning, warn_caller, warn_of
-from sktransfer.validation.rows import LARGEST_INPUT, check_rows, refuse_unusable
+from sktransfer.validation.rows import LARGEST_INPUT, check_rows, refuse_unusable, without_mask
 from sktransfer.windows.windows import Windows
 
 _LOST = (
@@ -74,6 +74,7 @@ def check_windows(
         channels than in ``fit``.
     """
     name = type(estimator).__name__
+    X = without_mask(X)
     if isinstance(X, list | tuple):
         X = _stacked(name, X)
     plain = np.asarray(X)
@@ -92,7 +93,10 @@ def check_windows(
             f"{estimator.n_features_in_}. Pass the same channels in the same order."
         )
     options: dict[str, Any] = {"dtype": [np.float64, np.float32], "ensure_all_finite": False, "allow_nd": True}
-    array = validate_data(estimator, plain, reset=reset, **options)
+    if not reset:
+        options |= {"estimator": estimator, "input_name": "X"}
+    # windows have no column names: those of rows that a scaler was fitted to are no matter here
+    array = validate_data(estimator, plain, reset=True, **options) if reset else check_array(plain, **options)
     channels = partial(range, array.shape[1])
     refuse_unusable(name, array, channels, allow_nan=allow_nan, largest=largest, remedy=remedy)
     check_channels(estimator, X, reset=reset)
