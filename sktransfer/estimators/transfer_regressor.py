@@ -8,12 +8,12 @@ import numpy as np
 from sklearn.base import RegressorMixin
 
 from sktransfer.estimators.base import TransferEstimator
-from sktransfer.inference.out_of_range import count_out_of_range, warn_of_range
 from sktransfer.exceptions import OutOfRangeWarning
+from sktransfer.inference.out_of_range import count_out_of_range, warn_of_range
 from sktransfer.utils.callbacks import with_callbacks
 from sktransfer.utils.counted_warnings import CountedWarning, warn_of
 from sktransfer.validation.labels import check_values
-from sktransfer.validation.quality import warn_of_sentinel_labels
+from sktransfer.validation.sentinels import warn_of_sentinel_labels
 
 if TYPE_CHECKING:
     from sktransfer.training.tasks import Regression
@@ -169,16 +169,17 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
 
     def _warn_of_values(self, values: np.ndarray) -> None:
         """Warn of values further outside those of ``fit`` than these lie apart."""
-        if self.__dict__.get("y_range_") is None:
+        seen = self.__dict__.get("y_range_")
+        if seen is None:
             return
-        low, high = self.y_range_
+        low, high = seen
         span = np.where(high > low, high - low, np.inf)
         found = values.reshape(len(values), -1)
         outside = (found < low - span) | (found > high + span)
         text = (
-            f"{type(self).__name__}: {{count}} of {{total}} predictions lie outside the values of y in fit by more than "
-            "the whole range of these. A linear head has no bounds; such values are a guess. Check the rows, or clip "
-            "what cannot be, such as a negative life."
+            f"{type(self).__name__}: {{count}} of {{total}} predictions lie outside the values of y in fit by more "
+            "than the whole range of these. A linear head has no bounds; such values are a guess. Check the rows, or "
+            "clip what cannot be, such as a negative life."
         )
         warn_of(CountedWarning(text, OutOfRangeWarning, int(outside.any(axis=1).sum()), len(values)))
 

@@ -18,8 +18,9 @@ from sktransfer.exceptions import DataQualityWarning
 from sktransfer.training.rows import TrainingRows
 from sktransfer.utils.counted_warnings import CountedWarning, warn_of
 
-_FAR = 5.0  # deviations of the labels by which the source head misses them where its unit is another one
+_FAR = 2.0  # deviations of the labels by which the source head must miss them: the mean misses them by one
 _BETTER = 4.0  # how many times smaller the squared error must be in another unit
+_OTHER_UNIT = 5.0  # a slope of so much, or of its inverse, is no difference between machines; nor so many deviations
 _FEWEST = 3  # rows that tell a slope, an offset and whether they are right
 
 
@@ -31,7 +32,7 @@ class LabelUnit(NamedTuple):
     weight, bias, known : ndarray
         As in :class:`sktransfer.training.head_start.HeadStart`.
     changed : str
-        What was done, in words; empty: nothing.
+        What was done, in words; empty: nothing, or no more than between two machines.
     """
 
     weight: np.ndarray
@@ -57,20 +58,23 @@ def in_unit_of_labels(given: LabelUnit, features: np.ndarray | None, rows: Train
     weight, bias, known, done = given.weight.copy(), given.bias.copy(), given.known.copy(), []
     outputs = features @ weight.T + bias
     for k in np.flatnonzero(known):
-        slope, offset = _best(outputs[:, k], rows.y[:, k], rows.weight / rows.weight.sum())
+        share = rows.weight / rows.weight.sum()
+        slope, offset = _best(outputs[:, k], rows.y[:, k], share)
         if (slope, offset) == (1.0, 0.0):
             continue
+        missed = np.sqrt(share @ (outputs[:, k] - rows.y[:, k]) ** 2)
+        if missed > _OTHER_UNIT or not 1 / _OTHER_UNIT < abs(slope) < _OTHER_UNIT:
+            done.append(f"its outputs times {slope:.3g}" if slope else "not used")
         weight[k], bias[k], known[k] = slope * weight[k], slope * bias[k] + offset, slope != 0
-        done.append(f"its outputs times {slope:.3g}" if slope else "not used")
     return LabelUnit(weight, bias, known, "; ".join(done))
 
 
 def warn_of_unit(name: str, changed: str, backbone: str) -> None:
     """Say that the source head was rescaled, or left out."""
     text = (
-        f"{name}: the source head of backbone {backbone!r} misses the labels by many times their spread, as if y were in "
-        f"another unit than that of the source ({{names}}). Give y in the unit of the source, or ask for the head as it "
-        "is: LinearHead(init='source')."
+        f"{name}: the source head of backbone {backbone!r} misses the labels by many times their spread, as if y were "
+        "in another unit than that of the source. What is made of it: {names}. Give y in the unit of the source, or "
+        "ask for the head as it is: LinearHead(init='source')."
     )
     warn_of(CountedWarning(text, DataQualityWarning, int(bool(changed)), 1, [changed]))
 

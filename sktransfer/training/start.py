@@ -263,6 +263,8 @@ def begin_head(start: FitStart, rows: TrainingRows, task: Classification | Regre
     start.features = features
     match = _match(start, init, rescaled, rows, task)
     weight, bias, known = task.source_rows(init, rescaled, width, match)
+    if isinstance(task, Regression) and init != "source":
+        weight, bias, known, start.unit = in_unit_of_labels(LabelUnit(weight, bias, known), start.features, rows)
     start.head_start = HeadStart(init, normalize, held_mean, held_scale, weight, bias, known, used, match)
     if init in ("auto", "source", "imprint"):
         W, b = task.begin(start.head_start, start.features, rows)
