@@ -18,7 +18,8 @@ from sktransfer.validation.sentinels import warn_of_sentinel_labels
 if TYPE_CHECKING:
     from sktransfer.training.tasks import Regression
 
-_ENOUGH = 10  # labels that show a range
+_ENOUGH = 30  # labels that show a range
+_SOME = 0.01  # of the predictions lie outside by chance, where there are many
 
 
 class TransferRegressor(RegressorMixin, TransferEstimator):
@@ -74,8 +75,8 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
     n_outputs_ : int
         Number of values a row.
     y_range_ : ndarray of shape (2, n_outputs_) or None
-        Smallest and largest label; None for fewer than ten rows. ``predict`` warns of values that lie outside by more
-        than the whole range.
+        Smallest and largest label; None for fewer than thirty rows. ``predict`` warns of values that lie outside by
+        more than the whole range.
     device_ : str
         Where the network is now.
 
@@ -175,13 +176,13 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
         low, high = seen
         span = np.where(high > low, high - low, np.inf)
         found = values.reshape(len(values), -1)
-        outside = (found < low - span) | (found > high + span)
+        outside = int(((found < low - span) | (found > high + span)).any(axis=1).sum())
         text = (
             f"{type(self).__name__}: {{count}} of {{total}} predictions lie outside the values of y in fit by more "
             "than the whole range of these. A linear head has no bounds; such values are a guess. Check the rows, or "
             "clip what cannot be, such as a negative life."
         )
-        warn_of(CountedWarning(text, OutOfRangeWarning, int(outside.any(axis=1).sum()), len(values)))
+        warn_of(CountedWarning(text, OutOfRangeWarning, outside if outside > _SOME * len(values) else 0, len(values)))
 
     def _values(self, outputs: np.ndarray) -> np.ndarray:
         """Outputs in the unit and shape of ``y``."""

@@ -22,6 +22,8 @@ _FAR = 2.0  # deviations of the labels by which the source head must miss them: 
 _BETTER = 4.0  # how many times smaller the squared error must be in another unit
 _OTHER_UNIT = 5.0  # a slope of so much, or of its inverse, is no difference between machines; nor so many deviations
 _FEWEST = 3  # rows that tell a slope, an offset and whether they are right
+_MANY = 10  # rows whose spread is that of the labels; fewer may lie together by chance,
+_FAR_OF_FEW = 25.0  # and the source head must miss them by more
 
 
 class LabelUnit(NamedTuple):
@@ -85,7 +87,7 @@ def _best(output: np.ndarray, label: np.ndarray, share: np.ndarray) -> tuple[flo
     `share` are weights that sum to one; the weighted mean of the labels is zero.
     """
     as_it_is = float(share @ (output - label) ** 2)
-    if not as_it_is > _FAR**2:
+    if not as_it_is > (_FAR if len(label) >= _MANY else _FAR_OF_FEW) ** 2:
         return 1.0, 0.0
     middle = share @ output
     moved = output - middle

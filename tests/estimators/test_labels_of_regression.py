@@ -157,6 +157,20 @@ def test_a_source_head_of_something_else_is_left_out(source):
     assert np.abs(model.predict(X) - 500).max() < 3
 
 
+def test_few_labels_that_lie_together_do_not_rescale_the_source_head(source):
+    X, y = life(400, 4)
+    for n in (3, 5, 9):
+        near = np.argsort(y)[100 : 100 + 2 * n : 2]  # spread of labels much smaller than the error of the source
+        _, said = said_in(
+            TransferRegressor(source, strategy=LinearProbing()).fit, X[near], y[near] + 0.03, words="unit"
+        )
+        assert said == []
+    _, said = said_in(
+        TransferRegressor(source, strategy=FineTuning(), max_epochs=2).fit, X[:6], 5 + y[:6] / 1e3, words="unit"
+    )
+    assert len(said) == 1
+
+
 def test_the_head_as_it_is_is_given_to_those_who_ask(source):
     X, y = life(30, 4)
     model = TransferRegressor(source, head=LinearHead(init="source"), strategy=LinearProbing(alpha=np.inf))
