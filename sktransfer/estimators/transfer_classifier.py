@@ -166,7 +166,8 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         y : array-like of shape (n_samples,)
             Class of each row: text, numbers or booleans.
         sample_weight : array-like of shape (n_samples,), optional
-            Weight of each row; a weight of two counts as two rows.
+            Weight of each row: whole numbers count rows, of other weights only the ratios count. A weight of two is
+            the row twice, a half for every row is one for every row.
 
         Returns
         -------
