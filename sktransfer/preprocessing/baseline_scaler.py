@@ -305,7 +305,10 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Windows
         )
 
     def _names(self, X: np.ndarray) -> list[Any]:
-        return column_names(self, X.shape[1]) if X.ndim == 2 else list(range(X.shape[1]))
+        if X.ndim == 2:
+            return column_names(self, X.shape[1])
+        names = getattr(self, "channel_names_in_", None)
+        return list(range(X.shape[1]) if names is None else names)
 
     def _standardized(self, X: np.ndarray, center: np.ndarray, scale: np.ndarray) -> np.ndarray:
         """Distance from the centre in scales, in float64: an offset of 1e5 with unit spread is lost in float32."""
