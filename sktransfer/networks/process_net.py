@@ -58,12 +58,9 @@ def _log_rms(x: torch.Tensor) -> torch.Tensor:
 class _Tag(nn.Module):
     """Windows of each tag to features of each tag: statistics as they are, and what convolutions make of them."""
 
-    input_shape: tuple[int | None, ...] = (None, None)  # of a window: any number of tags
-
     def __init__(self, n_scales: int, width: int, n_code: int, n_tags: int | None = None):
         super().__init__()
-        if n_tags is not None:
-            self.input_shape = (n_tags, None)
+        self.input_shape = (n_tags, None)
         self.n_scales = n_scales
         n_statistics = 5 + n_scales
         layers: list[nn.Module] = []
@@ -90,11 +87,9 @@ class _Tag(nn.Module):
                 f"ProcessNet takes windows (n_windows, n_tags, length) of at least {_SHORTEST} samples, got "
                 f"{tuple(x.shape)}. Cut longer windows."
             )
-        n_tags = getattr(self, "input_shape", (x.shape[1],))[0]
-        if x.shape[1] != n_tags:
-            raise ValueError(
-                f"ProcessNet keeps {n_tags} tags apart and got windows of {x.shape[1]}. Select the same tags."
-            )
+        n_tags = self.input_shape[0]
+        if n_tags not in (None, x.shape[1]):
+            raise ValueError(f"TagNet keeps {n_tags} tags apart and got windows of {x.shape[1]}. Select the same tags.")
         signals = x.reshape(-1, x.shape[-1])
         steps = functional.pad(signals[:, 1:] - signals[:, :-1], (1, 0))
         found = self.shape(torch.stack([signals, steps], dim=1))

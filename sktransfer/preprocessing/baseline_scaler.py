@@ -32,6 +32,7 @@ from sktransfer.validation.domains import check_domains
 from sktransfer.validation.quality import (
     warn_of_dominant_values,
     warn_of_empty_columns,
+    warn_of_empty_rows,
     warn_of_empty_windows,
     warn_of_far,
     warn_of_lost_digits,
@@ -258,6 +259,8 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Windows
         warn_of_stuck(_NAME, X, self.typical_run_, self.resting_value_, names)
         if X.ndim == 3 and self.missing == "impute":
             warn_of_empty_windows(_NAME, X, names)
+        elif self.missing == "impute":
+            warn_of_empty_rows(_NAME, X[:, np.isfinite(self.scale_).any(axis=0)])  # columns that had a healthy value
         parts, beyond = list(in_parts(X)), np.empty(X.shape[:2], dtype=bool)
         found = np.empty(X.shape if len(parts) > 1 else 0, X.dtype)
         for part in parts:

@@ -36,7 +36,7 @@ from sktransfer.preprocessing.window_scaler import least_spread
 from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.counted_warnings import CountedWarning, warn_of
 from sktransfer.validation.quality import warn_of_quality
-from sktransfer.validation.windows import check_windows, count_dimensions
+from sktransfer.validation.windows import check_fields, check_windows, count_dimensions
 
 _NAME = "EnvelopeSpectra"
 _BANDS = ((0.05, 0.24), (0.24, 0.43), (0.43, 0.62), (0.62, 0.81), (0.81, 1.0))
@@ -62,6 +62,9 @@ class EnvelopeSpectra(Checksummed, TransformerMixin, BaseEstimator):
     ----------
     n_features_in_ : int
         Number of channels.
+    window_fields_ : dict of str to str
+        Whether ``"all"``, ``"some"`` or ``"none"`` of the windows of ``fit`` knew their ``sampling_rate``, ``rpm`` and
+        ``orders``. ``transform`` warns of windows that know less, or more.
 
     See Also
     --------
@@ -201,6 +204,7 @@ class EnvelopeSpectra(Checksummed, TransformerMixin, BaseEstimator):
             )
         windows = check_windows(self, X, reset=reset)
         _shape(windows)
+        check_fields(self, windows, reset=reset)
         return windows
 
     def __sklearn_tags__(self):

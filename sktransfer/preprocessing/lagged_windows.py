@@ -157,7 +157,9 @@ class LaggedWindows(Checksummed, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = check_rows(self, X, reset=False, allow_nan=True)
-        return Windows.of(X[:, self.columns_], sampling_rate=self.sampling_rate)
+        named = all(isinstance(channel, str) for channel in self.channels_)  # numbers are no names
+        channels = self.channels_ if named else None
+        return Windows.of(X[:, self.columns_], sampling_rate=self.sampling_rate, channels=channels)
 
     def set_output(self, *, transform=None):
         """Nothing: windows have three axes, which make no frame. It is here for the pipeline around.

@@ -137,6 +137,16 @@ def warn_of_empty_windows(name: str, windows: np.ndarray, names: list[Any]) -> N
     count_windows(text, np.concatenate([np.isnan(windows[part]).all(axis=2) for part in in_parts(windows)]), names)
 
 
+def warn_of_empty_rows(name: str, X: np.ndarray) -> None:
+    """Warn of rows whose columns hold mostly no number, where what is missing is taken for healthy."""
+    text = (
+        f"{name}: {{count}} of {{total}} rows hold no number in more than half of their columns. What is missing counts"
+        " as healthy, so that these rows look healthier than is known. Leave them out, and report them as not known."
+    )
+    count = int((2 * np.isnan(X).sum(axis=1) > X.shape[1]).sum())
+    warn_of(CountedWarning(text, DataQualityWarning, count, len(X)))
+
+
 def warn_of_flat_channels(name: str, flat: np.ndarray, names: list[Any]) -> None:
     """Warn of windows with channels that do not change in them; `flat` of shape (n_windows, n_channels)."""
     text = (

@@ -1,6 +1,7 @@
 """Features by tag: against the blocks of the network, and laws over tags, files, fits and searches."""
 
 import io
+import warnings
 from contextlib import redirect_stdout
 
 import joblib
@@ -22,6 +23,7 @@ from sktransfer import (
     Source,
     TransferClassifier,
     TransferRegressor,
+    Windows,
     load_backbone,
     save_backbone,
 )
@@ -175,6 +177,25 @@ def test_what_was_fitted_by_tag_is_where_the_next_fit_begins(backbone, tmp_path)
         TransferClassifier(loaded).fit(windows(n_tags=5), np.arange(24) % 2)
 
 
+def test_names_of_tags_are_compared_where_tags_are_kept_apart(backbone):
+    X, y = faults()
+    names = ["feed", "level", "flow", "pressure"]
+    named, turned = (Windows.of(X, channels=order) for order in (names, names[::-1]))
+    by_tag, pooled = (
+        TransferClassifier(backbone, block=block, strategy=PROBING).fit(named, y).backbone_
+        for block in ("tag", "pooled")
+    )
+    assert by_tag.inputs.names == tuple(names)
+    with pytest.raises(ValueError, match="same in another order"):
+        TransferClassifier(by_tag, strategy=PROBING).fit(turned, y)
+    with pytest.warns(UserWarning, match="other names of channels"):
+        TransferClassifier(by_tag, strategy=PROBING).fit(Windows.of(X, channels=["a", *names[1:]]), y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        TransferClassifier(by_tag, strategy=PROBING).fit(named, y)
+        TransferClassifier(pooled, strategy=PROBING).fit(turned, y)  # pooled tags have no order
+
+
 @pytest.mark.parametrize(("first", "then"), [("tag", "pooled"), ("tag", "both"), ("both", "tag")])
 def test_what_was_fitted_with_a_block_takes_no_other(backbone, first, then):
     X, y = faults()
@@ -267,6 +288,16 @@ def test_the_untrained_network_keeps_its_tags_apart_too(backbone):
     other = TransferClassifier(FromScratch.like(model.backbone_), random_state=0, max_epochs=3)
     assert other.fit(windows(n_tags=2), np.arange(24) % 2).backbone_.n_features_out == 2 * N_OF_TAG
     assert TransferClassifier(like, block="pooled", max_epochs=2).fit(X, y).backbone_.n_features_out == N_POOLED
+
+
+def test_an_estimator_of_before_the_choice_stays_with_pooled_features(backbone):
+    X, y = faults()
+    model = TransferClassifier(backbone, block="pooled", strategy=PROBING).fit(X, y)
+    state = model.__getstate__()
+    del state["block"], state["_checksum"]  # nor were there checksums
+    old = object.__new__(TransferClassifier)
+    old.__setstate__(state)
+    near(old.fit(X, y).predict_proba(X), model.predict_proba(X))
 
 
 def test_epochs_are_printed_where_a_log_is_passed():

@@ -237,3 +237,21 @@ def test_parameters_are_checked_at_fit(params):
     scaler = BaselineScaler(**params)
     with pytest.raises(ValueError, match=next(iter(params))):
         scaler.fit(rows()[0])
+
+
+def test_rows_without_numbers_are_said_because_what_is_missing_looks_healthy(recwarn):
+    rows = np.random.default_rng(0).normal(5, 2, size=(50, 4))
+    rows[:, 3] = np.nan  # never measured: no reason to doubt the others
+    scaler = BaselineScaler(missing="impute").fit(rows)
+    recwarn.clear()
+    scaler.transform(rows)
+    rows[:5, 0] = np.nan  # one of the three that are measured
+    scaler.transform(rows)
+    assert not [w for w in recwarn if "hold no number" in str(w.message)]
+    rows[[3, 8, 9]] = np.nan
+    rows[4, 1] = np.nan
+    with pytest.warns(
+        DataQualityWarning, match="4 of 50 rows hold no number in more than half.*report them as not known"
+    ):
+        found = scaler.transform(rows)
+    assert (found[[3, 8, 9]] == 0).all()

@@ -45,6 +45,7 @@ def test_windows_by_name_are_those_cut_from_the_signal(style, newest):
     np.testing.assert_array_equal(X, np.asarray(expected)[:, channels])
     assert isinstance(X, Windows)
     assert (X.sampling_rate, lagged.length_) == (0.5, 4)
+    assert X.channels == tuple(lagged.channels_)
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)
@@ -54,6 +55,7 @@ def test_windows_by_place(n_channels, length, by_time, newest_first):
     X = np.arange(3 * n_channels * length, dtype=np.float32).reshape(3, -1)
     found = LaggedWindows(length, order=order, newest_first=newest_first).fit_transform(X)
     assert (found.shape, found.dtype) == ((3, n_channels, length), np.float32)
+    assert found.channels is None
     for i in range(3):
         for channel in range(n_channels):
             for sample in range(length):
