@@ -219,7 +219,7 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Windows
             found.append(whitening_matrix(z, robust=self.method == "robust"))
         return np.array(found)
 
-    def fit_transform(self, X, y=None, sample_domain=None):
+    def fit_transform(self, X, y=None, sample_domain=None):  # type: ignore[override]
         """Fit, then transform the same rows. Parameters and errors are those of :meth:`fit`."""
         with collect_warnings():  # what both find is said once
             return self.fit(X, y, sample_domain)._transform(X, sample_domain, seen=True)
