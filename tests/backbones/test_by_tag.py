@@ -288,6 +288,8 @@ def test_the_untrained_network_keeps_its_tags_apart_too(backbone):
     other = TransferClassifier(FromScratch.like(model.backbone_), random_state=0, max_epochs=3)
     assert other.fit(windows(n_tags=2), np.arange(24) % 2).backbone_.n_features_out == 2 * N_OF_TAG
     assert TransferClassifier(like, block="pooled", max_epochs=2).fit(X, y).backbone_.n_features_out == N_POOLED
+    with pytest.raises(ValueError, match="carries no feature statistics"):  # nothing was measured
+        TransferClassifier(like, head=LinearHead(normalize="source"), max_epochs=2).fit(X, y)
 
 
 def test_an_estimator_of_before_the_choice_stays_with_pooled_features(backbone):
