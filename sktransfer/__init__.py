@@ -68,6 +68,7 @@ _HOMES = {
     "ModelVersionWarning": "exceptions",
     "DataQualityWarning": "exceptions",
     "OutOfRangeWarning": "exceptions",
+    "SourceClassWarning": "exceptions",
 }
 
 __all__ = ["__version__", *_HOMES]

@@ -47,3 +47,4 @@ from sktransfer.exceptions import ModelFileError as ModelFileError
 from sktransfer.exceptions import ModelVersionWarning as ModelVersionWarning
 from sktransfer.exceptions import DataQualityWarning as DataQualityWarning
 from sktransfer.exceptions import OutOfRangeWarning as OutOfRangeWarning
+from sktransfer.exceptions import SourceClassWarning as SourceClassWarning

@@ -15,6 +15,10 @@ class OutOfRangeWarning(DataQualityWarning):
     """Rows lie far outside everything the network has seen, so their confidence is reported as lower."""
 
 
+class SourceClassWarning(UserWarning):
+    """Classes of `y` and classes of the source head seem to be mistaken for each other."""
+
+
 class ModelVersionWarning(InconsistentVersionWarning):
     """A fitted estimator was saved with other versions of the packages than those installed now.
 

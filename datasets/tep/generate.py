@@ -21,6 +21,7 @@ import pandas as pd
 if __package__ in (None, ""):  # run as a script: make the repository root importable
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from datasets import fingerprint
 from datasets.tep import plant
 from datasets.tep.columns import INPUT_NAMES, LABELS
 
@@ -86,8 +87,9 @@ def planned_runs(faults, runs, normal_runs):
 
 def generate_mode(mode, pairs, *, out, seed, hours, report):
     """Simulate what is missing of a mode and write ``OUT/mode<mode>.csv.gz``; return the file's path."""
-    # Seed and length are part of the folder's name: parts of another data set are never taken for this one.
-    folder = Path(out) / "parts" / f"seed{seed}-{hours:g}h"
+    # Seed, length and simulator are part of the folder's name: parts of another data set are never taken for this one.
+    simulator = fingerprint.of(fingerprint.of_code(run_frame), plant.SETTLED_FILE.read_bytes())
+    folder = Path(out) / "parts" / f"seed{seed}-{hours:g}h-{simulator[:12]}"
     texts = []
     for done, (fault, run) in enumerate(pairs, start=1):
         path = folder / f"{run_name(mode, fault, run)}.csv"

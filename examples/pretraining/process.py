@@ -34,6 +34,13 @@ LENGTHS = (200, 60, 100, 200, 400, 128, 32)  # samples; one a shard
 TAGS = (8, 20, 5, 12, 32, 16)  # number of tags; one a shard
 CLASSES = list(FAULTS)
 FOLDER = Path("datasets/process/generated")
+LIMITS = [
+    "its source head names one simulated fault in three: take its features, not its names",
+    "a fault that moves no tag by 0.3 healthy deviations cannot be seen",
+    "healthy windows that do not span the operating points of the plant make healthy windows elsewhere look faulty",
+    "simulated plants that are linear but for valves and limits: no start-up, no batch recipes, one fault at a time",
+    "the whole list is in process.md beside the file",
+]
 
 
 def shard(start, stop):
@@ -109,7 +116,7 @@ def backbone_of(body, heads, groups, n_samples):
     plain = Backbone(body, blocks=["tag", "plant"], name="process", inputs=inputs)
     source = source_of(plain, heads.fault, [g["x"].float().numpy() for g in groups[:40]], CLASSES, rows=128)
     task = "what each tag does, fault, severity, tag at fault, healthy or not"
-    about = provenance("datasets/process", n_samples, SEED, task, "python examples/pretraining/process.py")
+    about = provenance("datasets/process", n_samples, SEED, task, "python examples/pretraining/process.py", LIMITS)
     return plain.describe(source=source, provenance=about)
 
 

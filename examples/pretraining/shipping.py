@@ -34,7 +34,11 @@ def ship(doc, name, folder, load, pretrain, backbone_of, *, samples, epochs):
     torch.set_num_threads(1)  # sums depend on their number, and so would the weights
     groups = load(arguments.samples, arguments.folder, arguments.jobs)
     body, heads = pretrain(groups, arguments.folder / "checkpoint.pt", max_epochs=arguments.epochs)
-    path = save_backbone(backbone_of(body, heads, groups, arguments.samples), arguments.out)
+    backbone = backbone_of(body, heads, groups, arguments.samples)
+    asked = {"samples": (arguments.samples, samples), "epochs": (arguments.epochs, epochs)}
+    options = "".join(f" --{key} {value}" for key, (value, default) in asked.items() if value != default)
+    command = backbone.provenance["command"] + options  # the command that makes this file, not the shipped one
+    path = save_backbone(backbone.describe(provenance={**backbone.provenance, "command": command}), arguments.out)
     print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
 
 
@@ -59,14 +63,15 @@ def source_of(backbone, head, inputs, classes, rows=4096):
     return Source(mean, scale, raw * scale, bias + raw @ mean, np.array(classes))
 
 
-def provenance(data, n_samples, seed, task, command):
-    """What the file's header says of where the weights come from."""
+def provenance(data, n_samples, seed, task, command, limits):
+    """What the file's header says of where the weights come from, and of what they cannot do."""
     return {
         "data": f"{data}, {n_samples} simulated windows, seed {seed}; no real data",
         "n_samples": n_samples,
         "seed": seed,
         "task": task,
         "licence": "BSD-3-Clause",
+        "limits": limits,
         "command": command,
         "versions": {
             "sktransfer": sktransfer.__version__,

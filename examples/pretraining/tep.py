@@ -28,7 +28,13 @@ from sktransfer import BaselineScaler, FromScratch, Inputs, TransferClassifier, 
 
 SOURCE_MODES = (1, 2, 3)
 SEED = 0
-NETWORK = FromScratch(arguments={"hidden_layer_sizes": [256, 256, 256], "dropout": 0.1})
+NETWORK = FromScratch()
+LIMITS = [
+    "one simulated plant, its rows alone: for research and education",
+    "it hardly sees IDV 3, 14 and 5 in an unseen mode, and calls many healthy rows of it a fault",
+    "healthy rows of one run are not enough to scale by; take them from several operating points",
+    "the whole list is in tep-process.md beside the file",
+]
 
 
 def load_source(modes=SOURCE_MODES, folder=None):
@@ -65,6 +71,7 @@ def describe(backbone, X, y):
             "n_samples": len(X),
             "task": f"{len(np.unique(y))} classes: normal and faults",
             "licence": "weights BSD-3-Clause; see the terms of the simulated plant in datasets/tep/README.md",
+            "limits": LIMITS,
             "command": "python examples/pretraining/tep.py",
             "versions": {
                 "sktransfer": sktransfer.__version__,

@@ -112,7 +112,8 @@ def _columns(backbone: Any) -> list[tuple[str, str]]:
         return [] if units is None else [("units", ", ".join(units))]
     each = list(names) if units is None else [f"{name} ({unit})" for name, unit in zip(names, units, strict=False)]
     rest = f", and {len(each) - _MOST_COLUMNS} more" if len(each) > _MOST_COLUMNS else ""
-    return [("columns", ", ".join(each[:_MOST_COLUMNS]) + rest)]
+    kind = "columns" if backbone.inputs.shape is None else "channels"
+    return [(kind, ", ".join(each[:_MOST_COLUMNS]) + rest)]
 
 
 def _range(backbone: Any) -> str:

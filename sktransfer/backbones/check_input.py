@@ -21,7 +21,7 @@ from sktransfer.backbones.from_scratch import FromScratch
 from sktransfer.utils.chunks import chunk_of, in_chunks
 from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.validation.rows import check_rows, to_float32
-from sktransfer.validation.windows import check_rate, check_windows, compare_channels, count_dimensions
+from sktransfer.validation.windows import check_fields, check_rate, check_windows, compare_channels, count_dimensions
 
 _WINDOWS = "windows (n_windows, n_channels, length)"
 
@@ -40,7 +40,9 @@ def tag_dimensions(tags: Any, backbone: Any) -> Any:
 
 def input_key(backbone: Any) -> Hashable:
     """Equal for backbones that check and prepare `X` alike."""
-    inputs = backbone.inputs if isinstance(backbone, Backbone | FromScratch) else None
+    if isinstance(backbone, Backbone):
+        return id(backbone)  # each finds other rows foreign
+    inputs = backbone.inputs if isinstance(backbone, FromScratch) else None
     if inputs is not None:
         return inputs.shape, inputs.n, inputs.names, inputs.sampling_rate, inputs.front_end
     return str(backbone) if isinstance(backbone, str | os.PathLike) else dimensions_taken(backbone)
@@ -52,7 +54,7 @@ def check_input(estimator: Any, X: Any, backbone: Backbone | FromScratch, *, res
     Parameters
     ----------
     estimator : estimator
-        Gets ``n_features_in_`` and its kin if `reset`, ``sampling_rate_`` among them.
+        Gets ``n_features_in_`` and its kin if `reset`, ``sampling_rate_`` and ``window_fields_`` among them.
     X : array-like of shape (n_samples, n_features), (n_windows, n_channels, window_length) or (n_images, n_channels, \
 height, width)
     backbone : Backbone or FromScratch
@@ -91,6 +93,8 @@ height, width)
             compare_channels(name, channels, backbone.inputs.names, whose, "backbone.inputs.names")
         rates = backbone.inputs.sampling_rate
     check_rate(estimator, X, rates, backbone.name, reset=reset)
+    if backbone.inputs is not None and backbone.inputs.front_end is not None:
+        check_fields(estimator, X, reset=reset)
     return X
 
 

@@ -37,6 +37,13 @@ def _is_name(value: Any) -> bool:
     return _is_text(value) and 0 < len(value) <= _LONGEST_NAME and not any(c in value for c in "\n\r\t")
 
 
+def _holds_texts(value: Any) -> bool:
+    """Whether all texts in it are such."""
+    if isinstance(value, dict):
+        return all(map(_is_text, value)) and all(map(_holds_texts, value.values()))
+    return all(map(_holds_texts, value)) if isinstance(value, list) else not isinstance(value, str) or _is_text(value)
+
+
 def _is_list_of(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, list) and all(map(check, value))
 
@@ -91,6 +98,9 @@ def check_header(header: Any) -> None:
     if not isinstance(header, dict) or set(header) != set(FIELDS):
         raise ValueError(f"its header has to be an object with {sorted(FIELDS)}")
     _check_fields("", header, _HEADER)
+    for part in ("network", "provenance"):
+        if not _holds_texts(header[part]):
+            raise ValueError(f"{part} in its header holds control characters")
     if not _is_name(header["network"]["name"]):
         raise ValueError("network.name in its header has to be a name")
     inputs = header["inputs"]
@@ -152,6 +162,9 @@ def check_arrays(header: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -
     low, high = (tensors.get(f"inputs/{field}") for field in ARRAY_FIELDS["inputs"])
     if low is not None or high is not None:
         _check_range(header["inputs"], low, high)
+    head = {field for field in ("weight", "bias") if f"source/{field}" in tensors}
+    if len(head) == 1 or ((header["source"] or {}).get("classes") is not None and not head):
+        raise ValueError(f"its source head holds {sorted(head)} in place of a weight and a bias")
     scale = tensors.get("source/feature_scale")
     if scale is not None and not (scale > 0).all():
         raise ValueError("source/feature_scale has to be above zero")

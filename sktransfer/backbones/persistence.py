@@ -161,6 +161,21 @@ def shipped_backbones() -> dict[str, Path]:
     return {file.stem: file for file in sorted(_SHIPPED.glob("*.safetensors"))}
 
 
+def content_key(backbone: Any) -> str | None:
+    """SHA-256 of the file that the parameter ``backbone`` of an unfitted estimator names; None if it names none.
+
+    It goes into the pickled state of the estimator, so that whoever keeps results by it, as ``Pipeline(memory=...)``
+    does, takes a file that was replaced for another one.
+    """
+    if not isinstance(backbone, str | os.PathLike):
+        return None
+    try:
+        with _find(backbone).open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return None  # a file that is not there is said in ``fit``
+
+
 def _find(path: str | os.PathLike[str]) -> Path:
     shipped = shipped_backbones()
     if isinstance(path, str) and path in shipped:

@@ -83,9 +83,9 @@ def refuse_absurd_work(modules: Sequence[nn.Module], inputs: Inputs) -> None:
     if math.prod(known) > (_MOST_VALUES if inputs.front_end is None else _LONGEST_PREPARED):
         raise _TooMuch(f"A sample of {math.prod(known)} values is refused as too large for a network in a file.")
     for shape in shapes_of(inputs):
-        if _takes(modules, _prepared(shape, inputs)):
+        if _takes(modules, shape, inputs):
             if inputs.shape is not None and None in inputs.shape[1:]:  # another length is tried, too
-                _takes(modules, _prepared((shape[0], *(2 * shape[-1] for _ in shape[1:])), inputs))
+                _takes(modules, (shape[0], *(2 * shape[-1] for _ in shape[1:])), inputs)
             return
 
 
@@ -97,9 +97,10 @@ def _prepared(shape: tuple[int, ...], inputs: Inputs) -> tuple[int, ...]:
     return shape[0], *front_end(inputs.front_end)(np.zeros((1, 1, *shape[1:]), np.float32)).shape[2:]
 
 
-def _takes(modules: Sequence[nn.Module], shape: tuple[int, ...]) -> bool:
-    """Whether the blocks take a sample of this shape."""
+def _takes(modules: Sequence[nn.Module], shape: tuple[int, ...], inputs: Inputs) -> bool:
+    """Whether the front end, if there is one, and the blocks take a sample of this shape."""
     try:
+        shape = _prepared(shape, inputs)
         with torch.no_grad(), torch.device("meta"), _Meter():
             x = torch.empty(1, *shape)
             for module in modules:

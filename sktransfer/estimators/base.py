@@ -35,11 +35,13 @@ from sktransfer.backbones.check_input import (
     tag_dimensions,
 )
 from sktransfer.backbones.from_scratch import FromScratch, open_backbone
+from sktransfer.backbones.persistence import content_key
 from sktransfer.exceptions import ModelFileError, ModelVersionWarning
+from sktransfer.inference.foreign_rows import look_foreign, warn_of_foreign
 from sktransfer.inference.predictor import Predictor
 from sktransfer.networks.heads import LinearHead, MLPHead
 from sktransfer.strategies.base import Strategy
-from sktransfer.training.rows import TrainingRows, count_batches, merge_copies
+from sktransfer.training.rows import TrainingRows, as_ratios, count_batches, merge_copies
 from sktransfer.utils.callbacks import CallbackSupport
 from sktransfer.utils.checksums import Checksummed, seal, unseal
 from sktransfer.utils.chunks import chunk_of
@@ -57,7 +59,7 @@ if TYPE_CHECKING:
     from sktransfer.training.tasks import Classification, Regression
 
 STATE_FORMAT = 1
-_NOT_STORED = ("_predictor", "device_", "_skl_callbacks", "_parent_callback_ctx")
+_NOT_STORED = ("_predictor", "device_", "_skl_callbacks", "_parent_callback_ctx", "_read")
 
 
 class TransferEstimator(Checksummed, CallbackSupport, BaseEstimator):
@@ -67,6 +69,8 @@ class TransferEstimator(Checksummed, CallbackSupport, BaseEstimator):
     backbone_: Backbone
     device_: str
     n_outputs_: int
+
+    _learns = True  # from the rows of `fit`
 
     # In which a fit computes. Tests set float64, in which two ways to compute the same thing agree digit by digit.
     _dtype: type[np.floating] = np.float32
@@ -119,8 +123,12 @@ class TransferEstimator(Checksummed, CallbackSupport, BaseEstimator):
         warn_of_quality(name, X, names)
         backbone, untrained = resolve_block(self, opened, X.shape[1:], seed)
         rows = task.weigh(merge_copies(prepared(name, X, backbone, names, self._dtype), y, weight))
+        rows = as_ratios(rows, weight)
         if len(rows.X) < 2:
             raise ValueError(f"{name} needs at least 2 different rows with a weight above zero; got 1 sample.")
+        self.fits_source_ = untrained or not look_foreign(backbone, rows.X, self.device, self.n_jobs)
+        if not self.fits_source_:
+            warn_of_foreign(name, backbone, len(X), learned=False)
         return rows, task, (backbone, untrained)
 
     def _check_parameters(self) -> None:
@@ -182,7 +190,7 @@ class TransferEstimator(Checksummed, CallbackSupport, BaseEstimator):
         A plain array of the columns of ``fit`` is taken as it is: scikit-learn's checks could only find fault with
         single cells, which :meth:`_run` looks at anyway, and take longer than a small network.
         """
-        if (
+        plain = (
             type(X) is np.ndarray
             and X.dtype in (np.float64, np.float32)
             and len(X) > 0
@@ -190,10 +198,13 @@ class TransferEstimator(Checksummed, CallbackSupport, BaseEstimator):
             and X.ndim == 2 == self.backbone_.n_dimensions
             and X.shape[1] == self.n_features_in_
             and "feature_names_in_" not in self.__dict__
-        ):
-            return X, False
-        check_is_fitted(self)
-        return check_input(self, X, self.backbone_, reset=False), True
+        )
+        if not plain:
+            check_is_fitted(self)
+            X = check_input(self, X, self.backbone_, reset=False)
+        if not self.__dict__.get("fits_source_", True):
+            warn_of_foreign(type(self).__name__, self.backbone_, len(X), learned=self._learns)
+        return X, not plain
 
     def _run(self, X: np.ndarray, checked: bool, use: Callable[[slice, np.ndarray, np.ndarray | None], None]) -> None:
         """Call `use` with the slice, the outputs and the confidence weights (None: all one) of each chunk of rows."""
@@ -218,6 +229,8 @@ class TransferEstimator(Checksummed, CallbackSupport, BaseEstimator):
         state = {key: value for key, value in self.__dict__.items() if key not in _NOT_STORED}
         if "_predictor" in self.__dict__:
             state["_fitted_head"], state["_head_arrays"] = self._predictor.head, self._predictor.arrays
+        else:
+            state["_content"] = content_key(self.backbone)
         state["_saved_with"] = running_versions()
         state["_state_format"] = STATE_FORMAT
         return seal(state)
@@ -231,6 +244,7 @@ class TransferEstimator(Checksummed, CallbackSupport, BaseEstimator):
                 f"This {name} was written in state format {found!r}; this version reads up to {STATE_FORMAT}. "
                 "Upgrade sktransfer."
             )
+        state.pop("_content", None)
         state.setdefault("block", "pooled")  # files from before there was a choice
         saved_with = state.pop("_saved_with")
         head, arrays = state.pop("_fitted_head", None), state.pop("_head_arrays", None)

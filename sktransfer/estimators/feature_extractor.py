@@ -19,6 +19,8 @@ from sktransfer.backbones.backbone import Backbone
 from sktransfer.backbones.by_tag import cut_at
 from sktransfer.backbones.check_input import check_input, prepared, tag_dimensions
 from sktransfer.backbones.from_scratch import FromScratch, open_backbone, resolve
+from sktransfer.backbones.persistence import content_key
+from sktransfer.inference.foreign_rows import are_far, samples_look_foreign, warn_of_foreign
 from sktransfer.inference.predictor import features
 from sktransfer.utils.callbacks import CallbackSupport, FitTask, with_callbacks
 from sktransfer.utils.checksums import Checksummed
@@ -62,14 +64,17 @@ class FeatureExtractor(Checksummed, CallbackSupport, ClassNamePrefixFeaturesOutM
         Names of the channels, if `X` was :class:`Windows` that know them.
     sampling_rate_ : float or None
         Samples a second of the windows, in Hz, if `X` was :class:`Windows` and told; None for rows.
+    window_fields_ : dict of str to str
+        Whether ``"all"``, ``"some"`` or ``"none"`` of the windows of ``fit`` knew their ``sampling_rate``, ``rpm`` and
+        ``orders``, if the backbone reads them.
 
     Notes
     -----
     A search over what stands behind the extractor computes the features of each fold's training rows once, whatever
     the number of candidates, if the pipeline keeps them: ``make_pipeline(FeatureExtractor(backbone), SVC(),
-    memory="cache")``. The key is the parameters and the rows; equal backbones are one key, in every process. A backbone
-    given by its path is known by the path alone, so pass ``load_backbone(path)`` where the file may change.
-    scikit-learn keeps what fits return; rows that are only scored run through the backbone for each candidate.
+    memory="cache")``. The key is the parameters and the rows; equal backbones are one key, in every process. Of a
+    backbone that is given by its path, the content of the file is part of the key. scikit-learn keeps what fits
+    return; rows that are only scored run through the backbone for each candidate.
 
     Examples
     --------
@@ -125,8 +130,10 @@ class FeatureExtractor(Checksummed, CallbackSupport, ClassNamePrefixFeaturesOutM
         X = check_input(self, X, opened, reset=True)
         backbone, untrained = resolve(opened, X.shape[1:], draw_seed(self.random_state))
         self.backbone_, self._stop = cut_at("FeatureExtractor", backbone, self.block, X.shape[1], untrained=untrained)
+        if not untrained and samples_look_foreign(self, backbone, X):
+            warn_of_foreign(type(self).__name__, backbone, len(X), learned=False)
         self._standardized = bool(self.standardize)
-        self._n_features_out = self._features(X[:1]).shape[1]
+        self._n_features_out = self._features(X[:1], warn=False).shape[1]
         return self
 
     def transform(self, X):
@@ -158,7 +165,7 @@ class FeatureExtractor(Checksummed, CallbackSupport, ClassNamePrefixFeaturesOutM
             raise ValueError("FeatureExtractor: the backbone returned features that are not finite for these rows.")
         return found
 
-    def _features(self, X: np.ndarray) -> np.ndarray:
+    def _features(self, X: np.ndarray, warn: bool = True) -> np.ndarray:
         """Features of checked rows or windows; they are prepared chunk by chunk."""
         name, names = type(self).__name__, column_names(self, self.n_features_in_)
         backbone, stop = self.backbone_, self._stop  # parameters may be set after the fit
@@ -168,7 +175,18 @@ class FeatureExtractor(Checksummed, CallbackSupport, ClassNamePrefixFeaturesOutM
         source = backbone.source
         if self._standardized and stop == len(backbone.blocks) and source is not None:
             found = (found - source.feature_mean) / source.feature_scale
+            if warn and are_far(found):
+                warn_of_foreign(name, backbone, len(X), learned=False)
         return np.asarray(found.reshape(len(X), -1), dtype=np.float32)
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        if "backbone_" not in self.__dict__:
+            state["_content"] = content_key(self.backbone)
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__({key: value for key, value in state.items() if key != "_content"})
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from itertools import chain
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -133,9 +134,9 @@ class Pipeline(Checksummed, sklearn.pipeline.Pipeline):
         return super().score(X, y, sample_weight=sample_weight, **params)
 
     def _chunk(self, X: Any) -> int:
-        if getattr(X, "ndim", 2) <= 2 or len(X) == 0:
+        if getattr(X, "ndim", 2) <= 2 or _count_rows(X) <= 0:
             return self.chunk_rows
-        return max(1, min(self.chunk_rows, self.chunk_bytes * len(X) // max(X.nbytes, 1)))
+        return max(1, min(self.chunk_rows, self.chunk_bytes * len(X) // max(getattr(X, "nbytes", 0), 1)))
 
     def _walk(self, method: Callable[..., Any], X: Any, params: dict[str, Any]) -> Any:
         n_rows, chunk = _count_rows(X), self._chunk(X)
@@ -152,7 +153,10 @@ class Pipeline(Checksummed, sklearn.pipeline.Pipeline):
                 return _fill(first, outputs, n_rows)
             frames = [first, *outputs]
             _compare_rows(sum(map(len, frames)), n_rows)
-            options = {"ignore_index": not hasattr(X, "index")} if _home(first) == "pandas" else {}
+            if any(_columns(frame) != _columns(first) for frame in frames):
+                forget()  # columns that depend on the rows of a chunk, which concat would fill with NaN
+                return method(X, **params)
+            options = {"ignore_index": _count_anew(X, frames)} if _home(first) == "pandas" else {}
             return sys.modules[_home(first)].concat(frames, **options)
 
 
@@ -186,8 +190,11 @@ def make_pipeline(*steps, memory=None, transform_input=None, verbose=False) -> P
 
 
 def _count_rows(X: Any) -> int:
-    """Rows of an array or a frame, else -1."""
-    return X.shape[0] if hasattr(X, "__array__") and getattr(X, "ndim", 2) > 0 and hasattr(X, "shape") else -1
+    """Rows of an array or a frame; -1 for anything else, such as a dask frame, whose length is not known."""
+    if not hasattr(X, "__array__") or getattr(X, "ndim", 2) == 0:
+        return -1
+    n_rows = next(iter(getattr(X, "shape", ())), None)
+    return int(n_rows) if isinstance(n_rows, Integral) else -1
 
 
 def _take(X: Any, part: slice) -> Any:
@@ -197,6 +204,25 @@ def _take(X: Any, part: slice) -> Any:
 
 def _home(output: Any) -> str:
     return type(output).__module__.partition(".")[0]
+
+
+def _columns(frame: Any) -> list[Any] | None:
+    columns = getattr(frame, "columns", None)
+    return None if columns is None else list(columns)
+
+
+def _count_anew(X: Any, frames: list[Any]) -> bool:
+    """Whether the rows of pandas outputs are numbered from zero in each chunk, and do not carry the index of `X`.
+
+    In one piece they would be numbered over all rows.
+    """
+    pandas, start, carried = sys.modules["pandas"], 0, hasattr(X, "iloc")
+    for frame in frames:
+        if carried:
+            own = X.index[start : start + len(frame)]
+            carried = type(frame.index) is type(own) and frame.index.equals(own)
+        start += len(frame)
+    return not carried and all(frame.index.equals(pandas.RangeIndex(len(frame))) for frame in frames)
 
 
 def _fill(first: np.ndarray, rest: Iterator[np.ndarray], n_rows: int) -> np.ndarray:

@@ -50,6 +50,10 @@ class SourceClassifier(ClassifierMixin, SourceEstimator):
         Column names; after ``fit``, if `X` was a frame.
     sampling_rate_ : float or None
         Samples a second of the windows, in Hz, if `X` was :class:`Windows` and told; None for rows. After ``fit``.
+    window_fields_ : dict of str to str
+        As in :class:`TransferClassifier`; after ``fit``.
+    fits_source_ : bool
+        Whether the rows of ``fit`` looked to the backbone as those of its source did; after ``fit``.
     n_outputs_ : int
         Number of classes; after ``fit``.
     device_ : str
@@ -105,9 +109,17 @@ class SourceClassifier(ClassifierMixin, SourceEstimator):
     @property
     def classes_(self) -> np.ndarray:
         """Classes in the order of the columns of ``predict_proba``."""
-        backbone = self.__dict__.get("backbone_") or self._opened()
+        return self.__dict__["_classes"] if "_predictor" in self.__dict__ else self._known_classes()
+
+    def _known_classes(self) -> np.ndarray:
+        backbone = self._opened()
         source, _ = self._head(backbone)
         return np.asarray(source.classes)[self._used(backbone, source)]
+
+    def _make_ready(self, X: Any) -> int:
+        n_rows = super()._make_ready(X)
+        self._classes = self._known_classes()  # parameters may be set after the fit
+        return n_rows
 
     def predict_proba(self, X):
         """Probability of each class.
@@ -150,7 +162,8 @@ class SourceClassifier(ClassifierMixin, SourceEstimator):
         """
         return TransferClassifier.predict(self._ready(X), X)
 
-    _probabilities = staticmethod(TransferClassifier._probabilities)
+    _probabilities = TransferClassifier._probabilities
+    _central = TransferClassifier._central
     _labels = TransferClassifier._labels
 
     def _chosen(self, backbone: Backbone, source: Source, weight: np.ndarray, bias: np.ndarray) -> Rows:
@@ -185,10 +198,15 @@ class SourceClassifier(ClassifierMixin, SourceEstimator):
         known, found = set(self.classes_.tolist()), np.unique(y).tolist()
         missing = [label for label in found if label not in known]
         if missing:
+            remedy = "Give them the names that classes_ lists, or learn them with TransferClassifier(backbone)."
+            if found == list(range(len(found))):
+                remedy = (
+                    "They look as if they had been renumbered, as VotingClassifier and cross_val_predict(method="
+                    f"'predict_proba') do; the columns of predict_proba stand for {self.classes_.tolist()}."
+                )
             warn_caller(
                 f"SourceClassifier: y holds {len(missing)} of {len(found)} classes that are not among those of the "
-                f"source head (first: {missing[:5]}), so rows of them are never right. Give them the names that "
-                "classes_ lists, or learn them with TransferClassifier(backbone)."
+                f"source head (first: {missing[:5]}), so rows of them are never right. {remedy}"
             )
 
     def __sklearn_tags__(self):

@@ -23,6 +23,7 @@ from sktransfer.backbones.persistence import load_backbone
 from sktransfer.backbones.source import Source
 from sktransfer.backbones.weights import Weights
 from sktransfer.estimators.base import TransferEstimator
+from sktransfer.inference.foreign_rows import samples_look_foreign, warn_of_foreign
 from sktransfer.inference.predictor import Predictor
 from sktransfer.networks.heads import LinearHead
 from sktransfer.utils.callbacks import FitTask
@@ -36,6 +37,8 @@ class SourceEstimator(TransferEstimator):
 
     backbone: Any
     device: str
+
+    _learns = False
 
     _parameter_constraints: dict[str, Any] = {
         "backbone": [Backbone, str, os.PathLike, None],
@@ -56,6 +59,8 @@ class SourceEstimator(TransferEstimator):
             self._forget()
             self._check_parameters()
             n_rows = self._make_ready(X)
+            if not self.fits_source_:
+                warn_of_foreign(type(self).__name__, self.backbone_, n_rows, learned=False)
             if y is not None:
                 self._check_labels(y, n_rows)
             return self
@@ -66,7 +71,7 @@ class SourceEstimator(TransferEstimator):
     def _make_ready(self, X: Any) -> int:
         """Set the fitted attributes for samples like `X`; returns how many these are."""
         backbone = self._opened()
-        n_rows = len(check_input(self, X, backbone, reset=True))
+        X = check_input(self, X, backbone, reset=True)
         limits, n_channels = backbone.inputs.minimum, self.n_features_in_
         if limits is not None and backbone.inputs.front_end is None and len(limits) != n_channels:
             # a network for any number of channels, trained on another number of them: their ranges say nothing of these
@@ -75,7 +80,8 @@ class SourceEstimator(TransferEstimator):
         arrays = self._head_arrays(backbone)
         self.backbone_, self.n_outputs_, self.device_ = backbone, len(arrays["output.bias"]), "cpu"
         self._predictor = Predictor(backbone, LinearHead(), self.n_outputs_, arrays)
-        return n_rows
+        self.fits_source_ = not samples_look_foreign(self, backbone, X)
+        return len(X)
 
     def _opened(self) -> Backbone:
         """The backbone that the parameter names; a file is read once."""
@@ -129,8 +135,3 @@ class SourceEstimator(TransferEstimator):
         tags = super().__sklearn_tags__()
         tags.requires_fit = tags.target_tags.required = False
         return tags
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        state.pop("_read", None)
-        return state

@@ -41,6 +41,10 @@ class SourceRegressor(RegressorMixin, SourceEstimator):
         Column names; after ``fit``, if `X` was a frame.
     sampling_rate_ : float or None
         Samples a second of the windows, in Hz, if `X` was :class:`Windows` and told; None for rows. After ``fit``.
+    window_fields_ : dict of str to str
+        As in :class:`TransferClassifier`; after ``fit``.
+    fits_source_ : bool
+        Whether the rows of ``fit`` looked to the backbone as those of its source did; after ``fit``.
     n_outputs_ : int
         Number of values a row; after ``fit``.
     device_ : str

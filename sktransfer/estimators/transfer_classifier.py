@@ -73,6 +73,9 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         Classes in the order of the columns of ``predict_proba``.
     backbone_ : Backbone
         The backbone after this fit, with the head as its source head: what the next fit can begin with.
+    source_classes_ : list of length n_classes
+        Of each class the class of the source head that its row began at, or None; see
+        :class:`sktransfer.LinearHead`.
     history_ : list of dict
         One record an epoch with ``train_loss`` and ``frozen_blocks``; before them, if the head was solved, one with
         ``alpha`` (strength of the penalty towards the source head), ``temperature`` (by which its logits were divided;
@@ -87,6 +90,12 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         Names of the channels, if `X` was :class:`Windows` that know them.
     sampling_rate_ : float or None
         Samples a second of the windows, in Hz, if `X` was :class:`Windows` and told; None for rows.
+    window_fields_ : dict of str to str
+        Whether ``"all"``, ``"some"`` or ``"none"`` of the windows of ``fit`` knew their ``sampling_rate``, ``rpm`` and
+        ``orders``, if the backbone reads them.
+    fits_source_ : bool
+        Whether the rows of ``fit`` looked to the backbone as those of its source did; if not, ``fit`` and ``predict``
+        warn.
     n_outputs_ : int
         Number of classes.
     class_distances_ : ndarray of shape (n_classes,)
@@ -209,6 +218,7 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         return central_classes(at_center, getattr(self, "class_distances_", None), self.n_outputs_)
 
     def _set_fitted(self, result: FitResult) -> Any:
+        self.source_classes_ = result.source_classes
         if result.class_distances is not None:
             self.class_distances_ = result.class_distances
         return super()._set_fitted(result)

@@ -60,6 +60,12 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
         Names of the channels, if `X` was :class:`Windows` that know them.
     sampling_rate_ : float or None
         Samples a second of the windows, in Hz, if `X` was :class:`Windows` and told; None for rows.
+    window_fields_ : dict of str to str
+        Whether ``"all"``, ``"some"`` or ``"none"`` of the windows of ``fit`` knew their ``sampling_rate``, ``rpm`` and
+        ``orders``, if the backbone reads them.
+    fits_source_ : bool
+        Whether the rows of ``fit`` looked to the backbone as those of its source did; if not, ``fit`` and ``predict``
+        warn.
     n_outputs_ : int
         Number of values a row.
     device_ : str

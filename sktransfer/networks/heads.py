@@ -53,18 +53,28 @@ class LinearHead(_Head):
     Parameters
     ----------
     init : {"auto", "source", "imprint", "random"}, default="auto"
-        Where the rows of the head begin. ``"auto"``: rows of classes that the source knew, by class name, are the
-        source head's; new classes are imprinted. ``"source"``: the same, and a class that the source did not know
-        is an error. ``"imprint"``: every row is the direction of its class mean. ``"random"``: small random rows.
+        Where the rows of the head begin. ``"auto"``: rows of classes that the source knew are the source head's, where
+        the labelled rows confirm it (see `source_classes`); new classes are imprinted. ``"source"``: the rows of the
+        source head by class name, whatever the labelled rows say; a class that the source did not know is an error,
+        and features to which the source head gives no weight at all are left out. ``"imprint"``: every row is the
+        direction of its class mean. ``"random"``: small random rows.
         A head that is solved does not begin anywhere: it is pulled to the source's rows, rows of new classes to their
         mean, to imprinted rows with ``"imprint"`` and to zero with ``"random"``.
         From scratch (no backbone) ``"auto"`` begins at zero rows, with biases that say how common the classes are.
-        Where the source knew all classes, ``"auto"`` and ``"source"`` leave out features to which its head gives no
-        weight at all.
     normalize : {"auto", "source", "target", "none"}, default="auto"
         By whose statistics features are standardised: ``"source"`` by those that the backbone carries, ``"target"``
         by those of the rows in ``fit``, ``"auto"`` by the source's where the backbone has them, else by the target's,
         ``"none"`` not at all. From scratch (no backbone) ``"auto"`` is ``"none"``.
+    source_classes : "auto", "same", None, list or dict, default="auto"
+        Which class of the source head each class of `y` is. ``"auto"``: the labelled rows must confirm it. Proposed are
+        equal names, the alphabetical order of the source's names for the integers 0, 1, 2, ... that an encoder makes
+        of names, and the one-to-one matching with which the source head agrees best. The labels must be ten times as
+        probable as under a head of zeros for equal text and for alphabetical order, a hundred times for equal numbers
+        and for agreement, times the number of matchings among which one was looked for. ``"same"``:
+        equal names are the same class, numbers too. None: all classes are new. A list names the source class, or None,
+        of each class of `y` in sorted order; the integers 0, 1, 2, ... are positions in it, so that it holds behind an
+        encoder. A dict maps classes of `y` to source classes. Two classes may begin at one source class. Statements are
+        taken as they are. A regressor has no classes and ignores it.
 
     References
     ----------
@@ -72,9 +82,10 @@ class LinearHead(_Head):
     doi:10.1109/CVPR.2018.00610.
     """
 
-    def __init__(self, init="auto", normalize="auto"):
+    def __init__(self, init="auto", normalize="auto", source_classes="auto"):
         self.init = init
         self.normalize = normalize
+        self.source_classes = source_classes
 
 
 class MLPHead(_Head):

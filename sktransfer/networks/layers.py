@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-LARGEST, LONGEST, DEEPEST = 2**20, 256, 16  # number, list and nesting in a description; beyond them a file is refused
+# number, list, nesting and number of lists in a description; beyond them a file is refused
+LARGEST, LONGEST, DEEPEST, MOST = 2**20, 256, 16, 4096
 
 
 class Layer(NamedTuple):

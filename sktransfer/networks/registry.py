@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from sktransfer.networks.layers import DEEPEST, KINDS, LARGEST, LONGEST
+from sktransfer.networks.layers import DEEPEST, KINDS, LARGEST, LONGEST, MOST
 
 _NETWORKS: dict[str, type[nn.Module]] = {}
 
@@ -180,14 +180,20 @@ def add_layers(network: nn.Sequential, layers: Sequence[Sequence[Any]]) -> nn.Se
     return network
 
 
-def _check_bounds(value: Any, depth: int = 0) -> None:
+def _check_bounds(value: Any, depth: int = 0) -> int:
+    """Refuse numbers and lists that are too large, and return how many lists there are in `value`."""
     if isinstance(value, dict | list | tuple):
         if len(value) > LONGEST or depth > DEEPEST:
             raise ValueError(f"A network with {len(value)} parts at nesting {depth} is refused as too large.")
+        n_lists = 1
         for item in value.values() if isinstance(value, dict) else value:
-            _check_bounds(item, depth + 1)
-    elif isinstance(value, int | float) and not abs(value) <= LARGEST:
+            n_lists += _check_bounds(item, depth + 1)
+            if n_lists > MOST:
+                raise ValueError(f"A network whose description holds more than {MOST} lists is refused as too large.")
+        return n_lists
+    if isinstance(value, int | float) and not abs(value) <= LARGEST:
         raise ValueError(f"A network argument of {value!r} is refused: the largest allowed is {LARGEST}.")
+    return 0
 
 
 def takes_width(name: str) -> bool:

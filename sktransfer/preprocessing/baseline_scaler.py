@@ -3,7 +3,7 @@
 ::
 
     machine A: healthy rows --> centre, scale --+
-    machine B: healthy rows --> centre, scale --+--> (x - centre) / scale --> signed log --> clip --> float32-safe
+    machine B: healthy rows --> centre, scale --+--> (x - centre) / scale --> (whiten) --> signed log --> clip
 
 Most of the gap between two machines is offset and scale. Rows that are known to be healthy tell both without a
 single fault label, and, unlike statistics of all rows, without assuming that faults are equally common everywhere.
@@ -16,27 +16,32 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin
 from sklearn.utils.validation import check_is_fitted
 
-from sktransfer.preprocessing.window_scaler import INTERQUARTILE_RANGE
+from sktransfer.preprocessing.healthy_rows import healthy_rows, no_healthy_row
+from sktransfer.preprocessing.healthy_statistics import healthy_statistics, warn_of_start_up
+from sktransfer.preprocessing.whitening import whiten, whitening_matrix
+from sktransfer.preprocessing.windows_out import WindowsOut
 from sktransfer.utils.callbacks import CallbackSupport, FitTask, with_callbacks
 from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.chunks import in_parts
-from sktransfer.utils.counted_warnings import warn_caller
+from sktransfer.utils.counted_warnings import collect_warnings, listed
 from sktransfer.utils.parameters import Interval, StrOptions
 from sktransfer.validation.domains import check_domains
 from sktransfer.validation.quality import (
-    typical_runs,
     warn_of_dominant_values,
-    warn_of_empty_channels,
+    warn_of_empty_columns,
+    warn_of_empty_rows,
+    warn_of_empty_windows,
     warn_of_far,
     warn_of_lost_digits,
     warn_of_quality,
-    warn_of_stuck,
     words_of,
 )
-from sktransfer.validation.rows import column_names, refuse_unusable
+from sktransfer.validation.rows import column_names
+from sktransfer.validation.sentinels import sound_range, warn_of_codes
+from sktransfer.validation.stuck import resting_values, typical_runs, warn_of_stuck
 from sktransfer.validation.windows import check_samples
 from sktransfer.windows.windows import same_fields
 
@@ -46,7 +51,7 @@ _LARGEST_FLOAT = float(np.finfo(np.float64).max)
 _NAME = "BaselineScaler"
 
 
-class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, WindowsOut, BaseEstimator):
     """Scale each column or channel by its rows or windows in normal operating condition, each machine by its own.
 
     Takes rows of a table, or windows of shape (n_windows, n_channels, window_length): a channel is then scaled by all
@@ -70,18 +75,31 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Transfo
         `compress` faults in training often lie beyond it, and clipped values look the same however far they were.
     missing : {"error", "impute"}, default="error"
         A NaN is an error, or becomes zero after scaling (the column's healthy centre).
+    whiten : bool, default=False
+        Whether columns that move together while healthy are taken apart before compression, so that healthy rows are
+        uncorrelated and what breaks a healthy relation stands out. Needs more healthy rows than columns to be of use.
+        A network must be pretrained on rows that are whitened, too.
+    absolute : bool, default=False
+        Whether the absolute value of each column stands beside it, after all others: twice as many columns. Linear
+        models and forests of few labels then see "far from healthy" in one number, whatever its sign.
 
     Attributes
     ----------
     center_, scale_ : ndarray of shape (n_domains, n_features), float64
         One row a domain, in the order of `domains_`.
     domains_ : ndarray of shape (n_domains,)
-        Absolute values of ``sample_domain``; ``[0]`` if none was passed.
+        The different values of ``sample_domain``; ``[0]`` if none was passed.
     n_normal_ : ndarray of shape (n_domains,)
         Healthy rows of each domain.
     typical_run_ : ndarray of shape (n_features,)
         Mean number of consecutive healthy rows (in windows: samples) without change in the slowest domain, by which a
         stuck sensor is told from a slow one; infinite for a column that never moved.
+    resting_value_ : ndarray of shape (n_domains, n_features)
+        Value at which a column stops several times while healthy, as an idle pump does; NaN where there is none.
+    lowest_, highest_ : ndarray of shape (n_features,)
+        Range of all rows of ``fit``, codes of missing data left out, by which such codes are told in ``transform``.
+    whitening_ : ndarray of shape (n_domains, n_features, n_features) or None
+        Symmetric matrix of each domain; None without `whiten`.
     missing_rule_ : str
         How a NaN is treated, in words.
     n_features_in_ : int
@@ -119,14 +137,21 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Transfo
         "compress": ["boolean"],
         "clip": [Interval(Real, 0, None, closed="neither"), None],
         "missing": [StrOptions({"error", "impute"})],
+        "whiten": ["boolean"],
+        "absolute": ["boolean"],
     }
 
-    def __init__(self, normal_label=None, *, method="standard", compress=True, clip=20.0, missing="error"):
+    def __init__(
+        self, normal_label=None, *, method="standard", compress=True, clip=20.0, missing="error", whiten=False,
+        absolute=False,
+    ):  # fmt: skip
         self.normal_label = normal_label
         self.method = method
         self.compress = compress
         self.clip = clip
         self.missing = missing
+        self.whiten = whiten
+        self.absolute = absolute
 
     @with_callbacks
     def fit(self, X, y=None, sample_domain=None):
@@ -140,7 +165,7 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Transfo
             Labels of rows or windows; needed if `normal_label` is set, else ignored.
         sample_domain : array-like of shape (n_samples,), optional
             Machine, mode or batch of each row: whole numbers other than zero, positive for sources and negative
-            for targets. Each domain is scaled by its own healthy rows.
+            for targets. Each number is a domain of its own, 1 and -1 are two, and is scaled by its own healthy rows.
 
         Returns
         -------
@@ -157,31 +182,47 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Transfo
 
     def _fit(self, X, y, sample_domain):
         X = self._check(X, reset=True)
-        names = self._names(X)
+        names, words = self._names(X), words_of(X)
         warn_of_quality(_NAME, X, names)
-        healthy = _healthy(len(X), y, self.normal_label)
+        healthy = healthy_rows(_NAME, len(X), y, self.normal_label)
         domains = check_domains(sample_domain, len(X))
         self.domains_ = np.unique(domains)
-        found = []
+        found, n_normal, runs, resting = [], [], [], []
         for domain in self.domains_:
-            ours = X[healthy & (domains == domain)]
-            if len(ours) == 0:
-                where = f" in sample_domain {domain}" if sample_domain is not None else ""
-                raise ValueError(
-                    f"BaselineScaler found no row with y == {self.normal_label!r}{where}; y holds "
-                    f"{_first_labels(y)}. Set normal_label to the healthy label, or fit the scaler on healthy rows "
-                    "only and pass FrozenEstimator(scaler)."
-                )
-            found.append((*_center_and_scale(ours, self.method, names), len(ours), typical_runs(ours)))
-        self.center_, self.scale_, self.n_normal_, runs = (np.array(values) for values in zip(*found, strict=True))
-        self.typical_run_ = runs.max(axis=0)
+            where = f" in sample_domain {domain}" if sample_domain is not None else ""
+            rows = np.flatnonzero(healthy & (domains == domain))
+            if len(rows) == 0:
+                raise no_healthy_row(_NAME, y, self.normal_label, where)
+            ours = X[rows] if len(rows) < len(X) else X
+            found.append(healthy_statistics(ours, self.method))
+            if self.method == "standard":
+                warn_of_start_up(_NAME, ours, rows, words, where)
+            n_normal.append(len(rows))
+            runs.append(typical_runs(ours))
+            resting.append(resting_values(ours))
+        self.center_, self.scale_ = np.array([one.center for one in found]), np.array([one.scale for one in found])
+        self.n_normal_, self.typical_run_ = np.array(n_normal), np.max(runs, axis=0)
+        self.resting_value_ = np.array(resting)
+        self.lowest_, self.highest_ = sound_range(X)
+        self.whitening_ = self._matrices(X, healthy, domains) if self.whiten else None
+        warn_of_empty_columns(_NAME, np.isinf(self.scale_), names, words)
+        warn_of_dominant_values(_NAME, np.array([one.dominant for one in found]), names, words[0])
         self._warn_of_lost_digits(X, names)
         self.missing_rule_ = "healthy centre of the column" if self.missing == "impute" else "error"
         return self
 
+    def _matrices(self, X, healthy, domains):
+        """The whitening matrix of each domain."""
+        found = []
+        for k, domain in enumerate(self.domains_):
+            z = self._standardized(X[healthy & (domains == domain)], self.center_[[k]], self.scale_[[k]])
+            found.append(whitening_matrix(z, robust=self.method == "robust"))
+        return np.array(found)
+
     def fit_transform(self, X, y=None, sample_domain=None):
         """Fit, then transform the same rows. Parameters and errors are those of :meth:`fit`."""
-        return self.fit(X, y, sample_domain).transform(X, sample_domain)
+        with collect_warnings():  # what both find is said once
+            return self.fit(X, y, sample_domain)._transform(X, sample_domain, seen=True)
 
     def transform(self, X, sample_domain=None):
         """Scale rows or windows.
@@ -205,18 +246,30 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Transfo
             If a domain was not seen in ``fit``.
         """
         check_is_fitted(self)
+        return self._transform(X, sample_domain, seen=False)
+
+    def _transform(self, X, sample_domain, seen):
+        """Scale rows or windows; codes of missing data in those `seen` in fit were said there."""
         given, X = X, self._check(X, reset=False)
         which = self._which_domain(sample_domain, len(X))
         names, words = self._names(X), words_of(X)
         self._warn_of_lost_digits(X, names)
-        warn_of_stuck(_NAME, X, self.typical_run_, names)
+        if not seen:
+            warn_of_codes(_NAME, X, self.lowest_, self.highest_, names, words)
+        warn_of_stuck(_NAME, X, self.typical_run_, self.resting_value_, names)
         if X.ndim == 3 and self.missing == "impute":
-            warn_of_empty_channels(_NAME, X, names)
+            warn_of_empty_windows(_NAME, X, names)
+        elif self.missing == "impute":
+            warn_of_empty_rows(_NAME, X[:, np.isfinite(self.scale_).any(axis=0)])  # columns that had a healthy value
         parts, beyond = list(in_parts(X)), np.empty(X.shape[:2], dtype=bool)
         found = np.empty(X.shape if len(parts) > 1 else 0, X.dtype)
         for part in parts:
             rows = which[part] if len(self.domains_) > 1 else slice(None)
-            z = self._scaled(X[part], self.center_[rows], self.scale_[rows])
+            z = self._standardized(X[part], self.center_[rows], self.scale_[rows])
+            if self.whitening_ is not None:
+                for k in range(len(self.domains_)):
+                    z[which[part] == k] = whiten(z[which[part] == k], self.whitening_[k])
+            z = np.sign(z) * np.log1p(np.abs(z)) if self.compress else z
             far = np.abs(z) > self._credible()
             far = far if X.ndim == 2 else far.any(axis=2)
             z = self._clipped(z, names).astype(X.dtype, copy=False)
@@ -225,7 +278,24 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Transfo
             else:
                 found[part], beyond[part] = z, far
         warn_of_far(_NAME, beyond, names, words)
+        if self.absolute:
+            found = np.concatenate([found, np.abs(found)], axis=1)
         return same_fields(given, found)
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the columns, and with `absolute` those of their absolute values, such as ``"|flow|"``.
+
+        Parameters
+        ----------
+        input_features : array-like of str, optional
+            Names of the columns; None: those of ``fit``, or x0, x1, ...
+
+        Returns
+        -------
+        ndarray of str objects
+        """
+        names = super().get_feature_names_out(input_features)
+        return np.concatenate([names, [f"|{name}|" for name in names]]).astype(object) if self.absolute else names
 
     def _check(self, X: Any, reset: bool) -> np.ndarray:
         return check_samples(
@@ -240,7 +310,7 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Transfo
     def _names(self, X: np.ndarray) -> list[Any]:
         return column_names(self, X.shape[1]) if X.ndim == 2 else list(range(X.shape[1]))
 
-    def _scaled(self, X: np.ndarray, center: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    def _standardized(self, X: np.ndarray, center: np.ndarray, scale: np.ndarray) -> np.ndarray:
         """Distance from the centre in scales, in float64: an offset of 1e5 with unit spread is lost in float32."""
         if X.ndim == 3:
             center, scale = center[:, :, None], scale[:, :, None]
@@ -250,7 +320,7 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Transfo
             z /= scale
         if self.missing == "impute":
             np.nan_to_num(z, copy=False, nan=0.0, posinf=None, neginf=None)
-        return np.sign(z) * np.log1p(np.abs(z)) if self.compress else z
+        return z
 
     def _credible(self) -> float:
         """Largest scaled value that a sound sensor may show."""
@@ -260,9 +330,20 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Transfo
         limit = _LARGEST_FLOAT if self.clip is None else self.clip
         np.clip(z, -limit, limit, out=z)
         if self.clip is None:
-            remedy = "Set clip, so that such values stay usable."
-            refuse_unusable(_NAME, z, lambda: names, largest=_LARGEST_MEASUREMENT, remedy=remedy)
+            self._refuse_beyond(z, names)
         return z
+
+    def _refuse_beyond(self, z: np.ndarray, names: list[Any]) -> None:
+        """Without a clip: raise for what no float32 network can take."""
+        beyond = np.abs(z) > _LARGEST_MEASUREMENT
+        if beyond.any():
+            (column, row), where = words_of(z), beyond.reshape(*z.shape[:2], -1).any(axis=2)
+            found = listed([names[j] for j in np.flatnonzero(where.any(axis=0))])
+            raise ValueError(
+                f"BaselineScaler(clip=None): {int(where.any(axis=1).sum())} {row}s are beyond "
+                f"{_LARGEST_MEASUREMENT:.0e} healthy deviations after scaling, in the {column}s {found}: too large for "
+                f"a network. Set clip, or drop these {row}s."
+            )
 
     def _which_domain(self, sample_domain: Any, n_rows: int) -> np.ndarray:
         if sample_domain is None and len(self.domains_) > 1:
@@ -277,14 +358,15 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Transfo
         if unknown:
             raise ValueError(
                 f"BaselineScaler has no baseline for sample_domain {unknown}; it was fitted on "
-                f"{self.domains_.tolist()}. Fit it again with healthy rows of the new machine."
+                f"{self.domains_.tolist()}. Fit it again with healthy rows of the new machine. Numbers of the two "
+                "signs are two machines: one machine has the same number in fit and transform."
             )
         return np.searchsorted(self.domains_, domains)
 
     def _warn_of_lost_digits(self, X: np.ndarray, names: list[Any]) -> None:
         if X.dtype == np.float32:
-            moved = np.where(np.isfinite(self.typical_run_), self.scale_, np.inf)
-            warn_of_lost_digits(_NAME, self.center_, moved, names, words_of(X)[0])
+            moved = np.where(self.lowest_ < self.highest_, self.scale_, np.inf)
+            warn_of_lost_digits(_NAME, X, self.center_, moved, names)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -293,81 +375,3 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Transfo
         tags.target_tags.required = self.normal_label is not None
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _healthy(n: int, y: Any, normal_label: Any) -> np.ndarray:
-    """Which of `n` rows or windows are healthy; all without a `normal_label`."""
-    if normal_label is None:
-        return np.ones(n, dtype=bool)
-    if y is None:
-        raise ValueError(f"BaselineScaler(normal_label={normal_label!r}) needs y to find the healthy rows, got y=None.")
-    labels = np.asarray(y, dtype=object)
-    if labels.shape != (n,):
-        raise ValueError(f"BaselineScaler got y of shape {labels.shape}; expected ({n},), one label a row.")
-    return np.array([label == normal_label for label in labels], dtype=bool)
-
-
-def _first_labels(y: Any) -> str:
-    """The first few labels, for messages."""
-    values = sorted({str(value) for value in np.asarray(y, dtype=object)})
-    return ", ".join(repr(v) for v in values[:8]) + (", ..." if len(values) > 8 else "")
-
-
-def _center_and_scale(X: np.ndarray, method: str, names: list[Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Centre and scale of each column or channel of healthy rows or windows, in float64."""
-    column, row = words_of(X)
-    if X.ndim == 2:
-        return _statistics(X.astype(np.float64, copy=False), method, names, column, row)
-    moments = _moments(X) if method == "standard" else None
-    if moments is not None:
-        return moments[0], _without_rounding(*moments)
-    found = [
-        _statistics(X[:, j].reshape(-1, 1).astype(np.float64), method, names[j : j + 1], column, row)
-        for j in range(X.shape[1])
-    ]
-    return np.concatenate([center for center, _ in found]), np.concatenate([scale for _, scale in found])
-
-
-def _statistics(
-    values: np.ndarray, method: str, names: list[Any], column: str, row: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Centre and scale of each column of `values`, which may hold NaN; a column without a value gets infinite scale."""
-    empty = np.isnan(values).all(axis=0)
-    if empty.any():
-        warn_caller(
-            f"BaselineScaler: the {column}s {[names[j] for j in np.flatnonzero(empty)]} hold no value in the healthy "
-            f"{row}s; they are ignored (always zero after scaling)."
-        )
-        values = np.where(empty, 0.0, values)
-    if method == "robust":
-        low, center, high = np.nanpercentile(values, [25, 50, 75], axis=0)
-        scale = (high - low) / INTERQUARTILE_RANGE
-    else:
-        center = np.nanmean(values, axis=0)
-        squares = (values - center) ** 2
-        scale = np.sqrt(np.nanmean(squares, axis=0))
-        warn_of_dominant_values(_NAME, values, squares, names, column)
-    return center, np.where(empty, np.inf, _without_rounding(center, scale))
-
-
-def _without_rounding(center: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """The scale, or 1 where it is below rounding: dividing by it would turn rounding errors into signals."""
-    still = scale <= 10 * np.finfo(np.float64).eps * np.abs(center)
-    return np.where(still | (scale == 0), 1.0, scale)
-
-
-def _moments(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Mean and standard deviation of each channel, a few windows at a time.
-
-    None if a closer look is due: a sample is missing, or a single one makes up most of the spread.
-    """
-    n_samples, parts = len(windows) * windows.shape[2], list(in_parts(windows))
-    center = sum(windows[part].sum(axis=(0, 2), dtype=np.float64) for part in parts) / n_samples
-    total, largest = np.zeros(len(center)), np.zeros(len(center))
-    for part in parts:
-        squares = (windows[part] - center[:, None]) ** 2
-        total += squares.sum(axis=(0, 2))
-        largest = np.maximum(largest, squares.max(axis=(0, 2)))
-    if np.isnan(center).any() or (largest > 0.9 * total).any():
-        return None
-    return center, np.sqrt(total / n_samples)

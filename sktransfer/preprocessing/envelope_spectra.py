@@ -32,10 +32,11 @@ from sktransfer.preprocessing.spectra import (
     tapered,
     whitened,
 )
+from sktransfer.preprocessing.window_scaler import least_spread
 from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.counted_warnings import CountedWarning, warn_of
 from sktransfer.validation.quality import warn_of_quality
-from sktransfer.validation.windows import check_windows, count_dimensions
+from sktransfer.validation.windows import check_fields, check_windows, count_dimensions
 
 _NAME = "EnvelopeSpectra"
 _BANDS = ((0.05, 0.24), (0.24, 0.43), (0.43, 0.62), (0.62, 0.81), (0.81, 1.0))
@@ -61,6 +62,9 @@ class EnvelopeSpectra(Checksummed, TransformerMixin, BaseEstimator):
     ----------
     n_features_in_ : int
         Number of channels.
+    window_fields_ : dict of str to str
+        Whether ``"all"``, ``"some"`` or ``"none"`` of the windows of ``fit`` knew their ``sampling_rate``, ``rpm`` and
+        ``orders``. ``transform`` warns of windows that know less, or more.
 
     See Also
     --------
@@ -200,6 +204,7 @@ class EnvelopeSpectra(Checksummed, TransformerMixin, BaseEstimator):
             )
         windows = check_windows(self, X, reset=reset)
         _shape(windows)
+        check_fields(self, windows, reset=reset)
         return windows
 
     def __sklearn_tags__(self):
@@ -235,9 +240,13 @@ class EnvelopeSpectra(Checksummed, TransformerMixin, BaseEstimator):
         return out.reshape(n_windows, n_channels, N_NUMBERS)
 
     def _fill(self, out: np.ndarray, signals: np.ndarray, shaft: np.ndarray, orders: np.ndarray) -> None:
+        given = signals.dtype
         level = signals.mean(axis=1, keepdims=True, dtype=np.float64)  # float32 would lose digits beside a large one
         signals = (signals - level).astype(np.float32, copy=False)
-        deviation = np.sqrt((signals**2).mean(axis=1, keepdims=True)) + 1e-12
+        deviation = np.sqrt((signals**2).mean(axis=1, keepdims=True))
+        rounding = (deviation <= least_spread(level, given)).astype(np.float32)  # of a constant signal
+        signals *= 1 - rounding
+        deviation = deviation * (1 - rounding) + 1e-12
         spectrum = rfft(signals / deviation * tapered(signals.shape[1]), axis=1)
         center, half = line_bins(shaft, orders)
         axis, step = axis_bins(shaft)

@@ -37,7 +37,8 @@ class LaggedWindows(Checksummed, TransformerMixin, BaseEstimator):
     order : {"names", "channel-major", "time-major"}, default="names"
         What tells the channel and the sample of a column: its name; its position, all samples of a channel side by
         side; or its position, all channels of a time side by side. Positions run from the oldest sample to the newest,
-        unless `newest_first`. Arrays, and frames whose names tell no lags, fall back to ``"channel-major"``.
+        unless `newest_first`. Arrays, and frames whose names tell no lags, fall back to ``"channel-major"`` with a
+        warning.
     pattern : str or None, default=None
         Regular expression with the groups ``channel`` and ``lag`` (whole number; empty for the newest sample), matched
         with whole names. None: names such as ``pressure_t-2``, ``pressure(t-2)``, ``pressure_t`` and
@@ -115,7 +116,8 @@ class LaggedWindows(Checksummed, TransformerMixin, BaseEstimator):
         Warns
         -----
         DataQualityWarning
-            If names tell no lags and no `length` is given: all columns are then taken as one channel.
+            With ``order="names"``, if `X` has no names, as behind a scaler that hands on arrays, or its names tell no
+            lags: columns are then taken by their position.
         """
         self._validate_params()
         n_columns = check_rows(self, X, reset=True, allow_nan=True).shape[1]
@@ -129,12 +131,9 @@ class LaggedWindows(Checksummed, TransformerMixin, BaseEstimator):
                     f"LaggedWindows(pattern={self.pattern!r}) matches no column name; "
                     f"{'X has no names' if names is None else f'X has {list(names)[:8]}'}."
                 )
-            if names is not None and self.order == "names" and self.length is None and n_columns > 1:
-                warn_caller(
-                    f"LaggedWindows: no column name tells a lag, as 'pressure_t-1' does; the first is {names[0]!r}. "
-                    f"All {n_columns} columns are taken as samples of one channel. Set length, order or pattern."
-                )
             found = self._by_position(n_columns)
+            if self.order == "names" and n_columns > 1:
+                self._warn_of_position(names, len(found[0]))
         self.channels_, self.columns_ = found
         self.length_ = self.columns_.shape[1]
         return self
@@ -158,7 +157,35 @@ class LaggedWindows(Checksummed, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = check_rows(self, X, reset=False, allow_nan=True)
-        return Windows.of(X[:, self.columns_], sampling_rate=self.sampling_rate)
+        named = all(isinstance(channel, str) for channel in self.channels_)  # numbers are no names
+        channels = self.channels_ if named else None
+        return Windows.of(X[:, self.columns_], sampling_rate=self.sampling_rate, channels=channels)
+
+    def set_output(self, *, transform=None):
+        """Nothing: windows have three axes, which make no frame. It is here for the pipeline around.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"} or None, default=None
+            Ignored.
+
+        Returns
+        -------
+        self : LaggedWindows
+        """
+        return self
+
+    def _warn_of_position(self, names: np.ndarray | None, n_channels: int) -> None:
+        found = "X is an array without names"
+        remedy = "Let the steps before hand on frames, set_output(transform='pandas'), or say order='channel-major' or "
+        if names is not None:
+            found = f"no column name tells a lag, as 'pressure_t-1' does; the first is {names[0]!r}"
+            remedy = "Set pattern, or say order='channel-major' or "
+        as_ = "samples of one channel" if n_channels == 1 else f"{n_channels} channels, one after the other"
+        warn_caller(
+            f"LaggedWindows(order='names'): {found}. Its columns are taken by their position as {as_}. {remedy}"
+            "'time-major'" + ("." if self.length is not None else ", and length.")
+        )
 
     def _patterns(self) -> list[re.Pattern]:
         try:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin
 from sklearn.utils.validation import check_is_fitted
 
+from sktransfer.preprocessing.windows_out import WindowsOut
 from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.chunks import in_parts
 from sktransfer.utils.parameters import StrOptions
@@ -23,7 +24,7 @@ from sktransfer.windows.windows import same_fields
 INTERQUARTILE_RANGE = 1.3489795003921634  # of a normal distribution with unit standard deviation
 
 
-class WindowScaler(Checksummed, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class WindowScaler(Checksummed, OneToOneFeatureMixin, WindowsOut, BaseEstimator):
     """Centre and scale each channel of each window by its own samples.
 
     Right where the gain of the sensors differs between recordings or is unknown (another amplifier, another
@@ -112,7 +113,7 @@ class WindowScaler(Checksummed, OneToOneFeatureMixin, TransformerMixin, BaseEsti
         windows = self._check(X, reset=False)
         found, flat = np.empty_like(windows), np.zeros(windows.shape[:2], dtype=bool)
         for part in in_parts(windows):
-            found[part], flat[part] = _scaled(windows[part].astype(np.float64), self.method)
+            found[part], flat[part] = _scaled(windows[part].astype(np.float64), self.method, windows.dtype)
         if not is_windows(X):
             return found[:, 0]
         if self.method != "center":
@@ -130,8 +131,14 @@ class WindowScaler(Checksummed, OneToOneFeatureMixin, TransformerMixin, BaseEsti
         return tags
 
 
-def _scaled(z: np.ndarray, method: str) -> tuple[np.ndarray, np.ndarray]:
-    """Scale windows in place.
+def least_spread(level: np.ndarray, dtype: Any) -> np.ndarray:
+    """The spread that rounding alone gives numbers of such a level, which came as `dtype`: less is no spread."""
+    own = float(np.finfo(dtype).eps) if np.dtype(dtype).kind == "f" else 0.0
+    return np.abs(level) * max(10 * np.finfo(np.float64).eps, own)
+
+
+def _scaled(z: np.ndarray, method: str, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Scale float64 windows, which came as `dtype`, in place.
 
     Returns
     -------
@@ -143,8 +150,8 @@ def _scaled(z: np.ndarray, method: str) -> tuple[np.ndarray, np.ndarray]:
         low, center, high = np.percentile(z, [25, 50, 75], axis=2, keepdims=True)
     else:
         center = z.mean(axis=2, keepdims=True)
-    # spread below rounding is no spread: dividing by it would turn rounding errors into signals
-    least = 10 * np.finfo(np.float64).eps * np.abs(z).max(axis=2, keepdims=True)
+    # dividing by a spread of rounding errors would turn them into signals
+    least = least_spread(np.abs(z).max(axis=2, keepdims=True), dtype)
     deviation = z.std(axis=2, keepdims=True)
     z -= center
     if method == "center":

@@ -151,9 +151,17 @@ class LaplacePath:
         change, approximation, n_iter = self.optimum(alpha)
         logits = self.start + self.rows @ change
         held_out = logits + approximation.leave_one_out(self.weight[:, None] * (softmax(logits) - self.onehot))
-        likelihood, left_out = (log_likelihood(some, self.onehot, self.weight) for some in (logits, held_out))
-        evidence = likelihood - 0.5 * alpha * float(np.vdot(change, change)) - approximation.half_logdet()
-        return AlphaScore(evidence + left_out, alpha, n_iter, [change], held_out)
+        left_out = log_likelihood(held_out, self.onehot, self.weight)
+        return AlphaScore(self._evidence(alpha, change, approximation) + left_out, alpha, n_iter, [change], held_out)
+
+    def log_evidence(self, alpha: float) -> float:
+        """Log evidence alone, in nats; at most zero, up to rounding."""
+        change, approximation, _ = self.optimum(alpha)
+        return self._evidence(alpha, change, approximation)
+
+    def _evidence(self, alpha: float, change: np.ndarray, approximation: LaplaceApproximation) -> float:
+        likelihood = log_likelihood(self.start + self.rows @ change, self.onehot, self.weight)
+        return likelihood - 0.5 * alpha * float(np.vdot(change, change)) - approximation.half_logdet()
 
     def optimum(self, alpha: float) -> tuple[np.ndarray, LaplaceApproximation, int]:
         """Change of the head, shape (n_directions, n_classes), the approximation there, and the number of steps."""

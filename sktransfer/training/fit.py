@@ -51,6 +51,8 @@ class FitResult:
         One record for a solved head, then one an epoch.
     class_distances : ndarray of shape (n_classes,) or None
         How far from the middle of the range the rows of each class lie; None for a regression.
+    source_classes : list
+        Of each class the source class that its row of the head began at, or None.
     """
 
     backbone: Backbone
@@ -58,7 +60,8 @@ class FitResult:
     module: TransferModule
     n_outputs: int
     history: list[dict[str, Any]]
-    class_distances: np.ndarray | None = None
+    class_distances: np.ndarray | None
+    source_classes: list[Any]
 
     @property
     def n_iter(self) -> int:
@@ -221,7 +224,8 @@ def finish(
     module = share_blocks(module, backbone.modules_on(module.device) if as_backbones else list(module.blocks))
     center = backbone.inputs.center
     distances = None if task.n_classes is None or center is None else class_distances(rows, task.n_classes, center)
-    return FitResult(backbone, copy.copy(start.head), module, task.n_outputs, history, distances)
+    begun = start.head_start.match.source_classes(start.backbone.source)
+    return FitResult(backbone, copy.copy(start.head), module, task.n_outputs, history, distances, begun)
 
 
 def fitted_inputs(estimator: Any, inputs: Inputs, X: np.ndarray) -> Inputs:

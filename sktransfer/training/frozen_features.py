@@ -28,10 +28,16 @@ class FrozenFeatures:
     ----------
     X : ndarray of shape (n_samples, ...)
         Rows as the first block takes them.
+
+    Attributes
+    ----------
+    matches : dict
+        Matchings of classes and source head that were earned by the features of these rows.
     """
 
     def __init__(self, X: np.ndarray):
         self.X = X
+        self.matches: dict[str, Any] = {}
         self._kept: dict[int, torch.Tensor] = {}
         self._row_bytes: dict[int, int] = {}
 

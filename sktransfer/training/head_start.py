@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,8 @@ class HeadStart:
         Rows that the source knew.
     used : ndarray of bool of shape (n_features,)
         Features that the head may use. The head divides the others by so large a number that they are zero.
+    match : SourceMatch or None
+        How the rows of the source head were found.
     """
 
     init: str
@@ -35,3 +38,4 @@ class HeadStart:
     bias: np.ndarray
     known: np.ndarray
     used: np.ndarray
+    match: Any = None

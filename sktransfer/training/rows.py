@@ -57,6 +57,29 @@ def merge_copies(X: np.ndarray, y: np.ndarray, weight: np.ndarray) -> TrainingRo
     return TrainingRows(X[starts], y[starts], np.add.reduceat(weight, starts))
 
 
+def as_ratios(rows: TrainingRows, given: np.ndarray) -> TrainingRows:
+    """Rows whose weights count by their ratios alone, where they say nothing of counts.
+
+    Whole numbers count rows: a weight of three is the row three times. All others, such as those of boosting, are
+    relative, and are brought to a mean of one: a half for every row is one for every row.
+
+    Parameters
+    ----------
+    rows : TrainingRows
+        Merged, with weights of classes.
+    given : ndarray of shape (n_samples,)
+        Weights of the rows as they came.
+    """
+    if _are_whole(given) and _are_whole(rows.weight):
+        return rows
+    total = given.sum() if _are_whole(given) else np.count_nonzero(given)
+    return rows._replace(weight=rows.weight * (total / rows.weight.sum()))
+
+
+def _are_whole(weight: np.ndarray) -> bool:
+    return bool((weight == np.floor(weight)).all())
+
+
 def class_distances(rows: TrainingRows, n_classes: int, center: np.ndarray) -> np.ndarray:
     """Of each class the weighted mean distance of its rows from `center`, shape (n_classes,); infinite without weight.
 

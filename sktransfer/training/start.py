@@ -5,7 +5,7 @@ r"""What a fit begins with: copied blocks, and a head that begins where the sour
     backbone --copied--> blocks --+
                                   +--> TransferModule
     head -------------------------+
-      begins at: rows of the source head, by class name | imprinted rows | zero rows
+      begins at: rows of the source head that were earned (source_match.py) | imprinted rows | zero rows
              or: solved exactly on standardised features, with a penalty on the distance from the source's rows
 """
 
@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import joblib
 import numpy as np
 import torch
 from torch import nn
@@ -30,6 +31,7 @@ from sktransfer.strategies.weight_decay import WeightDecay
 from sktransfer.training.frozen_features import FrozenFeatures, run_blocks
 from sktransfer.training.head_start import HeadStart
 from sktransfer.training.rows import TrainingRows
+from sktransfer.training.source_match import SourceMatch, warn_of_match
 from sktransfer.training.tasks import Classification, Regression
 from sktransfer.utils.device import resolve_device
 from sktransfer.utils.parameters import InvalidParameterError
@@ -139,6 +141,8 @@ def start_fit(
     module = TransferModule(blocks, network, backbone.blocks, keep_statistics=not untrained).eval()
     start = FitStart(backbone, untrained, strategy, head, module, seed, frozen or FrozenFeatures(rows.X))
     begin_head(start, rows, task)
+    if isinstance(task, Classification):
+        warn_of_match(type(estimator).__name__, start.head_start.match, backbone.source, task.classes)
     return start
 
 
@@ -236,16 +240,15 @@ def begin_head(start: FitStart, rows: TrainingRows, task: Classification | Regre
     features = start.run_features() if needs_features else None
     width = network.standardize.mean.numel()
     mean, scale, used = np.zeros(width), np.ones(width), np.ones(width, dtype=bool)
+    if isinstance(start.head, LinearHead):
+        used = task.used_features(init, source, width)
     if normalize == "source" and source is not None:
         mean, scale = source.feature_mean, source.feature_scale
     elif normalize == "target" and features is not None:
         mean, scale = feature_statistics(features, rows.weight)
     held_mean, held_scale = (np.asarray(values, rows.X.dtype).astype(np.float64) for values in (mean, scale))
     rescaled = None if source is None else source.rescaled(held_mean, held_scale)
-    weight, bias, known = task.source_rows(init, rescaled, width)
-    if isinstance(start.head, LinearHead):
-        used = task.used_features(source, known, width)
-        scale = np.where(used, scale, _UNUSED)
+    scale = np.where(used, scale, _UNUSED)
     _assign(network.standardize.mean, mean)
     _assign(network.standardize.scale, scale)
     if features is not None:
@@ -253,7 +256,9 @@ def begin_head(start: FitStart, rows: TrainingRows, task: Classification | Regre
         features -= mean
         features /= scale
     start.features = features
-    start.head_start = HeadStart(init, normalize, held_mean, held_scale, weight, bias, known, used)
+    match = _match(start, init, rescaled, rows, task)
+    weight, bias, known = task.source_rows(init, rescaled, width, match)
+    start.head_start = HeadStart(init, normalize, held_mean, held_scale, weight, bias, known, used, match)
     if init in ("auto", "source", "imprint"):
         W, b = task.begin(start.head_start, start.features, rows)
         _assign(network.output.weight, W)
@@ -262,6 +267,19 @@ def begin_head(start: FitStart, rows: TrainingRows, task: Classification | Regre
     _assign(network.output.bias, task.prior(rows))
     if init == "zero":
         _assign(network.output.weight, np.zeros(network.output.weight.shape))
+
+
+def _match(
+    start: FitStart, init: str, source: Source | None, rows: TrainingRows, task: Classification | Regression
+) -> SourceMatch:
+    """Which row of the source head each class begins from; fits of one fold share the answer."""
+    solver = start.strategy.head_solver()
+    obeyed = solver is not None and solver.alpha == np.inf
+    stated = getattr(start.head, "source_classes", None)
+    key = joblib.hash((init, start.head.normalize, stated, obeyed, getattr(task, "classes", None), rows.y, rows.weight))
+    if key not in start.frozen.matches:
+        start.frozen.matches[key] = task.match(start.head, init, obeyed, source, start.features, rows)
+    return start.frozen.matches[key]
 
 
 def solve_head(

@@ -16,7 +16,13 @@ from sktransfer.solvers.ridge import solve_ridge, solve_ridge_classes
 from sktransfer.strategies.base import HeadSolver
 from sktransfer.training.head_start import HeadStart
 from sktransfer.training.rows import TrainingRows
+from sktransfer.training.source_match import SourceMatch, centre_rows, match_source, plain
 from sktransfer.utils.parameters import is_number
+
+NUMBERS_DO_NOT_MATCH = (
+    " Numbers never match by their value alone, because encoders number what they meet: say "
+    "LinearHead(init='source', source_classes='same') if these mean the same as the source's."
+)
 
 
 class Classification:
@@ -63,14 +69,16 @@ class Classification:
     def begin(self, start: HeadStart, features: np.ndarray, rows: TrainingRows) -> tuple[np.ndarray, np.ndarray]:
         """Rows of the head that the source or the class means give, on standardised features.
 
-        Rows of classes that the source knew are its rows, by class name. A new class is imprinted: its row points
-        along its class mean, as long as the source's rows on average, with their average bias.
+        Rows of classes that the source knew are its rows. A new class is imprinted: its row points along its class
+        mean, as long as the source's rows on average, with their average bias.
         """
         W, b, known = start.weight.copy(), start.bias.copy(), start.known
         if start.init == "source" and not known.all():
+            new = [plain(name) for name in self.classes[~known]]
+            numbers = "" if all(isinstance(name, str) for name in new) else NUMBERS_DO_NOT_MATCH
             raise ValueError(
-                f"LinearHead(init='source'): the source does not know the classes {self.classes[~known].tolist()}; "
-                "use init='auto' to imprint them."
+                f"LinearHead(init='source'): the source does not know the classes {new}; use init='auto' to imprint "
+                f"them.{numbers}"
             )
         if not known.all():
             length = np.linalg.norm(W[known], axis=1).mean() if known.any() else 1.0
@@ -87,11 +95,11 @@ class Classification:
         row as the centre scored lower; it is the centre where ``init="imprint"`` asks for it, and where an infinite
         penalty leaves nothing else to be said.
         """
-        W, b, known, used = start.weight.copy(), start.bias.copy(), start.known, start.used
+        used = start.used
         if start.init == "imprint" or (head_solver.alpha == np.inf and start.init != "random"):
             W, b = self.begin(start, features, rows)
-        elif known.any():
-            W[~known], b[~known] = W[known].mean(axis=0), b[known].mean()
+        else:
+            W, b = centre_rows(start.weight, start.bias, start.known)
         some = (features, W) if used.all() else (features[:, used], W[:, used])
         if head_solver.solver == "ridge":
             solution = solve_ridge_classes(some[0], rows.y, rows.weight, some[1], b, head_solver.alpha)
@@ -102,25 +110,32 @@ class Classification:
         W[:, ~used], W[:, used] = 0.0, solution.weight
         return dataclasses.replace(solution, weight=W)
 
-    def used_features(self, source: Source | None, known: np.ndarray, width: int) -> np.ndarray:
-        """Features that the head may use, (width,) of bool: all, or those to which the source head gives weight.
+    def used_features(self, init: str, source: Source | None, width: int) -> np.ndarray:
+        """Features that the head may use, (width,) of bool: with ``init="source"`` those the source head gives weight.
 
-        Where the source knew all classes, it found that the others say nothing of these classes across its machines;
-        on few machines of the target they would name the machine.
+        The source found that the others say nothing of its classes across machines. On one machine they do help.
         """
-        if source is None or source.weight is None or not known.all() or not source.weight.any():
+        if init != "source" or source is None or source.weight is None or not source.weight.any():
             return np.ones(width, dtype=bool)
         return np.any(source.weight != 0, axis=0)
 
-    def source_rows(self, init: str, source: Source | None, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Source rows by class name, zero elsewhere, and which rows those are."""
-        W, b, known = np.zeros((self.n_outputs, width)), np.zeros(self.n_outputs), np.zeros(self.n_outputs, dtype=bool)
-        if init in ("auto", "source") and source is not None and source.weight is not None and source.bias is not None:
-            where = {_plain(name): row for row, name in enumerate(source.classes if source.classes is not None else ())}
-            for code, name in enumerate(self.classes):
-                row = where.get(_plain(name))
-                if row is not None:
-                    W[code], b[code], known[code] = source.weight[row], source.bias[row], True
+    def match(
+        self, head: Any, init: str, obeyed: bool, source: Source | None, features: np.ndarray, rows: TrainingRows
+    ) -> SourceMatch:
+        """Which row of the source head, acting on these features, each class begins from."""
+        if init not in ("auto", "source"):
+            return SourceMatch(np.full(self.n_outputs, -1))
+        return match_source(
+            getattr(head, "source_classes", "auto"), obeyed or init == "source", source, self.classes, features, rows
+        )
+
+    def source_rows(
+        self, init: str, source: Source | None, width: int, match: SourceMatch
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows of the source head that `match` names, zero elsewhere, and which rows those are."""
+        W, b, known = np.zeros((self.n_outputs, width)), np.zeros(self.n_outputs), match.known
+        if source is not None and source.weight is not None and source.bias is not None:
+            W[known], b[known] = source.weight[match.rows[known]], source.bias[match.rows[known]]
         return W, b, known
 
     def source_head(self, W: np.ndarray, b: np.ndarray) -> dict[str, Any]:
@@ -170,11 +185,19 @@ class Regression:
         W, b = self.begin(start, features, rows)
         return solve_ridge(features, rows.y, rows.weight, W, b, head_solver.alpha)
 
-    def used_features(self, source: Source | None, known: np.ndarray, width: int) -> np.ndarray:
-        """All features: values have no names by which one could tell that the source knew them."""
+    def used_features(self, init: str, source: Source | None, width: int) -> np.ndarray:
+        """All features."""
         return np.ones(width, dtype=bool)
 
-    def source_rows(self, init: str, source: Source | None, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def match(
+        self, head: Any, init: str, obeyed: bool, source: Source | None, features: np.ndarray, rows: TrainingRows
+    ) -> SourceMatch:
+        """None: values have no names by which one could tell that the source knew them."""
+        return SourceMatch(np.full(self.n_outputs, -1))
+
+    def source_rows(
+        self, init: str, source: Source | None, width: int, match: SourceMatch
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The source's rows in this fit's units, zero where it has none, and which rows those are."""
         W, b, known = np.zeros((self.n_outputs, width)), np.zeros(self.n_outputs), np.zeros(self.n_outputs, dtype=bool)
         weight = None if source is None or source.classes is not None else source.weight
@@ -186,8 +209,3 @@ class Regression:
     def source_head(self, W: np.ndarray, b: np.ndarray) -> dict[str, Any]:
         """The head in the units of the labels."""
         return {"weight": W * self.scale[:, None], "bias": b * self.scale + self.center, "classes": None}
-
-
-def _plain(name: Any) -> Any:
-    """``np.int64(3)`` and ``3`` are one class, ``"3"`` is another."""
-    return name.item() if isinstance(name, np.generic) else name

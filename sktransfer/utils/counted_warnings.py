@@ -12,11 +12,13 @@ from __future__ import annotations
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
 
 from sktransfer.exceptions import DataQualityWarning
 
@@ -35,7 +37,7 @@ class CountedWarning:
     count, total : int
         Number of rows that the warning is about, and of rows examined.
     names : list
-        Columns that the warning is about; the message lists the first five.
+        Columns that the warning is about; the message lists the first five and says how many there are.
     merge : callable
         Joins the counts of two chunks: their sum, or ``max`` where the count is a length.
     """
@@ -60,12 +62,26 @@ def warn_of(found: CountedWarning) -> None:
     collected = _collected.get()
     if collected is None:
         if found.count:
-            names = found.names[:5]
-            warn_caller(found.text.format(count=found.count, total=found.total, names=names), found.category)
+            text = found.text.format(count=found.count, total=found.total, names=listed(found.names))
+            warn_caller(text, found.category)
         return
     kept = collected.setdefault(found.text, replace(found, count=0, total=0, names=[]))
     kept.count, kept.total = found.merge(kept.count, found.count), kept.total + found.total
     kept.names += [name for name in found.names if name not in kept.names]
+
+
+def listed(names: Sequence[Any]) -> str:
+    """The first five names as a list, and the number of all where there are more."""
+    if len(names) <= 5:
+        return str(list(names))
+    return f"[{', '.join(map(repr, names[:5]))}, ...] ({len(names)} in all)"
+
+
+def count_windows(text: str, found: np.ndarray, names: list[Any]) -> None:
+    """Warn with the number of rows or windows in which something was `found`; shape (n, n_columns or n_channels)."""
+    count = int(np.count_nonzero(found.any(axis=1)))
+    columns = [names[j] for j in np.flatnonzero(found.any(axis=0))] if count else []
+    warn_of(CountedWarning(text, DataQualityWarning, count, len(found), columns))
 
 
 @contextmanager

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from sktransfer.validation.labels import refuse_mask
+
 
 def check_domains(sample_domain: Any, n_rows: int) -> np.ndarray:
-    """Absolute numbers of the domains of rows or windows.
+    """Numbers of the domains of rows or windows; those of the two signs are different domains.
 
     Parameters
     ----------
@@ -27,6 +29,7 @@ def check_domains(sample_domain: Any, n_rows: int) -> np.ndarray:
     """
     if sample_domain is None:
         return np.zeros(n_rows, dtype=np.int64)
+    refuse_mask("sample_domain", "it", sample_domain)
     domains = np.asarray(sample_domain)
     if domains.shape != (n_rows,):
         raise ValueError(f"sample_domain has shape {domains.shape}; expected ({n_rows},), one number a row.")
@@ -34,4 +37,4 @@ def check_domains(sample_domain: Any, n_rows: int) -> np.ndarray:
         raise ValueError(
             "sample_domain takes whole numbers other than zero: positive for sources, negative for targets."
         )
-    return np.abs(domains.astype(np.int64))
+    return domains.astype(np.int64)

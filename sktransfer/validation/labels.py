@@ -12,6 +12,15 @@ def _compare_lengths(y: np.ndarray, n_rows: int) -> None:
         raise ValueError(f"Found input variables with inconsistent numbers of samples: [{n_rows}, {len(y)}] (X and y).")
 
 
+def refuse_mask(name: str, what: str, values: Any) -> None:
+    """Raise a ValueError for masked entries, whose fill value would be taken for a label."""
+    if np.ma.is_masked(values):
+        rows = np.flatnonzero(np.ma.getmaskarray(values).reshape(len(values), -1).any(axis=1))
+        raise ValueError(
+            f"{name}: {what} is masked in {len(rows)} rows, the first are {rows[:5].tolist()}. Drop these rows."
+        )
+
+
 def check_labels(name: str, y: Any, n_rows: int) -> np.ndarray:
     """Class labels of shape (n_rows,) with their own dtype.
 
@@ -22,6 +31,7 @@ def check_labels(name: str, y: Any, n_rows: int) -> np.ndarray:
     """
     import pandas as pd
 
+    refuse_mask(name, "y", y)
     if hasattr(getattr(y, "dtype", None), "numpy_dtype") and not y.isna().any():
         y = np.asarray(y.to_numpy(dtype=y.dtype.numpy_dtype))  # pandas' nullable integers stay integers
     y = column_or_1d(y, warn=True)
@@ -45,6 +55,7 @@ def check_labels(name: str, y: Any, n_rows: int) -> np.ndarray:
 
 def check_values(name: str, y: Any, n_rows: int) -> np.ndarray:
     """Numbers to predict, float64, of shape (n_rows,) or (n_rows, n_outputs); a single column is flattened."""
+    refuse_mask(name, "y", y)
     y = check_array(y, dtype=np.float64, ensure_2d=False, ensure_all_finite=False, input_name="y", ensure_min_samples=0)
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)

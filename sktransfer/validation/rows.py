@@ -56,6 +56,7 @@ def check_rows(
     name = type(estimator).__name__
     if issparse(X):
         raise SparseInputError(f"{name} got sparse X, but a network takes dense rows. Densify them: X.toarray().")
+    X = without_mask(X)
     if type(X).__module__.startswith("pyarrow"):
         X = X.to_pandas()
     if not reset:
@@ -76,6 +77,22 @@ def check_rows(
     names = partial(column_names, estimator, array.shape[1])
     refuse_unusable(name, array, names, allow_nan=allow_nan, largest=largest, remedy=remedy)
     return array
+
+
+def without_mask(X: Any) -> Any:
+    """A masked array as a plain one, NaN where it is masked; anything else as it is.
+
+    The number behind a mask is no measurement, and numpy hands it on in silence.
+    """
+    if isinstance(X, np.ma.MaskedArray):
+        if not np.ma.is_masked(X):
+            return X.data
+        if X.dtype.kind not in "biuf":
+            return X.data
+        return np.where(np.ma.getmaskarray(X), np.nan, X.data.astype(np.promote_types(X.dtype, np.float32)))
+    if isinstance(X, list | tuple) and any(isinstance(one, np.ma.MaskedArray) for one in X):
+        return [without_mask(one) for one in X]
+    return X
 
 
 class SparseInputError(TypeError, ValueError):

@@ -8,12 +8,22 @@ from itertools import zip_longest
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_array, validate_data
 
-from sktransfer.utils.counted_warnings import warn_caller
-from sktransfer.validation.rows import LARGEST_INPUT, check_rows, refuse_unusable
+from sktransfer.exceptions import DataQualityWarning
+from sktransfer.utils.counted_warnings import CountedWarning, warn_caller, warn_of
+from sktransfer.validation.rows import LARGEST_INPUT, check_rows, refuse_unusable, without_mask
 from sktransfer.windows.windows import Windows
 
+_LOST = (
+    "{count} of {total} windows do not know their {names}, which all windows of fit did, so that what is read off them "
+    "means something else. Files of numpy, np.concatenate and other frameworks drop it; give it back: Windows.of(X, "
+    "sampling_rate=..., rpm=..., orders=...)."
+)
+_NEW = (
+    "{count} of {total} windows know their {names}, which no window of fit did, so that what is read off them means "
+    "something else. Fit to windows that know it, or take it off here, too: numpy.asarray(X)."
+)
 _SAME_RATE = 1e-3  # rates this near, relative to each other, are one: clocks are no better
 
 
@@ -64,6 +74,7 @@ def check_windows(
         channels than in ``fit``.
     """
     name = type(estimator).__name__
+    X = without_mask(X)
     if isinstance(X, list | tuple):
         X = _stacked(name, X)
     plain = np.asarray(X)
@@ -82,7 +93,10 @@ def check_windows(
             f"{estimator.n_features_in_}. Pass the same channels in the same order."
         )
     options: dict[str, Any] = {"dtype": [np.float64, np.float32], "ensure_all_finite": False, "allow_nd": True}
-    array = validate_data(estimator, plain, reset=reset, **options)
+    if not reset:
+        options |= {"estimator": estimator, "input_name": "X"}
+    # windows have no column names: those of rows that a scaler was fitted to are no matter here
+    array = validate_data(estimator, plain, reset=True, **options) if reset else check_array(plain, **options)
     channels = partial(range, array.shape[1])
     refuse_unusable(name, array, channels, allow_nan=allow_nan, largest=largest, remedy=remedy)
     check_channels(estimator, X, reset=reset)
@@ -229,3 +243,38 @@ def check_rate(estimator: Any, X: Any, takes: tuple[float, float] | None, backbo
             )
     if reset:
         estimator.sampling_rate_ = rate
+
+
+def check_fields(estimator: Any, X: Any, *, reset: bool) -> None:
+    """Warn of windows that know less than those of ``fit``, or more, where what is read off them depends on it.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Gets ``window_fields_`` if `reset`.
+    X : ndarray or Windows
+    reset : bool
+        Whether this is ``fit``.
+    """
+    known = _known_fields(X)
+    if reset:
+        estimator.window_fields_ = {
+            name: "all" if which.all() else "some" if which.any() else "none" for name, which in known.items()
+        }
+        return
+    fitted, name = getattr(estimator, "window_fields_", {}), type(estimator).__name__
+    lost = {field: ~which for field, which in known.items() if fitted.get(field) == "all" and not which.all()}
+    new = {field: which for field, which in known.items() if fitted.get(field) == "none" and which.any()}
+    for found, text in ((lost, _LOST), (new, _NEW)):
+        count = int(np.any(list(found.values()), axis=0).sum()) if found else 0
+        warn_of(CountedWarning(f"{name}: {text}", DataQualityWarning, count, len(X), list(found)))
+
+
+def _known_fields(X: Any) -> dict[str, np.ndarray]:
+    """For each field, which windows know it."""
+    n, rate = len(X), getattr(X, "sampling_rate", None)
+    known = {"sampling_rate": np.full(n, rate is not None)}
+    for name in ("rpm", "orders"):
+        values = getattr(X, name, None)
+        known[name] = np.zeros(n, bool) if values is None else np.isfinite(values).reshape(n, -1).any(axis=1)
+    return known

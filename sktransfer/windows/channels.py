@@ -14,10 +14,14 @@ from sktransfer.windows.tables import column
 
 _NAME = "SlidingWindows"
 _LARGEST_MEASUREMENT = 1e30
-# Names, or words in names, of columns that say what a row is.
-_WHOLE_NAMES = {"y", "id", "class", "target", "state", "condition", "health", "mode", "run", "unit", "cycle", "sample"}
-_WORDS = {"label", "labels", "fault", "faults", "anomaly", "changepoint", "attack", "failure", "defect", "unnamed"}
+# Whole names, or words in names, of columns that say what a row is and hold no signal.
+_CLASSES = {"y", "class", "target", "state", "condition", "health"}
+_CLASS_WORDS = set("label labels fault faults faulty fail failure anomaly changepoint attack defect flag".split())
+_IDS = set("run unit cycle sample record recording experiment batch machine row".split())
+_ID_WORDS = {"id", "unnamed", "index"}
+_TIME_WORDS = {"t", "time", "timestamp", "date", "datetime", "seconds", "epoch"}
 _MOST_CLASSES = 50
+_MOST_STEPS = 0.9  # of the steps from row to row of an id or of a time; the others begin a recording
 
 
 def read_channels(
@@ -143,13 +147,24 @@ def _warn_of_no_signals(
 
 
 def _says_what(key: Any, parts: list[np.ndarray]) -> bool:
-    """Whether a column has the name of a label or an id, and holds a few whole numbers."""
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", str(key))
-    words = set(re.split(r"[^a-z0-9]+", spaced.lower()))
-    if str(key).strip().lower() not in _WHOLE_NAMES and not words & _WORDS:
+    """Whether a column has the name of a label, an id or a time, and numbers as such have."""
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", str(key)).strip().lower()
+    words = set(re.split(r"[^a-z0-9]+", name))
+    steps = [np.diff(part.astype(np.float64)) for part in parts]
+    if words & _TIME_WORDS:
+        return _share(step > 0 for step in steps) >= _MOST_STEPS
+    is_class, is_id = name in _CLASSES or words & _CLASS_WORDS, name in _IDS or words & _ID_WORDS
+    if not (is_class or is_id) or any((part != np.rint(part)).any() for part in parts):
         return False
-    classes = np.unique(np.concatenate([np.unique(part) for part in parts]))
-    return len(classes) <= _MOST_CLASSES and bool((classes == np.rint(classes)).all())
+    if is_class:
+        return len(np.unique(np.concatenate([np.unique(part) for part in parts]))) <= _MOST_CLASSES
+    return _share((step == 0) | (step == 1) for step in steps) >= _MOST_STEPS
+
+
+def _share(found: Iterable[np.ndarray]) -> float:
+    """Share of what is true in all arrays."""
+    counts = np.array([(np.count_nonzero(one), one.size) for one in found]).sum(axis=0)
+    return counts[0] / counts[1] if counts[1] else 0.0
 
 
 def _is_counter(frames: Iterable[pd.DataFrame], key: Any) -> bool:

@@ -1,6 +1,7 @@
 """Acceptance, section A: the numbers in X in fit (A1 to A9, A16). The name of a test begins with its id."""
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import sktransfer
 from sktransfer import BaselineScaler, DataQualityWarning
 from tests.acceptance.cases import ESTIMATORS, X, probabilities, quick, scaled, with_cell, with_column, y
 
@@ -16,7 +18,9 @@ FRAME = pd.DataFrame(X, columns=["flow", "pressure", "speed", "load"])
 
 def of_package(caught):
     """Warnings of this package or raised in its files."""
-    return [w for w in caught if issubclass(w.category, DataQualityWarning) or "sktransfer" in w.filename]
+    package = Path(sktransfer.__file__).parent  # the name of any folder above it says nothing
+    ours = [Path(w.filename).is_relative_to(package) for w in caught]
+    return [w for w, is_ours in zip(caught, ours, strict=True) if is_ours or issubclass(w.category, DataQualityWarning)]
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -86,13 +90,15 @@ def test_A4_an_unclipped_scaler_refuses_what_its_output_cannot_hold():
         with warnings.catch_warnings():
             warnings.simplefilter("error", RuntimeWarning)
             warnings.simplefilter("ignore", DataQualityWarning)
-            with pytest.raises(ValueError, match=r"in column 'x2', too large.*Set clip"):
+            with pytest.raises(
+                ValueError, match=r"1 rows are beyond 1e\+30 healthy deviations.*in the columns \['x2'\].*Set clip"
+            ):
                 scaler.transform(rows)
 
 
 def test_A4_a_single_healthy_row_that_makes_up_the_spread_warns():
     spoiled = with_cell(1e6, row=int(np.argmax(y == "normal")))
-    with pytest.warns(DataQualityWarning, match=r"1e\+06 makes up 99 % of the spread of column 'x2'.*method='robust'"):
+    with pytest.warns(DataQualityWarning, match=r"99 % .* in the columns \['x2 \(1e\+06\)'\].*method='robust'"):
         BaselineScaler(normal_label="normal").fit(spoiled, y)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -135,14 +141,14 @@ def test_A8_duplicate_column_is_harmless(model):
 @pytest.mark.parametrize("column", [X[:, 3], 2500 + 1000 * X[:, 3], 1e5 + X[:, 3]], ids=["unit", "rpm", "Pa"])
 def test_A9_sentinel_value_warns(model, column):
     column = np.where(np.arange(80) % 5 == 0, -9999.0, column)
-    with pytest.warns(DataQualityWarning, match=r"column 'load' holds the value -9999 in 20% of the rows.*na_values"):
+    with pytest.warns(DataQualityWarning, match=r"columns \['load \(-9999 in 20%\)'\] hold one value.*na_values"):
         model.fit(FRAME.assign(load=column), y)
 
 
 def test_A9_sentinel_is_found_beside_missing_values_and_not_in_ordinary_columns():
     column = np.where(np.arange(80) % 5 == 0, -9999.0, X[:, 3])
     column[:7] = np.nan
-    with pytest.warns(DataQualityWarning, match="column 'x3' holds the value -9999"):
+    with pytest.warns(DataQualityWarning, match=r"columns \['x3 \(-9999 in"):
         BaselineScaler(missing="impute").fit(with_column(column, 3))
     valve = np.where(np.arange(80) % 3 == 0, 100.0, 0.0)
     counts = np.random.default_rng(0).poisson(2.0, 80)

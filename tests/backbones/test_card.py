@@ -49,6 +49,8 @@ def test_the_card_holds_what_the_file_says(name):
     assert (card["samples"], card["licence"]) == (str(known["n_samples"]), known["licence"])
     assert card["gives"] == f"{backbone.n_features_out} features"
     assert card["blocks"].startswith(", ".join(backbone.blocks))
+    assert card["limits"] == "; ".join(known["limits"])
+    assert card["limits"].endswith(f"{name}.md beside the file")
     assert known["versions"]["torch"] in card["versions"]
     assert max(map(len, str(backbone.card).splitlines()[1:])) <= 110
     if backbone.inputs.names is not None:

@@ -101,8 +101,8 @@ def test_l2sp_pulls_new_classes_to_zero_and_known_ones_to_the_source(backbone):
     labels = np.where(y == "wear", "new", y)
     distances = []
     for alpha, beta in ((0.0, 1e3), (1e3, 0.0)):
-        strategy = FineTuning() & L2SP(alpha, beta)
-        model = TransferClassifier(backbone, strategy=strategy, max_epochs=200, lr=0.01, random_state=0).fit(X, labels)
+        parameters = {"strategy": FineTuning() & L2SP(alpha, beta), "head": LinearHead(source_classes="same")}
+        model = TransferClassifier(backbone, **parameters, max_epochs=200, lr=0.01, random_state=0).fit(X, labels)
         rows = dict(zip(model.classes_, model.module_.head.output.weight.numpy(), strict=True))
         source = dict(zip(backbone.source.classes, backbone.source.weight, strict=True))
         distances.append((np.abs(rows["new"]).max(), np.abs(rows["normal"] - source["normal"]).max()))

@@ -119,6 +119,25 @@ def test_labels_that_the_source_does_not_know_are_said_once_and_known_ones_are_n
         SourceClassifier(backbone).fit(X).predict(X)
 
 
+def test_labels_that_somebody_renumbered_are_told_from_names_that_differ(backbone, rows):
+    X, y = rows
+    with pytest.warns(UserWarning, match=r"3 of 3 .*renumbered.* stand for \['leak', 'normal', 'wear'\]"):
+        SourceClassifier(backbone).fit(X, np.unique(y, return_inverse=True)[1])
+    with pytest.warns(UserWarning, match="names that classes_ lists"):
+        SourceClassifier(backbone).fit(X, np.unique(y, return_inverse=True)[1] + 5)
+
+
+def test_parameters_that_are_set_after_the_fit_wait_for_the_next_one(backbone, rows):
+    X = rows[0]
+    model = SourceClassifier(backbone).fit(X)
+    before = model.predict_proba(X)
+    model.set_params(classes=["leak", "normal"])
+    np.testing.assert_array_equal(model.predict_proba(X), before)
+    assert model.classes_.tolist() == ["leak", "normal", "wear"]
+    assert model.fit(X).classes_.tolist() == ["leak", "normal"]
+    assert model.predict_proba(X).shape == (len(X), 2)
+
+
 def test_a_head_that_was_solved_and_one_behind_dead_features_are_read_as_they_were_written(backbone, rows):
     X, y = rows
     fitted = TransferClassifier(backbone, random_state=0).fit(X[:30], y[:30])
@@ -174,9 +193,10 @@ def test_windows_go_through_the_front_end_and_their_rate_is_compared():
 @pytest.mark.parametrize("n_channels", [1, 2, 5])
 def test_a_network_of_any_number_of_channels_forgets_ranges_of_another_number(n_channels):
     rng = np.random.default_rng(0)
-    source = TransferClassifier(FromScratch.like(load_backbone("process")), max_epochs=2, random_state=0)
+    network = FromScratch.like(load_backbone("process"))
+    source = TransferClassifier(network, block="pooled", max_epochs=2, random_state=0)
     source.fit(rng.normal(size=(20, 2, 64)), np.arange(20) % 2)
-    X = rng.normal(size=(5, n_channels, 64)) * 100
+    X = rng.normal(size=(5, n_channels, 64)) * (100 if n_channels == 2 else 4)
     model = SourceClassifier(source.backbone_).fit(X)
     if n_channels == 2:
         with pytest.warns(OutOfRangeWarning):

@@ -21,6 +21,7 @@ from sktransfer import (
 )
 from sktransfer.training.head_start import HeadStart
 from sktransfer.training.rows import TrainingRows
+from sktransfer.training.source_match import SourceMatch
 from sktransfer.training.tasks import Classification
 from tests.helpers import moons, small_backbone
 
@@ -111,7 +112,8 @@ def test_a_new_class_begins_imprinted_along_its_mean_beside_the_known_ones(backb
     classes, codes = np.unique(np.where(y == "wear", "cavitation", y), return_inverse=True)
     features, weight = FeatureExtractor(backbone).fit_transform(X).astype(float), np.linspace(1, 2, len(X))
     task, source = Classification(classes, None), backbone.source
-    rows_of_source = task.source_rows("auto", source, features.shape[1])
+    match = SourceMatch(np.array([-1, *(source.classes.tolist().index(name) for name in ("leak", "normal"))]))
+    rows_of_source = task.source_rows("auto", source, features.shape[1], match)
     start = HeadStart("auto", "source", source.feature_mean, source.feature_scale, *rows_of_source, used=None)
     W, b = task.begin(start, features, TrainingRows(X, codes, weight))
     np.testing.assert_array_equal(start.weight[0], 0.0)  # what is imprinted is not the source's

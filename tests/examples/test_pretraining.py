@@ -1,31 +1,90 @@
 """Pretraining on simulations: pieces on disk, going on after an interruption, and what is shipped in the end."""
 
+import sys
+from pathlib import Path
+from unittest import mock
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
+from datasets import fingerprint
 from examples.pretraining import process as pretrain_process
 from examples.pretraining import vibration as pretrain_vibration
 from examples.pretraining.multitask import MultiTask, make_shards
 from sktransfer import FeatureExtractor, Windows, load_backbone, save_backbone
 from sktransfer.preprocessing import envelope_spectra as envelope
 
+SEED = 0
+
 
 def piece(start, stop):
-    return {"x": np.arange(start, stop, dtype=np.float32)}
+    return {"x": np.arange(start, stop, dtype=np.float32) + 100 * SEED}
 
 
-def broken(start, stop):
-    raise AssertionError(f"{start} to {stop} was on disk")
-
-
-def test_pieces_on_disk_are_not_made_again(tmp_path):
+def test_pieces_on_disk_are_not_made_again(tmp_path, capsys):
     first = make_shards(piece, 10, 4, tmp_path)
     assert [part["x"].tolist() for part in first] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
-    again = make_shards(broken, 10, 4, tmp_path)
+    times = {file: file.stat().st_mtime_ns for file in tmp_path.iterdir()}
+    again = make_shards(piece, 10, 4, tmp_path)
     np.testing.assert_array_equal(np.concatenate([part["x"] for part in again]), np.arange(10))
+    assert {file: file.stat().st_mtime_ns for file in tmp_path.iterdir()} == times
+    assert [list(part) for part in again] == [["x"]] * 3
+    make_shards(piece, 12, 4, tmp_path)  # more samples keep the pieces that are whole
+    assert sum(file.stat().st_mtime_ns == times.get(file) for file in tmp_path.iterdir()) == 3
+    assert "another run" not in capsys.readouterr().out
+
+
+def other_piece(start, stop):
+    return {"x": np.arange(start, stop, dtype=np.float32) + 0.5}
+
+
+@pytest.mark.parametrize("change", ["seed", "function", "imported file", "no fingerprint"])
+def test_pieces_of_another_seed_or_simulator_are_made_again(tmp_path, monkeypatch, capsys, change):
+    make_shards(piece, 8, 4, tmp_path)
+    make = piece
+    if change == "seed":
+        monkeypatch.setattr(sys.modules[__name__], "SEED", 1)
+    elif change == "function":
+        make = other_piece
+    elif change == "imported file":
+        read = Path.read_bytes
+        monkeypatch.setattr(
+            Path, "read_bytes", lambda self: read(self) + b"#" * self.as_posix().endswith("datasets/process/plant.py")
+        )
+    else:
+        for file in tmp_path.iterdir():
+            np.savez(file, x=np.zeros(4, np.float32))
+    found = np.concatenate([part["x"] for part in make_shards(make, 8, 4, tmp_path)])
+    np.testing.assert_array_equal(found, make(0, 8)["x"])
+    assert "2 shards" in capsys.readouterr().out
+
+
+def test_the_fingerprint_of_the_corpora_covers_their_simulators(monkeypatch):
+    for module in (pretrain_process, pretrain_vibration):
+        before = {name: fingerprint.of_code(getattr(module, name)) for name in ("shard", "losses")}
+        name = module.__name__.rpartition(".")[2]
+        for changed in (f"datasets/{name}/corpus.py", f"pretraining/{name}.py", f"datasets/{name}/faults.py"):
+            read = Path.read_bytes
+            with monkeypatch.context() as patch:
+                patch.setattr(Path, "read_bytes", lambda self, c=changed, r=read: r(self) + b"#" * self.match(f"*/{c}"))
+                assert fingerprint.of_code(module.shard) != before["shard"]
+        for constant, value in (("SEED", 1), ("SHARD", 100), ("LENGTHS", (64,))):
+            with monkeypatch.context() as patch:
+                patch.setattr(module, constant, value)
+                assert fingerprint.of_code(module.shard) != before["shard"]
+        assert fingerprint.of_code(module.shard) == before["shard"]
+
+
+def test_the_front_end_and_the_network_are_covered():
+    with mock.patch.object(Path, "read_bytes", autospec=True, side_effect=Path.read_bytes) as read:
+        fingerprint.of_code(pretrain_vibration.shard)
+    files = {call.args[0].relative_to(fingerprint.ROOT).as_posix() for call in read.call_args_list}
+    for part in ("preprocessing/envelope_spectra", "networks/vibration_net", "windows/windows"):
+        assert f"sktransfer/{part}.py" in files
+    assert {"datasets/vibration/bearing_faults.py", "datasets/vibration/motor_faults.py"} <= files
 
 
 def test_half_a_piece_is_no_piece(tmp_path):
@@ -76,10 +135,42 @@ def test_an_interrupted_job_ends_with_the_same_weights(tmp_path):
     with pytest.raises(Interrupted):
         half.fit(two_groups())
     resumed = job(tmp_path / "half.pt")
-    assert resumed.epoch == 2
+    save, epochs = resumed._save, []
+    resumed._save = lambda: epochs.append(resumed.epoch) or save()
     network, _ = resumed.fit(two_groups())
+    assert epochs == [3, 4]
     for a, b in zip(network.parameters(), whole.parameters(), strict=True):
         np.testing.assert_array_equal(a.detach(), b.detach())
+
+
+def other_loss(network, heads, batch, rng):
+    found = functional.cross_entropy(heads.out(network(batch["x"])), batch["y"], label_smoothing=0.5)
+    return found, {"loss": found.detach()}
+
+
+CHANGES = {
+    "epochs": lambda job, groups: setattr(job, "max_epochs", 3),
+    "seed": lambda job, groups: setattr(job, "seed", 6),
+    "rate": lambda job, groups: setattr(job, "lr", 1e-4),
+    "loss": lambda job, groups: setattr(job, "loss", other_loss),
+    "first weights": lambda job, groups: nn.init.normal_(job.network[0].weight),
+    "one label": lambda job, groups: groups[1]["y"].__setitem__(0, 1 - groups[1]["y"][0]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_run_never_ends_with_the_weights_of_the_old_one(tmp_path, capsys, change):
+    job(tmp_path / "x.pt").fit(two_groups())
+    ended = []
+    for file in ("x.pt", "new.pt"):
+        torch.manual_seed(0)
+        changed, groups = job(tmp_path / file), two_groups()
+        torch.manual_seed(1)
+        CHANGES[change](changed, groups)
+        ended.append(changed.fit(groups)[0].state_dict())
+        assert ("another run" in capsys.readouterr().out) is (file == "x.pt")
+    for a, b in zip(*(state.values() for state in ended), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_every_window_is_seen_once_an_epoch(tmp_path):

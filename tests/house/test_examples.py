@@ -1,22 +1,18 @@
-"""Each example runs small; the scoring job does what a scheduler needs."""
+"""Each example runs small."""
 
 import importlib
 import subprocess
 import sys
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.pipeline import make_pipeline
 
-from sktransfer import BaselineScaler, TransferClassifier, load_backbone
-from tests.helpers import moons, small_backbone
+from sktransfer import load_backbone
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data"
-COLUMNS = ["flow", "pressure", "level", "speed"]
 
 
 def run(*arguments):
@@ -59,77 +55,6 @@ def test_pretraining_gives_a_backbone_that_knows_its_source(tmp_path):
     loaded = load_backbone(save_backbone(backbone, tmp_path / "b.safetensors"))
     assert loaded.inputs.units[8] == "degC"
     assert sorted(loaded.source.classes) == sorted(set(y))
-
-
-@pytest.fixture(scope="module")
-def model_file(tmp_path_factory):
-    X, y = moons(60)
-    scaler = BaselineScaler(normal_label="normal", compress=False)
-    model = make_pipeline(scaler, TransferClassifier(small_backbone(max_epochs=10), random_state=0))
-    file = tmp_path_factory.mktemp("model") / "model.joblib"
-    joblib.dump(model.fit(pd.DataFrame(X, columns=COLUMNS), y), file)
-    return file
-
-
-def score(model_file, folder, frame, *options):
-    frame.to_csv(folder / "rows.csv", index=False)
-    return run("examples/02_score_a_csv.py", model_file, folder / "rows.csv", folder / "scored.csv", *options)
-
-
-def test_rows_are_scored_with_columns_in_any_order(model_file, tmp_path):
-    X = pd.DataFrame(moons(20, seed=1)[0], columns=COLUMNS)
-    done = score(model_file, tmp_path, X[COLUMNS[::-1]].assign(note="ignored"))
-    assert done.returncode == 0, done.stderr
-    scored = pd.read_csv(tmp_path / "scored.csv")
-    model = joblib.load(model_file)
-    assert scored["label"].tolist() == model.predict(X).tolist()
-    np.testing.assert_allclose(scored["confidence"], model.predict_proba(X).max(axis=1), atol=1e-6)
-
-
-def test_D4_a_file_without_rows_is_no_error_for_the_job(model_file, tmp_path):
-    done = score(model_file, tmp_path, pd.DataFrame(columns=COLUMNS))
-    assert done.returncode == 0, done.stderr
-    assert "0 rows" in done.stdout
-
-
-def test_D5_rows_with_missing_cells_abstain_and_the_rest_is_scored(model_file, tmp_path):
-    X = pd.DataFrame(moons(20, seed=1)[0], columns=COLUMNS).astype(object)
-    X.iloc[3, 1], X.iloc[4, 2], X.iloc[5, 0] = np.nan, "Bad Input", np.inf
-    done = score(model_file, tmp_path, X)
-    assert done.returncode == 0, done.stderr
-    scored = pd.read_csv(tmp_path / "scored.csv")
-    assert scored.index[scored["state"] == "NO_DATA"].tolist() == [3, 4, 5]
-    assert scored.loc[scored["state"] == "SCORED", "label"].notna().all()
-
-
-def test_D11_old_input_is_no_data(model_file, tmp_path):
-    X = pd.DataFrame(moons(5, seed=1)[0], columns=COLUMNS).assign(time="2020-01-01T00:00:00Z")
-    done = score(model_file, tmp_path, X, "--max-age", 900)
-    assert done.returncode == 5
-    assert set(pd.read_csv(tmp_path / "scored.csv")["state"]) == {"NO_DATA"}
-    fresh = X.assign(time=pd.Timestamp.now(tz="UTC").isoformat())
-    assert score(model_file, tmp_path, fresh, "--max-age", 900).returncode == 0
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda X: X.drop(columns="level"), "lacks the columns ['level']"),
-        (lambda X: X.assign(level="high"), "column 'level' holds the text 'high'"),
-    ],
-)
-def test_input_that_cannot_be_used_is_one_line_and_exit_3(model_file, tmp_path, change, message):
-    done = score(model_file, tmp_path, change(pd.DataFrame(moons(5)[0], columns=COLUMNS)))
-    assert done.returncode == 3
-    assert message in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
-
-
-def test_a_model_file_that_cannot_be_used_is_exit_4(tmp_path):
-    (tmp_path / "model.joblib").write_bytes(b"not a model")
-    done = score(tmp_path / "model.joblib", tmp_path, pd.DataFrame(moons(5)[0], columns=COLUMNS))
-    assert done.returncode == 4
-    assert "model.joblib" in done.stderr
 
 
 @pytest.mark.shared_data

@@ -136,7 +136,7 @@ def test_a_head_that_cannot_be_built_is_a_value_error(backbone, head):
 
 
 def test_a_head_that_begins_holds_the_features_once(backbone, monkeypatch):
-    X, y = moons(20_000)
+    X, y = moons(40_000)
     begin, peaks = start_room.begin_head, []
 
     def measured(start, rows, task):

@@ -60,16 +60,27 @@ def test_the_normal_label_is_compared_as_it_is(labels):
 def test_each_domain_is_scaled_by_its_own_healthy_rows():
     X, y, domain = rows()
     scaler = BaselineScaler("normal", compress=False, clip=None).fit(X, y, sample_domain=domain)
-    assert scaler.domains_.tolist() == [1, 2, 3]
+    assert scaler.domains_.tolist() == [-2, 1, 3]
     z = scaler.transform(X, sample_domain=domain)
     for number in (1, -2, 3):
         one, healthy = domain == number, (domain == number) & (y == "normal")
         np.testing.assert_allclose(z[one], (X[one] - X[healthy].mean(axis=0)) / X[healthy].std(axis=0), atol=1e-9)
         np.testing.assert_allclose(z[healthy].mean(axis=0), 0.0, atol=1e-9)
         np.testing.assert_allclose(z[healthy].std(axis=0), 1.0)
-    assert scaler.n_normal_.tolist() == [((np.abs(domain) == d) & (y == "normal")).sum() for d in (1, 2, 3)]
+    assert scaler.n_normal_.tolist() == [((np.abs(domain) == d) & (y == "normal")).sum() for d in (2, 1, 3)]
     np.testing.assert_array_equal(z[::-1], scaler.transform(X[::-1], sample_domain=domain[::-1]))
-    np.testing.assert_array_equal(z, scaler.transform(X, sample_domain=np.abs(domain)))  # the sign tells the role only
+    with pytest.raises(ValueError, match=r"no baseline for sample_domain \[2\].*two signs are two machines"):
+        scaler.transform(X, sample_domain=np.abs(domain))
+
+
+def test_a_source_and_a_target_of_one_number_are_two_machines():
+    X, _, _ = rows()
+    machine = np.resize([1, -1], 200)
+    X = X + 50.0 * machine[:, None]
+    z = BaselineScaler(compress=False).fit_transform(X, sample_domain=machine)
+    for number in (1, -1):
+        one = X[machine == number]
+        np.testing.assert_allclose(z[machine == number], (one - one.mean(axis=0)) / one.std(axis=0))
 
 
 def test_fit_transform_is_fit_then_transform_with_domains_too():
@@ -226,3 +237,21 @@ def test_parameters_are_checked_at_fit(params):
     scaler = BaselineScaler(**params)
     with pytest.raises(ValueError, match=next(iter(params))):
         scaler.fit(rows()[0])
+
+
+def test_rows_without_numbers_are_said_because_what_is_missing_looks_healthy(recwarn):
+    rows = np.random.default_rng(0).normal(5, 2, size=(50, 4))
+    rows[:, 3] = np.nan  # never measured: no reason to doubt the others
+    scaler = BaselineScaler(missing="impute").fit(rows)
+    recwarn.clear()
+    scaler.transform(rows)
+    rows[:5, 0] = np.nan  # one of the three that are measured
+    scaler.transform(rows)
+    assert not [w for w in recwarn if "hold no number" in str(w.message)]
+    rows[[3, 8, 9]] = np.nan
+    rows[4, 1] = np.nan
+    with pytest.warns(
+        DataQualityWarning, match="4 of 50 rows hold no number in more than half.*report them as not known"
+    ):
+        found = scaler.transform(rows)
+    assert (found[[3, 8, 9]] == 0).all()

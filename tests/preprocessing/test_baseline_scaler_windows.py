@@ -22,7 +22,7 @@ def test_each_channel_of_windows_is_scaled_by_the_samples_of_its_healthy_windows
     X, y, domain = windows()
     scaler = BaselineScaler("normal", method=method, compress=False, clip=None).fit(X, y, sample_domain=domain)
     z = scaler.transform(X, sample_domain=domain)
-    for place, number in enumerate((1, -2)):
+    for place, number in enumerate((-2, 1)):
         for channel in range(3):
             samples = np.concatenate([X[i, channel] for i in range(40) if y[i] == "normal" and domain[i] == number])
             low, middle, high = np.quantile(samples, [0.25, 0.5, 0.75])
@@ -94,14 +94,14 @@ def test_what_looks_wrong_in_windows_is_said_in_terms_of_channels():
     X, _, _ = windows()
     zeros = X.copy()
     zeros[:, 1] = 0.0
-    with pytest.warns(DataQualityWarning, match=r"channel 1 is 0 in every sample"):
+    with pytest.warns(DataQualityWarning, match=r"the channels \[1\] do not change in any window"):
         scaler = BaselineScaler().fit(zeros)
     assert (scaler.transform(zeros)[:, 1] == 0.0).all()
     with pytest.warns(DataQualityWarning, match="every channel of X is constant"):
         BaselineScaler().fit(np.ones((4, 2, 8)))
     sentinel = X.copy()
     sentinel[:, 2, ::10] = -9999.0
-    with pytest.warns(DataQualityWarning, match="channel 2 holds the value -9999 in 11% of the samples"):
+    with pytest.warns(DataQualityWarning, match=r"channels \['2 \(-9999 in 11%\)'\] hold one value"):
         BaselineScaler().fit(sentinel)
     far, scaler = X.copy(), BaselineScaler().fit(X)
     far[4, 0, 3] = 1e9
@@ -114,7 +114,7 @@ def test_what_looks_wrong_in_windows_is_said_in_terms_of_channels():
 def test_a_single_sample_that_is_most_of_the_spread_of_a_channel_is_said():
     X, _, _ = windows()
     X[4, 0, 3] = 1e9
-    says = "a single healthy value of 1e[+]09 makes up 99 % of the spread of channel 0"
+    says = r"a single healthy value makes up 99 % of the spread in the channels \['0 \(1e[+]09\)'\]"
     with pytest.warns(DataQualityWarning, match=says):
         scaler = BaselineScaler().fit(X)
     assert scaler.scale_[0, 0] == pytest.approx(X[:, 0].std())

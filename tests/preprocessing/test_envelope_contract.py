@@ -179,7 +179,7 @@ def test_another_number_of_channels_is_refused():
 def test_a_channel_without_any_change_is_warned_of_and_its_numbers_are_finite():
     X = windows()
     X[:, 1] = 2.5
-    with pytest.warns(DataQualityWarning, match=r"EnvelopeSpectra: channel 1 is 2.5 in every sample"):
+    with pytest.warns(DataQualityWarning, match=r"EnvelopeSpectra: the channels \[1\] do not change in any window"):
         fitted = EnvelopeSpectra().fit(X)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -1,6 +1,7 @@
 """LaggedWindows: every cell of the table lands in its place."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -44,6 +45,7 @@ def test_windows_by_name_are_those_cut_from_the_signal(style, newest):
     np.testing.assert_array_equal(X, np.asarray(expected)[:, channels])
     assert isinstance(X, Windows)
     assert (X.sampling_rate, lagged.length_) == (0.5, 4)
+    assert X.channels == tuple(lagged.channels_)
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)
@@ -53,6 +55,7 @@ def test_windows_by_place(n_channels, length, by_time, newest_first):
     X = np.arange(3 * n_channels * length, dtype=np.float32).reshape(3, -1)
     found = LaggedWindows(length, order=order, newest_first=newest_first).fit_transform(X)
     assert (found.shape, found.dtype) == ((3, n_channels, length), np.float32)
+    assert found.channels is None
     for i in range(3):
         for channel in range(n_channels):
             for sample in range(length):
@@ -69,10 +72,36 @@ def test_a_pattern_of_the_user():
 
 def test_names_without_lags_are_one_channel_with_a_warning():
     table = pd.DataFrame([[1.0, 2.0, 3.0, 4.0]], columns=list("abcd"))
-    with pytest.warns(DataQualityWarning, match=r"no column name tells a lag.*first is 'a'.*4 columns.*one channel"):
+    with pytest.warns(DataQualityWarning, match=r"no column name tells a lag.*first is 'a'.*one channel"):
         X = LaggedWindows().fit_transform(table)
     assert X.tolist() == [[[1.0, 2.0, 3.0, 4.0]]]
-    assert LaggedWindows(2).fit_transform(table).tolist() == [[[1.0, 2.0], [3.0, 4.0]]]
+    with pytest.warns(DataQualityWarning, match="2 channels, one after the other"):
+        assert LaggedWindows(2).fit_transform(table).tolist() == [[[1.0, 2.0], [3.0, 4.0]]]
+
+
+def caught(call):
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        call()
+    return [str(warning.message) for warning in found if issubclass(warning.category, DataQualityWarning)]
+
+
+def test_arrays_without_names_are_said_unless_the_order_is():
+    """Behind a scaler that hands on arrays, names are lost, and positions may mix lags and channels."""
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(9, 4)), columns=["p_t", "T_t", "p_t-1", "T_t-1"])
+    lost = make_pipeline(BaselineScaler(compress=False), LaggedWindows(2))
+    said = caught(lambda: lost.fit(table))
+    assert len(said) == 1
+    assert "X is an array without names" in said[0]
+    assert "set_output(transform='pandas')" in said[0]
+    assert lost[1].columns_.tolist() == [[0, 1], [2, 3]]  # which is wrong here, and was said
+    named = make_pipeline(BaselineScaler(compress=False), LaggedWindows(2)).set_output(transform="pandas")
+    assert caught(lambda: named.fit(table)) == []
+    scaled = BaselineScaler(compress=False).fit_transform(table)
+    np.testing.assert_array_equal(named.transform(table), scaled[:, [[2, 0], [3, 1]]])
+    for order in ("channel-major", "time-major"):
+        assert caught(lambda order=order: LaggedWindows(2, order=order).fit(table.to_numpy())) == []
+    assert caught(lambda: LaggedWindows().fit(table.to_numpy()[:, :1])) == []
 
 
 @pytest.mark.parametrize(

@@ -25,14 +25,14 @@ def test_the_source_is_matched_and_rescaled_once_a_fit(backbone, monkeypatch, st
         plain = getattr(owner, name)
         monkeypatch.setattr(owner, name, lambda self, *args: calls.append(name) or plain(self, *args))
 
+    counted(Classification, "match")
     counted(Classification, "source_rows")
-    counted(Classification, "used_features")
     X, y = moons(60)
     plain = Source.rescaled
     rescaled = []
     monkeypatch.setattr(Source, "rescaled", lambda self, *args: rescaled.append(self) or plain(self, *args))
     TransferClassifier(backbone, strategy=strategy, max_epochs=2, random_state=0).fit(X, y)
-    assert calls == ["source_rows", "used_features"]
+    assert calls == ["match", "source_rows"]
     assert sum(source is backbone.source for source in rescaled) == 1
 
 
@@ -42,14 +42,15 @@ def test_a_head_start_cannot_be_changed(backbone):
         start.init = "random"
 
 
-def test_the_features_that_are_used_are_those_to_which_a_source_of_all_classes_gives_weight():
+def test_the_features_that_are_used_are_those_to_which_an_obeyed_source_head_gives_weight():
     weight = np.array([[0.0, 1.0, 0.0, 0.0], [0.0, -1.0, 0.0, 2.0]])
     source = Source(np.zeros(4), np.ones(4), weight, np.zeros(2), np.array(["a", "b"]))
     task = Classification(np.array(["a", "b"]), None)
-    assert task.used_features(source, np.array([True, True]), 4).tolist() == [False, True, False, True]
-    assert task.used_features(source, np.array([True, False]), 4).all()
-    assert task.used_features(None, np.array([True, True]), 4).all()
-    assert Regression(np.zeros(1), np.ones(1)).used_features(source, np.array([True]), 4).all()
+    assert task.used_features("source", source, 4).tolist() == [False, True, False, True]
+    assert task.used_features("auto", source, 4).all()
+    assert task.used_features("source", dataclasses.replace(source, weight=np.zeros((2, 4))), 4).all()
+    assert task.used_features("source", None, 4).all()
+    assert Regression(np.zeros(1), np.ones(1)).used_features("source", source, 4).all()
 
 
 def test_a_solved_head_under_an_infinite_penalty_is_the_source_s(backbone):

@@ -138,7 +138,8 @@ def test_epoch_scoring_scores_the_network_at_the_end_of_the_epoch(metric, source
         "neg_log_loss": lambda: -log_loss(y, probabilities.astype(float)),
         "roc_auc": lambda: roc_auc_score(y == model.classes_[1], probabilities[:, 1]),
     }[metric]()
-    assert model.history_[-1]["found"] == pytest.approx(expected, abs=1e-5)
+    # rounding may turn round one pair of the 22,500 that an area counts
+    assert model.history_[-1]["found"] == pytest.approx(expected, abs=5e-5 if metric == "roc_auc" else 1e-5)
     # with the outputs that training had anyway: of weights that were still moving
     cached = EpochScoring(metric, on_train=True, name="found")
     again = TransferClassifier(**{**model.get_params(deep=False), "callbacks": [cached]}).fit(X, y)

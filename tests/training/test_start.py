@@ -10,6 +10,7 @@ from sktransfer import (
     FineTuning,
     FromScratch,
     Inputs,
+    LinearHead,
     LinearProbing,
     ProbeThenTune,
     Source,
@@ -55,22 +56,24 @@ def rows(classes=("a", "b", "c"), seed=1):
     return X.astype(np.float32), np.array(classes)[codes]
 
 
-def fitted(strategy, backbone, X, y):
-    return TransferClassifier(backbone, strategy=strategy, max_epochs=3, random_state=0).fit(X, y)
+def fitted(strategy, backbone, X, y, init="auto"):
+    head = LinearHead(init=init)
+    return TransferClassifier(backbone, head=head, strategy=strategy, max_epochs=3, random_state=0).fit(X, y)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES[:3], ids=repr)
 def test_a_solved_head_is_that_of_a_backbone_without_them(strategy):
     X, y = rows()
-    found, without = fitted(strategy, backbone(), X, y), fitted(strategy, backbone(USED), X[:, :USED], y)
+    found = fitted(strategy, backbone(), X, y, "source")
+    without = fitted(strategy, backbone(USED), X[:, :USED], y, "source")
     np.testing.assert_allclose(found.predict_proba(X), without.predict_proba(X[:, :USED]), rtol=1e-4, atol=1e-5)
     assert found.score(X, y) < 0.8
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
-def test_they_change_nothing_for_classes_that_the_source_knew(strategy):
+def test_they_change_nothing_where_the_source_head_is_obeyed(strategy):
     X, y = rows()
-    model, moved = fitted(strategy, backbone(), X, y), X.copy()
+    model, moved = fitted(strategy, backbone(), X, y, "source"), X.copy()
     moved[:, USED:] = moved[::-1, USED:]  # other values, all of which it has seen
     if isinstance(strategy, LinearProbing):
         np.testing.assert_array_equal(model.predict_proba(moved), model.predict_proba(X))
@@ -79,9 +82,10 @@ def test_they_change_nothing_for_classes_that_the_source_knew(strategy):
     assert model.score(X, y) < 0.8
 
 
+@pytest.mark.parametrize("classes", [("a", "b", "c"), ("a", "b", "new")])
 @pytest.mark.parametrize("strategy", STRATEGIES[:2], ids=repr)
-def test_a_new_class_uses_them(strategy):
-    X, y = rows(("a", "b", "new"))
+def test_they_are_used_where_the_labels_decide(strategy, classes):
+    X, y = rows(classes)
     assert fitted(strategy, backbone(), X, y).score(X, y) == 1.0
 
 
@@ -93,7 +97,7 @@ def test_a_head_that_has_weight_everywhere_uses_all():
 def test_the_next_fit_knows_them_with_their_scale(tmp_path):
     X, y = rows()
     source = backbone().source
-    after = fitted(LinearProbing(), backbone(), X, y).backbone_
+    after = fitted(LinearProbing(), backbone(), X, y, "source").backbone_
     loaded = load_backbone(save_backbone(after, tmp_path / "after.safetensors"))
     for known in (after.source, loaded.source):
         np.testing.assert_allclose(known.feature_scale, source.feature_scale, rtol=1e-6)
@@ -101,7 +105,7 @@ def test_the_next_fit_knows_them_with_their_scale(tmp_path):
     new, labels = rows(("p", "q", "r"), seed=2)
     assert fitted(LinearProbing(), loaded, new, labels).score(new, labels) == 1.0
     again = fitted(LinearProbing(alpha=np.inf), loaded, X, y)  # and the head answers as before
-    np.testing.assert_array_equal(again.predict(X), fitted(LinearProbing(), backbone(), X, y).predict(X))
+    np.testing.assert_array_equal(again.predict(X), fitted(LinearProbing(), backbone(), X, y, "source").predict(X))
 
 
 @pytest.mark.parametrize(("strategy", "shared"), [(LinearProbing(), True), (ProbeThenTune(), False)])

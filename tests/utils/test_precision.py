@@ -43,3 +43,16 @@ def test_neighbours_that_differ_by_less_than_a_step_are_merged_and_nan_is_left_o
     assert merged_columns([X], np.float32).tolist() == [0, 1]
     big = np.arange(100)[:, None] + 2**60
     assert merged_columns([big], np.float64).tolist() == [0]
+
+
+def test_a_few_large_rows_among_many_are_seen():
+    X = np.full(100_000, 1e9) + np.arange(100_000) % 50
+    assert merged_columns([X[:, None]], np.float32).tolist() == [0]
+    X[77_777] = 0.0  # the range is no longer small for float32
+    assert merged_columns([X[:, None]], np.float32).tolist() == []
+
+
+def test_a_column_that_rarely_changes_is_looked_at_as_a_whole():
+    X = np.full(100_000, 1e9)
+    X[50_001:50_010] += np.arange(9)  # between the rows that are looked at first
+    assert merged_columns([X[:, None]], np.float32).tolist() == [0]

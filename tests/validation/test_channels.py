@@ -130,7 +130,7 @@ def test_a_backbone_of_named_channels_is_not_fitted_to_another_order(tmp_path):
 
 
 def test_a_network_of_any_channels_keeps_no_names():
-    clf = TransferClassifier(load_backbone("process"), strategy=LinearProbing()).fit(X, y)
+    clf = TransferClassifier(load_backbone("process"), block="pooled", strategy=LinearProbing()).fit(X, y)
     assert clf.backbone_.inputs.names is None
     TransferClassifier(clf.backbone_, strategy=LinearProbing()).fit(SWAPPED, y)  # the network does not see the order
 

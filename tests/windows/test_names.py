@@ -200,6 +200,12 @@ def plant():
         ("sample number", np.r_[:40, :40, :40]),
         ("row", np.arange(120, dtype=np.int32)),
         ("Unnamed: 0", np.repeat([0, 1, 2], 40)),
+        ("unit", np.arange(120) // 2),
+        ("cycle", np.r_[1.0:41, 1.0:41, 1.0:41]),
+        ("machine_id", np.repeat([11, 12, 13], 40)),
+        ("ATT_FLAG", np.where(np.arange(120) > 70, 1, -999)),
+        ("t_ms", np.tile(np.linspace(0, 3, 40), 3)),
+        ("Timestamp", 1e5 + np.arange(120) * 0.5),
     ],
 )
 @pytest.mark.parametrize("kind", ["long frame", "frames", "polars"])
@@ -223,6 +229,8 @@ def test_signals_are_no_labels(recwarn):
     SlidingWindows(10).cut(labelled, "state", recording="run")
     SlidingWindows(10).cut(labelled, recording="run", channels=["flow", "state"])  # selected on purpose
     SlidingWindows(10).cut(frame.drop(columns="run").assign(state=noise(120)))  # no class: 120 different numbers
+    signals = {"residence time": noise(120), "unit": noise(120), "cycle": np.round(9 * noise(120)), "y": noise(120)}
+    SlidingWindows(10).cut(frame.drop(columns="run").assign(**signals))
     assert not recwarn.list
 
 
