@@ -27,7 +27,7 @@ from sktransfer import (
     load_backbone,
     save_backbone,
 )
-from sktransfer.backbones.by_tag import with_block
+from sktransfer.backbones.by_tag import resolve_block, with_block
 from sktransfer.networks.process_net import ProcessNet
 
 N_TAGS, N_OF_TAG, N_POOLED = 4, 5 + 3 + 6, 10
@@ -38,12 +38,13 @@ PROBING = LinearProbing()
 def network():
     torch.manual_seed(0)
     made = ProcessNet(n_scales=3, width=16, n_code=6, n_features=N_POOLED)
+    made.train()
+    for seed in range(100):  # BatchNorm measures such windows
+        made(torch.from_numpy(windows(seed=seed)))
     for layer in made.modules():
         if isinstance(layer, torch.nn.BatchNorm1d):
-            for values in (layer.weight, layer.running_var):
-                torch.nn.init.uniform_(values, 0.5, 2.0)
-            for values in (layer.bias, layer.running_mean):
-                torch.nn.init.normal_(values)
+            torch.nn.init.uniform_(layer.weight, 0.5, 2.0)
+            torch.nn.init.normal_(layer.bias)
     return made.eval()
 
 
@@ -51,7 +52,8 @@ def network():
 def backbone(network):
     rng = np.random.default_rng(1)
     head = rng.normal(size=(2, N_POOLED)), rng.normal(size=2), np.array(["healthy", "leak"])
-    source = Source(rng.normal(size=N_POOLED), rng.uniform(0.5, 2, N_POOLED), *head)
+    features = run(network, windows(200, seed=9))
+    source = Source(features.mean(axis=0), features.std(axis=0) + 0.1, *head)
     return Backbone(network, name="plant", inputs=Inputs(shape=(None, None)), source=source)
 
 
@@ -238,8 +240,25 @@ def test_a_head_that_asks_for_the_source_head_gets_the_features_it_reads(backbon
         for block in ("auto", "pooled")
     )
     np.testing.assert_array_equal(auto, pooled)
-    with pytest.raises(ValueError, match=r"block='tag'.*features of all tags pooled.*block='pooled'"):
+    with pytest.raises(ValueError, match=r"block='tag'.*features of all tags pooled.*block='both'"):
         TransferClassifier(backbone, head=head, block="tag").fit(X, y)
+
+
+def test_a_head_that_states_its_source_classes_gets_both(backbone):
+    head = LinearHead()
+    head.source_classes = ["healthy", "leak"]
+    auto, both = (
+        with_block_of(TransferClassifier(backbone, head=head, block=block), backbone) for block in ("auto", "both")
+    )
+    assert auto.n_features_out == both.n_features_out == N_TAGS * N_OF_TAG + N_POOLED
+    for said in ("auto", None):
+        head.source_classes = said
+        found = with_block_of(TransferClassifier(backbone, head=head), backbone)
+        assert found.n_features_out == N_TAGS * N_OF_TAG
+
+
+def with_block_of(estimator, backbone):
+    return resolve_block(estimator, backbone, (N_TAGS, 32), 0)[0]
 
 
 def test_windows_of_another_number_of_tags_are_refused_by_the_network(backbone):
