@@ -138,8 +138,8 @@ class SharedStarts:
 
         weights = None if weight is None else np.asarray(weight).tobytes()
         fold = type(estimator), note.fold, weights, input_key(estimator.backbone)
-        # the check says whether the rows look to this network like those of its source
-        key = "rows", *fold, _network_key(estimator, seed), repr(getattr(estimator, "class_weight", None))
+        # the check says whether the rows look to these features like those of the source
+        key = "rows", *fold, estimator.block, repr(getattr(estimator, "class_weight", None))
         return self._once(key, check, note)
 
     def _use_threads(self, n_jobs: int | None) -> None:

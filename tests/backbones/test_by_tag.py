@@ -28,6 +28,8 @@ from sktransfer import (
     save_backbone,
 )
 from sktransfer.backbones.by_tag import resolve_block, with_block
+from sktransfer.model_selection.last_step import Note
+from sktransfer.model_selection.shared_starts import SharedStarts
 from sktransfer.networks.process_net import ProcessNet
 
 N_TAGS, N_OF_TAG, N_POOLED = 4, 5 + 3 + 6, 10
@@ -287,6 +289,17 @@ def test_searches_over_blocks_score_as_scikit_learn_does(backbone, strategy):
     np.testing.assert_allclose(scores[1], scores[0], rtol=1e-4)
     assert len(set(scores[0])) == 3
     assert found[1].best_params_ == found[0].best_params_
+
+
+def test_a_search_asks_the_features_of_each_block_whether_the_rows_look_like_those_of_the_source(backbone):
+    far = backbone.describe(source=Source(np.full(N_POOLED, 1e3), np.ones(N_POOLED)))
+    X, y = faults()
+    with SharedStarts() as starts, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        models = [TransferClassifier(far, block=block, strategy=PROBING) for block in ("pooled", "tag")]
+        fits = [starts.start(Note(model, X, y, {}, 0)) for model in models]
+    assert [fit.estimator.fits_source_ for fit in fits] == [False, True]
+    assert fits[0].rows.X is fits[1].rows.X
 
 
 def test_the_extractor_knows_the_same_words(network, backbone):

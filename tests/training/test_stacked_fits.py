@@ -1,6 +1,5 @@
 """Fits that train together end with the weights that each has alone."""
 
-import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +19,6 @@ from sktransfer import (
     LinearProbing,
     MLPHead,
     ProbeThenTune,
-    Source,
     TransferClassifier,
     TransferRegressor,
     WeightDecay,
@@ -302,13 +300,3 @@ def test_rows_keep_their_labels():
         fit = starts.start(noted(TransferClassifier(SMALL, max_epochs=1, random_state=0), one))
     found = {tuple(row): label for row, label in zip(fit.rows.X, fit.estimator.classes_[fit.rows.y], strict=True)}
     assert found == {tuple(row): label for row, label in zip(rows.astype(np.float32), labels, strict=True)}
-
-
-def test_each_network_is_asked_whether_the_rows_look_like_those_of_its_source():
-    width, rows = backbone().n_features_out, fold()
-    near, far = (backbone().describe(source=Source(np.full(width, mean), np.ones(width))) for mean in (0.0, 1e3))
-    with SharedStarts() as starts, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        fits = [starts.start(noted(TransferClassifier(one, strategy=LinearProbing()), rows)) for one in (near, far)]
-    assert [fit.estimator.fits_source_ for fit in fits] == [True, False]
-    assert fits[0].rows.X is fits[1].rows.X
