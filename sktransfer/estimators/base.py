@@ -123,7 +123,7 @@ class TransferEstimator(Checksummed, CallbackSupport, BaseEstimator):
         names = column_names(self, X.shape[1])
         weight = check_weights(self, sample_weight, X)
         y, task = self._check_y(y, weight, len(X))
-        warn_of_quality(name, X, names)
+        warn_of_quality(name, X, names if X.ndim == 2 else [])
         backbone, untrained = resolver(self, opened, X.shape[1:], seed)
         rows = task.weigh(merge_copies(prepared(name, X, backbone, names, self._dtype), y, weight))
         rows = as_ratios(rows, weight)
