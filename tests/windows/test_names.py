@@ -57,6 +57,8 @@ def test_a_series_whose_index_names_other_recordings_is_refused(what):
     for index in (["a", "b", "d"], [10, 11, 12], ["a", "b", "b"]):
         with pytest.raises(ValueError, match=rf"{what} is a Series with the index.*are \['a', 'b', 'c'\].*set_axis"):
             cut(recordings("arrays"), what, entries.set_axis(index))
+    with pytest.raises(ValueError, match=rf"{what} is a Series with the index.*set_axis"):
+        cut(recordings("arrays"), what, pd.concat([entries, entries[:1]]))  # two entries of one recording
 
 
 def test_numbered_recordings_and_a_numbered_series():
