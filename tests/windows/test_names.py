@@ -217,6 +217,7 @@ def plant():
         ("Unnamed: 0", np.repeat([0, 1, 2], 40)),
         ("unit", np.arange(120) // 2),
         ("cycle", np.r_[1.0:41, 1.0:41, 1.0:41]),
+        ("fault id", np.repeat([11, 3, 20, 0, 11, 4], 20)),
         ("machine_id", np.repeat([11, 12, 13], 40)),
         ("defect", np.where(np.arange(120) % 9, np.arange(120) // 50, np.nan)),
         ("ATT_FLAG", np.where(np.arange(120) > 70, 1, -999)),
