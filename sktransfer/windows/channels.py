@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sktransfer.utils.counted_warnings import warn_caller
+from sktransfer.utils.masks import without_mask
 from sktransfer.windows.tables import column
 
 _NAME = "SlidingWindows"
@@ -110,7 +111,7 @@ def _signals(name: Any, table: pd.DataFrame, channels: list[Any]) -> np.ndarray:
 def _array(name: Any, table: Any) -> np.ndarray:
     """Numbers of shape (n_samples, n_channels), in the type in which they came."""
     try:
-        values = np.asarray(table)
+        values = np.asarray(without_mask(table))
         values = values.astype(np.float64) if values.dtype.kind == "O" else values
     except (TypeError, ValueError) as error:
         raise ValueError(f"{_NAME}: recording {name!r} is no array of numbers ({error}).") from error

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sktransfer.utils.counted_warnings import warn_caller
+from sktransfer.utils.masks import without_mask
 from sktransfer.utils.parameters import is_number
 from sktransfer.windows.fields import (
     ENTRIES,
@@ -107,7 +108,7 @@ class Windows(np.ndarray):
         ValueError
             If `X` is not 3-D, the rate is not a positive number, or a field has another number of entries.
         """
-        array = np.asarray(X)
+        array = np.asarray(without_mask(X))
         if array.ndim != 3:
             raise ValueError(
                 f"Windows takes (n_windows, n_channels, window_length), got an array of shape {array.shape}."
