@@ -35,7 +35,8 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         the tags of ``fit`` in their order. ``"pooled"``: those of all tags pooled, which have forgotten which tag it
         was; only on them the source head of "process" can begin or pull, by tag the head begins from zero. ``"both"``:
         side by side. ``"auto"``: by tag; what was fitted with another block stays with it, a head that asks for the
-        source's (``init="source"``) gets pooled features, and every other network returns what it returns.
+        source head gets pooled features (``init="source"``) or both (stated classes), and every other network returns
+        what it returns.
     head : LinearHead, MLPHead or None, default=None
         The new network on top; None: ``LinearHead()``.
     strategy : Strategy or None, default=None
@@ -56,7 +57,8 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         Factor on the weight of each class's rows; ``"balanced"`` makes all classes weigh the same.
     callbacks : list of skorch callbacks or None, default=None
         Called while something trains by epochs, as they are, so that you can read them afterwards. There is no
-        validation split: monitor ``"train_loss"``. The learning rate follows its cosine whatever a scheduler says.
+        validation split: monitor ``"train_loss"``, and score with ``EpochScoring(..., on_train=True)``, for which a
+        class is its number in ``classes_``. The learning rate follows its cosine whatever a scheduler says.
     device : str, default="auto"
         ``"cpu"``, ``"cuda"``, ``"cuda:1"``, or ``"auto"``: CUDA where there is one. Resolved at ``fit`` and at
         ``predict``, never stored. A network of common layers predicts on the CPU without torch; ``"auto"`` does not

@@ -42,7 +42,7 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
     batch_size : int or "auto", default="auto"
         Rows a step; ``"auto"``: as in :class:`TransferClassifier`.
     callbacks : list of skorch callbacks or None, default=None
-        Called while something trains by epochs.
+        Called while something trains by epochs. Scores of theirs are of values with mean 0 and deviation 1.
     device : str, default="auto"
         ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"auto"``, as in :class:`TransferClassifier`.
     n_jobs : int or None, default=None

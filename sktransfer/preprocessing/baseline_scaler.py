@@ -222,7 +222,7 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Windows
             found.append(whitening_matrix(z, robust=self.method == "robust"))
         return np.array(found)
 
-    def fit_transform(self, X, y=None, sample_domain=None):
+    def fit_transform(self, X, y=None, sample_domain=None):  # type: ignore[override]
         """Fit, then transform the same rows. Parameters and errors are those of :meth:`fit`."""
         with collect_warnings():  # what both find is said once
             return self.fit(X, y, sample_domain)._transform(X, sample_domain, seen=True)
@@ -312,7 +312,10 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Windows
         )
 
     def _names(self, X: np.ndarray) -> list[Any]:
-        return column_names(self, X.shape[1]) if X.ndim == 2 else list(range(X.shape[1]))
+        if X.ndim == 2:
+            return column_names(self, X.shape[1])
+        names = getattr(self, "channel_names_in_", None)
+        return list(range(X.shape[1]) if names is None else names)
 
     def _standardized(self, X: np.ndarray, center: np.ndarray, scale: np.ndarray) -> np.ndarray:
         """Distance from the centre in scales, in float64: an offset of 1e5 with unit spread is lost in float32."""

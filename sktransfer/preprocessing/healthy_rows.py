@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from sktransfer.utils.counted_warnings import warn_caller
-from sktransfer.validation.labels import refuse_mask
+from sktransfer.utils.masks import refuse_mask
 
 
 def healthy_rows(name: str, n: int, y: Any, normal_label: Any) -> np.ndarray:

@@ -20,6 +20,10 @@ from sktransfer.validation.windows import count_dimensions
 class WindowsOut(TransformerMixin):
     """scikit-learn's mixin of transformers, whose outputs of three axes are never put into a frame."""
 
+    def fit_transform(self, X, y=None, **fit_params):
+        """Fit, then transform the same rows or windows. Parameters and errors are those of ``fit``."""
+        return self.fit(X, y, **fit_params).transform(X)
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         for name in ("transform", "fit_transform"):

@@ -142,7 +142,8 @@ def start_fit(
     if blocks is None:
         blocks = own_blocks(estimator, resolved, rows)
     network = network.to(device, as_tensor(rows.X[:0]).dtype)
-    module = TransferModule(blocks, network, backbone.blocks, keep_statistics=not untrained).eval()
+    # blocks of a backbone, and copies of them, are in inference mode
+    module = TransferModule(blocks, network, backbone.blocks, keep_statistics=not untrained).rest()
     start = FitStart(backbone, untrained, strategy, head, module, seed, frozen or FrozenFeatures(rows.X))
     begin_head(start, rows, task)
     warn_of_unit(type(estimator).__name__, start.unit, backbone.name)

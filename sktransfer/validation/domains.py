@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sktransfer.validation.labels import refuse_mask
+from sktransfer.utils.masks import refuse_mask
 
 
 def check_domains(sample_domain: Any, n_rows: int) -> np.ndarray:

@@ -6,19 +6,12 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_array, column_or_1d
 
+from sktransfer.utils.masks import refuse_mask
+
 
 def _compare_lengths(y: np.ndarray, n_rows: int) -> None:
     if len(y) != n_rows:
         raise ValueError(f"Found input variables with inconsistent numbers of samples: [{n_rows}, {len(y)}] (X and y).")
-
-
-def refuse_mask(name: str, what: str, values: Any) -> None:
-    """Raise a ValueError for masked entries, whose fill value would be taken for a label."""
-    if np.ma.is_masked(values):
-        rows = np.flatnonzero(np.ma.getmaskarray(values).reshape(len(values), -1).any(axis=1))
-        raise ValueError(
-            f"{name}: {what} is masked in {len(rows)} rows, the first are {rows[:5].tolist()}. Drop these rows."
-        )
 
 
 def check_labels(name: str, y: Any, n_rows: int) -> np.ndarray:

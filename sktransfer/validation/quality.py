@@ -44,12 +44,13 @@ def warn_of_quality(name: str, X: np.ndarray, names: list[Any]) -> None:
     X : ndarray of shape (n_samples, n_columns) or (n_windows, n_channels, window_length)
         Images are not examined.
     names : list
-        Of columns; channels are called by their number.
+        Of columns or channels; empty: those that :class:`Windows` know, else numbers.
     """
     if X.ndim > 3 or X.size < 3 * X.shape[1]:
         return
     column, _ = words_of(X)
-    names = names if X.ndim == 2 else list(range(X.shape[1]))
+    names = names or list(getattr(X, "channels", None) or range(X.shape[1]))
+    X = np.asarray(X)
     windows = X.reshape(*X.shape[:2], -1)
     low, high = (X, X) if X.ndim == 2 else (np.fmin.reduce(windows, axis=2), np.fmax.reduce(windows, axis=2))
     lowest, highest = np.fmin.reduce(low, axis=0), np.fmax.reduce(high, axis=0)

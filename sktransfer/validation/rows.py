@@ -15,6 +15,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
+from sktransfer.utils.masks import refuse_mask, without_mask
 from sktransfer.validation.quality import words_of
 
 # Squares of larger float32 numbers overflow inside a network, and their products with weights become NaN.
@@ -79,22 +80,6 @@ def check_rows(
     names = partial(column_names, estimator, array.shape[1])
     refuse_unusable(name, array, names, allow_nan=allow_nan, largest=largest, remedy=remedy)
     return array
-
-
-def without_mask(X: Any) -> Any:
-    """A masked array as a plain one, NaN where it is masked; anything else as it is.
-
-    The number behind a mask is no measurement, and numpy hands it on in silence.
-    """
-    if isinstance(X, np.ma.MaskedArray):
-        if not np.ma.is_masked(X):
-            return X.data
-        if X.dtype.kind not in "biuf":
-            return X.data
-        return np.where(np.ma.getmaskarray(X), np.nan, X.data.astype(np.promote_types(X.dtype, np.float32)))
-    if isinstance(X, list | tuple) and any(isinstance(one, np.ma.MaskedArray) for one in X):
-        return [without_mask(one) for one in X]
-    return X
 
 
 class SparseInputError(TypeError, ValueError):
@@ -274,6 +259,7 @@ def to_float32(name: str, array: np.ndarray, names: list[str], dtype: Any = np.f
 def check_weights(estimator: Any, sample_weight: Any, X: np.ndarray) -> np.ndarray:
     """Weights of shape (n_samples,), float64, non-negative and not all zero; ones if None."""
     name, n_rows = type(estimator).__name__, len(X)
+    refuse_mask(name, "sample_weight", sample_weight)
     try:
         weights = np.ones(n_rows) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
     except (TypeError, ValueError) as error:

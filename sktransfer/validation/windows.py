@@ -12,7 +12,8 @@ from sklearn.utils.validation import check_array, validate_data
 
 from sktransfer.exceptions import DataQualityWarning
 from sktransfer.utils.counted_warnings import CountedWarning, warn_caller, warn_of
-from sktransfer.validation.rows import LARGEST_INPUT, check_rows, refuse_unusable, without_mask
+from sktransfer.utils.masks import without_mask
+from sktransfer.validation.rows import LARGEST_INPUT, check_rows, refuse_unusable
 from sktransfer.windows.windows import Windows
 
 _LOST = (

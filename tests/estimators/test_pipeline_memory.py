@@ -10,7 +10,15 @@ import sklearn.pipeline
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
-from sktransfer import FeatureExtractor, Pipeline, TransferClassifier, load_backbone, save_backbone
+from sktransfer import (
+    EnvelopeSpectra,
+    FeatureExtractor,
+    Pipeline,
+    TransferClassifier,
+    Windows,
+    load_backbone,
+    save_backbone,
+)
 from tests.helpers import moons, small_backbone
 
 X, Y = moons(60)
@@ -66,3 +74,21 @@ def test_the_content_is_no_part_of_the_object(kind, backbone):
     copied = pickle.loads(pickle.dumps(kind(backbone)))
     assert copied.get_params() == kind(backbone).get_params()
     assert vars(copied).keys() <= vars(kind(backbone)).keys()
+
+
+@pytest.mark.parametrize("kind", [Pipeline, sklearn.pipeline.Pipeline])
+@pytest.mark.parametrize("field", ["rpm", "orders", "sampling_rate"])
+def test_corrected_fields_of_the_same_samples_are_another_key(tmp_path, kind, field):
+    rng = np.random.default_rng(0)
+    signals, y = rng.normal(size=(30, 1, 512)), np.resize([0, 1], 30)
+    fields = {"rpm": 1800.0, "orders": [3.5, 5.4, 4.7, 0.4], "sampling_rate": 12_000}
+    wrong = {"rpm": 900.0, "orders": [2.5, 4.4, 3.7, 0.3], "sampling_rate": 48_000}
+    memory = joblib.Memory(tmp_path, verbose=0)
+    steps = [("spectra", EnvelopeSpectra()), ("head", LogisticRegression())]
+    found = []
+    for changed in (wrong[field], fields[field]):
+        X = Windows.of(signals, **{**fields, field: changed})
+        kept = kind(steps, memory=memory).fit(X, y)[-1].coef_
+        np.testing.assert_array_equal(kept, kind(steps).fit(X, y)[-1].coef_)
+        found.append(kept)
+    assert np.abs(found[0] - found[1]).max() > 1e-3

@@ -173,3 +173,18 @@ def test_float32_that_holds_all_digits_is_no_warning():
     assert "Read the data as float64" in said
     (said,) = caught(lambda: BaselineScaler().fit_transform(rough.reshape(-1, 20, 2).transpose(0, 2, 1)))
     assert "SlidingWindows(dtype='float64')" in said
+
+
+def test_channels_are_called_by_their_names_where_windows_know_them():
+    from sktransfer import BaselineScaler, EnvelopeSpectra, Windows
+
+    X = rng.normal(size=(30, 3, 64))
+    X[:, 1] = 2.5
+    named = Windows.of(X, channels=["flow", "power", "level"])
+    for call in (BaselineScaler().fit, EnvelopeSpectra().fit):
+        (said,) = caught(lambda call=call: call(named))
+        assert "channels ['power'] do not change in any window" in said
+    new = X.copy()
+    new[3, 2, 5] = -9999
+    scaler = BaselineScaler().fit(named)
+    assert any("'level (-9999)'" in text for text in caught(lambda: scaler.transform(named.like(new))))
