@@ -1,6 +1,7 @@
 """Measure the choices behind the defaults on development tasks.
 
     python -m benchmarks.defaults ../shared/data [--draws 3]
+    python -m benchmarks.defaults ../shared/data --networks [--seeds 0 1]      (networks from scratch alone)
 
 The tasks are Tennessee Eastman modes with faults that the scored benchmark does not use, and gas batches 2, 3 and 6
 to batch 1, which is never a target of the scored benchmark. What is chosen here is chosen for good.
@@ -16,7 +17,7 @@ import pandas as pd
 
 from benchmarks.comparison import compare, draw_total, from_scratch, source_as_it_is, table, transfer
 from benchmarks.tasks import RealTask, gas_task, mlp, tep_tasks
-from sktransfer import FineTuning, GradualUnfreezing, LayerDecay, LinearProbing, ProbeThenTune
+from sktransfer import FineTuning, FromScratch, GradualUnfreezing, LayerDecay, LinearProbing, ProbeThenTune
 
 HARD = (0, 1, 5, 8, 10, 12, 13, 16, 20)
 FLOWS = (0, 19, 21, 22, 23, 24, 25, 26, 27)
@@ -42,6 +43,14 @@ STRATEGIES = {
     "fine-tuning": FineTuning(),
     "fine-tuning, layer decay 0.5": LayerDecay(0.5),
     "gradual unfreezing": GradualUnfreezing(),
+}
+
+NETWORKS = {
+    "default": FromScratch(),
+    "3 x 256": mlp(256, 256, 256),
+    "3 x 256, no dropout": mlp(256, 256, 256, dropout=0.0),
+    "2 x 512": mlp(512, 512),
+    "1 x 256": mlp(256),
 }
 
 
@@ -70,6 +79,21 @@ def run_tep(folder: Path, dropouts: list[float], labels: list[int], draws: int, 
     return pd.concat(parts)
 
 
+def run_networks(folder: Path, seeds: list[int], labels: list[int], draws: int, n_jobs: int) -> pd.DataFrame:
+    """Scores of each pretrained network as it is, and with a new head by probing, over seeds of the pretraining."""
+    parts = []
+    for task in tep_development(folder):
+        for seed in seeds:
+            methods = {}
+            for name, network in NETWORKS.items():
+                backbone = task.pretrain(seed, network)
+                methods[f"{name}: source as it is"] = source_as_it_is(backbone)
+                methods[f"{name}: probing"] = transfer(backbone, strategy=LinearProbing())
+            scores = compare(task.target, methods, labels, draws, n_jobs=n_jobs, title=f"{task.name}, seed {seed}")
+            parts.append(scores.assign(target=f"{task.name}{task.y.max()}, seed {seed}"))
+    return pd.concat(parts)
+
+
 def run_gas(folder: Path, draws: int, n_jobs: int) -> pd.DataFrame:
     """Twenty random labels; one hidden layer against three."""
     parts = []
@@ -92,8 +116,14 @@ def main() -> None:
     parser.add_argument("--labels", type=int, nargs="+", default=[1, 5, 20, 100])
     parser.add_argument("--dropouts", type=float, nargs="+", default=[0.0, 0.1, 0.3])
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--networks", action="store_true", help="compare networks from scratch, and nothing else")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="of the pretraining of these networks")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
+    if options.networks:
+        found = run_networks(options.folder, options.seeds, options.labels, options.draws, options.jobs)
+        print(f"\nTennessee Eastman, development tasks, networks, pretraining seeds {options.seeds}\n\n{table(found)}")
+        return
     scores = run_tep(options.folder, options.dropouts, options.labels, options.draws, options.jobs)
     for dropout, part in scores.groupby("dropout"):
         print(f"\nTennessee Eastman, development tasks, dropout {dropout} in pretraining, {options.draws} draws\n")

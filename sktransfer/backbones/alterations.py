@@ -49,8 +49,8 @@ def refuse_lost(who: str, network: nn.Module, names: Sequence[str]) -> None:
             )
 
 
-def difference(modules: Sequence[nn.Module], again: Sequence[nn.Module], names: Sequence[str]) -> str | None:
-    """In what the blocks differ from those that their description makes again; None if in nothing."""
+def other_layer(modules: Sequence[nn.Module], again: Sequence[nn.Module], names: Sequence[str]) -> str | None:
+    """Which layer differs from that which the description makes again, and in what; None if none does."""
     for block, own, other in zip(names, modules, again, strict=True):
         found, expected = dict(own.named_modules()), dict(other.named_modules())
         for key in [*found, *(expected.keys() - found.keys())]:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sktransfer.backbones.card import Card, card_of
-from sktransfer.backbones.inputs import Inputs
+from sktransfer.backbones.inputs import Inputs, fields_of, inputs_of
 from sktransfer.backbones.source import Source
 from sktransfer.backbones.weights import Weights
 from sktransfer.exceptions import ModelFileError
@@ -28,7 +29,6 @@ if TYPE_CHECKING:  # loading a backbone of known layers and predicting with it n
     from torch import nn
 
 STATE_FORMAT = 1
-_TUPLES = ("names", "units", "shape", "sampling_rate")  # fields of the inputs that a file holds as lists
 
 
 class Backbone(Checksummed):
@@ -107,7 +107,7 @@ class Backbone(Checksummed):
         names = tuple(blocks) if blocks is not None else tuple(network._modules)
         modules = find_blocks(network, names)
         refuse_lost("Backbone", network, names)
-        modules = [module.eval().requires_grad_(False) for module in copy.deepcopy(modules)]
+        modules = [module.eval().requires_grad_(False) for module in _copied(name, modules)]
         modules = [module.to("cpu") for module in modules]
         inputs = read_inputs(modules, inputs or Inputs())
         description = describe_network(network)
@@ -282,10 +282,8 @@ class Backbone(Checksummed):
                 f"Backbone {self.name!r} wraps a network that cannot be named in a file. Register its class with "
                 "register_network, or use an nn.Sequential of standard layers."
             )
-        state = self._state()
-        if not self._is_described:
-            self._check_description(state)
-        return state
+        self.check_description()
+        return self._state()
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -294,24 +292,24 @@ class Backbone(Checksummed):
             "blocks": list(self.blocks),
             "weights": list(self.weights),
             "name": self.name,
-            "inputs": _fields(self.inputs),
-            "source": None if self.source is None else _fields(self.source),
+            "inputs": fields_of(self.inputs),
+            "source": None if self.source is None else fields_of(self.source),
             "provenance": self.provenance,
         }
 
-    def _check_description(self, state: dict[str, Any]) -> None:
-        """Raise a ModelFileError if what a file holds would not make this backbone again."""
+    def check_description(self) -> None:
+        """Raise a ModelFileError if class, arguments and weights of the network would not make this backbone again."""
+        if self._is_described:
+            return
+        state = self._state()
         other = object.__new__(Backbone)
         try:
             other._restore(state, is_trusted=True)
             reason = None
             if self._built is not None:
-                from sktransfer.backbones.alterations import difference
-                from sktransfer.backbones.blocks import return_the_same
+                from sktransfer.backbones.blocks import difference
 
-                reason = difference(self._built, other._modules, self.blocks)
-                if reason is None and not return_the_same(self._built, other._modules, self.inputs, self.prepare):
-                    reason = "the network returns something else than its class and arguments make"
+                reason = difference(self._built, other._modules, self.blocks, self.inputs, self.prepare)
         except ModelFileError as error:
             reason = str(error)
         if reason is not None:
@@ -325,51 +323,46 @@ class Backbone(Checksummed):
         self._restore(unseal("Backbone", state), is_trusted=True)
 
     def _restore(self, state: dict[str, Any], *, is_trusted: bool) -> None:
-        """Become the backbone of `state`; what it costs to run is measured first unless the file is trusted."""
+        """Become the backbone of `state`; what its layers cost is looked at first unless the state is trusted."""
         if not isinstance(state.get("format"), int) or state["format"] > STATE_FORMAT:
             raise ModelFileError(
                 f"This backbone was written in state format {state.get('format')!r}; this version reads up to "
                 f"{STATE_FORMAT}. Upgrade sktransfer."
             )
-        names = tuple(state["blocks"])
-        description, weights, modules = state["network"], list(state["weights"]), None
-        stored = state["inputs"]
+        description, names = state["network"], tuple(state["blocks"])
+        weights, modules = list(state["weights"]), None
         source = None if state["source"] is None else Source(**state["source"])
-        layers = layers_of(description, names)
+        limit: Any = nullcontext()
         try:
-            inputs = Inputs(**{**stored, **{k: _tuple(stored.get(k)) for k in _TUPLES}})
+            inputs = inputs_of(state["inputs"])
+            layers = layers_of(description, names)
             if layers is None or inputs.shape is not None or not all(map(fits, layers, weights)):
                 # a network that only torch knows, or one that does not fit its weights: then this says so
-                modules, layers = _built(description, names, weights, None if is_trusted else inputs)
-            self._set(description, names, modules, weights, layers, state["name"], inputs, source, state["provenance"])
+                from sktransfer.backbones.blocks import build_blocks, layers_of_modules
+                from sktransfer.backbones.work import limited_work
+
+                modules = build_blocks(description, names, weights)
+                layers = layers_of_modules(modules)
+                limit = limit if is_trusted else limited_work(modules, inputs)
+            with limit:
+                fields = state["name"], inputs, source, state["provenance"]
+                self._set(description, names, modules, weights, layers, *fields)
+        except ModelFileError:
+            raise
         except ValueError as error:
-            if isinstance(error, ModelFileError):
-                raise
             raise ModelFileError(f"The parts of the backbone in this file do not fit together: {error}") from error
         self._is_described = True
 
 
-def _built(
-    description: dict[str, Any], names: Sequence[str], weights: Sequence[Weights], measured: Inputs | None
-) -> tuple[list[nn.Module], Blocks | None]:
-    """Blocks with their weights, and their layers; what they cost to run on `measured` is looked at first."""
-    from sktransfer.backbones.blocks import build_blocks, layers_of_modules
-    from sktransfer.backbones.work import refuse_absurd_work
-
-    check = None if measured is None else lambda modules: refuse_absurd_work(modules, measured)
-    modules = build_blocks(description, names, weights, check)
-    return modules, layers_of_modules(modules)
+def _copied(name: str, modules: list[nn.Module]) -> list[nn.Module]:
+    try:
+        return copy.deepcopy(modules)
+    except RuntimeError as error:
+        raise ValueError(
+            f"Backbone {name!r}: torch cannot copy the network ({error}). Remove what computes weights from others, as "
+            "torch.nn.utils.remove_weight_norm does, or use torch.nn.utils.parametrizations."
+        ) from error
 
 
 def _equal(weights: Mapping[str, np.ndarray], tensors: Mapping[str, torch.Tensor]) -> bool:
     return all(np.array_equal(weights[key], tensor.cpu().numpy(), equal_nan=True) for key, tensor in tensors.items())
-
-
-def _fields(record: Inputs | Source) -> dict[str, Any]:
-    """Fields with tuples as lists, so that JSON and skops keep them; older versions know rows alone."""
-    fields = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(record).items()}
-    return {k: v for k, v in fields.items() if k not in ("shape", "sampling_rate", "front_end") or v is not None}
-
-
-def _tuple(value: Sequence[Any] | None) -> tuple[Any, ...] | None:
-    return None if value is None else tuple(value)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from sktransfer.backbones.alterations import is_altered
+from sktransfer.backbones.alterations import is_altered, other_layer
 from sktransfer.backbones.inputs import Inputs
 from sktransfer.backbones.weights import Weights
 from sktransfer.exceptions import ModelFileError
@@ -25,6 +25,7 @@ __all__ = [
     "build_network",
     "compare_with_forward",
     "describe_network",
+    "difference",
     "find_blocks",
     "layers_of_modules",
     "probe_width",
@@ -39,18 +40,13 @@ __all__ = [
 _LENGTHS = (16, 64, 256, 1024, 4096, 16384, 65536)
 _LARGEST_PROBE = 2**22  # values
 _Prepare = Callable[[Any], np.ndarray]  # the front end of a backbone
-MISFITS = (RuntimeError, ValueError, IndexError)  # what torch's layers raise for a shape that they do not take
+_MISFITS = (RuntimeError, ValueError, IndexError)  # what torch's layers raise for a shape that they do not take
 
 
 def build_blocks(
-    description: dict[str, Any],
-    names: Sequence[str],
-    weights: Sequence[Mapping[str, np.ndarray]],
-    check: Callable[[list[nn.Module]], None] | None = None,
+    description: dict[str, Any], names: Sequence[str], weights: Sequence[Mapping[str, np.ndarray]]
 ) -> list[nn.Module]:
     """Blocks with the given weights; shapes are compared before memory is taken for them.
-
-    `check` gets the blocks while they have no memory.
 
     Raises
     ------
@@ -67,10 +63,6 @@ def build_blocks(
         if expected != found:
             wrong = sorted(key for key in expected.keys() | found.keys() if expected.get(key) != found.get(key))
             raise ModelFileError(f"The weights of block {name!r} do not fit the network described: {wrong[:5]} differ.")
-    if check is not None:
-        for module in modules:
-            module.eval()
-        check(modules)
     if any(tensor.is_meta for module in modules for tensor in _constants(module)):
         modules = find_blocks(build_network(description), names)  # its constructor makes tensors that no file holds
     for module, arrays in zip(modules, weights, strict=True):
@@ -135,8 +127,8 @@ def probe_width(modules: Sequence[nn.Module], inputs: Inputs, prepare: _Prepare 
     if inputs.shape is not None and None in inputs.shape[1:]:
         longer = torch.zeros(1, *_filled(inputs, 2 * x.shape[-1]))
         try:
-            same = run(modules, _prepared(longer, prepare)).shape == found.shape
-        except MISFITS:
+            same = _run(modules, _prepared(longer, prepare)).shape == found.shape
+        except _MISFITS:
             same = False
         if not same:
             raise ValueError(
@@ -153,8 +145,8 @@ def _through(
     reason: Exception | None = None
     for x in samples_of(inputs, n_samples):
         try:
-            return x, run(modules, _prepared(x, prepare))
-        except MISFITS as error:
+            return x, _run(modules, _prepared(x, prepare))
+        except _MISFITS as error:
             reason = reason or error
     shape = inputs.shape
     what = f"{inputs.n or 8} columns" if shape is None else f"samples of shape {shape}"
@@ -166,17 +158,11 @@ def _through(
 
 def samples_of(inputs: Inputs, n_samples: int) -> Iterator[torch.Tensor]:
     """Numbers between -1 and 1 that a network may take; larger and larger ones where any size will do."""
-    for shape in shapes_of(inputs):
-        yield torch.linspace(-1, 1, n_samples * math.prod(shape)).reshape(n_samples, *shape)
-
-
-def shapes_of(inputs: Inputs) -> Iterator[tuple[int, ...]]:
-    """Shapes of samples that a network may take, as in :func:`samples_of`."""
     for length in _LENGTHS:
         shape = _filled(inputs, length)
         if length > _LENGTHS[0] and (shape == _filled(inputs, _LENGTHS[0]) or math.prod(shape) > _LARGEST_PROBE):
             return
-        yield shape
+        yield torch.linspace(-1, 1, n_samples * math.prod(shape)).reshape(n_samples, *shape)
 
 
 def _filled(inputs: Inputs, length: int) -> tuple[int, ...]:
@@ -191,7 +177,7 @@ def _prepared(x: torch.Tensor, prepare: _Prepare) -> torch.Tensor:
     return torch.from_numpy(np.array(prepare(x.numpy()), dtype=np.float32))
 
 
-def run(modules: Sequence[nn.Module], x: torch.Tensor) -> torch.Tensor:
+def _run(modules: Sequence[nn.Module], x: torch.Tensor) -> torch.Tensor:
     """What the blocks, one after the other, return in inference mode."""
     with torch.inference_mode():
         for module in modules:
@@ -207,7 +193,7 @@ def compare_with_forward(
     was_training, network = network.training, network.eval()
     try:
         x = _prepared(x, prepare)
-        found = run([network], x.to(next(network.parameters(), x).device)).to("cpu")
+        found = _run([network], x.to(next(network.parameters(), x).device)).to("cpu")
     finally:
         network.train(was_training)
     if found.shape != expected.shape or not torch.allclose(found, expected, atol=1e-5):
@@ -217,14 +203,22 @@ def compare_with_forward(
         )
 
 
-def return_the_same(
-    modules: Sequence[nn.Module], again: Sequence[nn.Module], inputs: Inputs, prepare: _Prepare = np.asarray
-) -> bool:
-    """Whether both return the same for the same samples; True where `modules` do not do so twice."""
+def difference(
+    modules: Sequence[nn.Module],
+    again: Sequence[nn.Module],
+    names: Sequence[str],
+    inputs: Inputs,
+    prepare: _Prepare = np.asarray,
+) -> str | None:
+    """In what blocks differ from those that their description and weights make again; None if in nothing."""
+    if (said := other_layer(modules, again, names)) is not None:
+        return said
     x, first = _through(modules, inputs, 4, prepare)
     x = _prepared(x, prepare)
-    second, other = run(modules, x), run(again, x)
-    return not _are_close(first, second) or _are_close(first, other)
+    second, other = _run(modules, x), _run(again, x)
+    if not _are_close(first, second) or _are_close(first, other):  # the first: it draws random numbers
+        return None
+    return "the network returns something else than its class and arguments make"
 
 
 def _are_close(first: torch.Tensor, second: torch.Tensor) -> bool:

@@ -22,7 +22,7 @@ class FromScratch(BaseEstimator):
     Parameters
     ----------
     network : str, default="auto"
-        Name of a registered network. ``"auto"``: for rows of a table ``"mlp"``, three blocks of 256 with dropout 0.1;
+        Name of a registered network. ``"auto"``: for rows of a table ``"mlp"``, two blocks of 256 with dropout 0.1;
         for windows ``"cnn"``, with filters and strides as large as the windows are long enough for.
     arguments : dict, optional
         Its arguments without ``n_features_in``, which is taken from `X`. What they leave out is as ``"auto"`` has it,
@@ -45,7 +45,7 @@ class FromScratch(BaseEstimator):
     """
 
     # Written out, so that files hold it whatever the defaults of the network are. docs/decisions/0040 has the reasons.
-    _FOR_ROWS = {"hidden_layer_sizes": (256, 256, 256), "dropout": 0.1}
+    _FOR_ROWS = {"hidden_layer_sizes": (256, 256), "dropout": 0.1}
 
     name = "from scratch"  # of the networks that it builds, in messages
 
@@ -67,6 +67,7 @@ class FromScratch(BaseEstimator):
 
         if backbone.network is None:
             raise TypeError(f"FromScratch.like: register the network of {backbone.name!r} with register_network.")
+        backbone.check_description()
         name, arguments = backbone.network["name"], dict(backbone.network["arguments"])
         arguments.pop("n_features_in", None)
         taken, inputs = backbone.inputs, None

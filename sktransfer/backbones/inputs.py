@@ -97,3 +97,21 @@ def _rates(given: Any) -> tuple[float, float]:
             f"Inputs: sampling_rate is the lowest and the highest rate in Hz, as (5_000, 50_000); got {given!r}."
         )
     return low, high
+
+
+# ---- as a file holds them
+
+_TUPLES = ("names", "units", "shape", "sampling_rate")  # fields that a file holds as lists
+_YOUNGER = ("shape", "sampling_rate", "front_end")  # not written where they are None: older versions know rows alone
+
+
+def fields_of(record: Any) -> dict[str, Any]:
+    """Fields of `Inputs` or of a source, with tuples as lists, so that JSON and skops keep them."""
+    fields = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(record).items()}
+    return {k: v for k, v in fields.items() if k not in _YOUNGER or v is not None}
+
+
+def inputs_of(fields: dict[str, Any]) -> Inputs:
+    """`Inputs` of fields as a file holds them."""
+    tuples = {k: tuple(fields[k]) for k in _TUPLES if fields.get(k) is not None}
+    return Inputs(**{**fields, **tuples})

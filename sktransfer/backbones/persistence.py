@@ -3,7 +3,7 @@
 A file holds tensors and, in its header, the protocol number, the network's name and arguments, blocks, inputs,
 source, provenance and a checksum over all of it. Nothing is unpickled, the file's size bounds what is read, and no
 network is built before the shapes in the file have been compared with those that its description asks for. What the
-network would cost to run is measured before it runs (`work.py`).
+network's layers cost is looked at before they run (`work.py`).
 
 A file is written only if it can be read: the temporary file is loaded, and what was loaded has to give the same bytes,
 before it takes the place of the old one.
@@ -92,7 +92,7 @@ def save_backbone(backbone: Backbone, path: str | os.PathLike[str]) -> Path:
         )
 
     def check(content: bytes) -> None:
-        if _to_bytes(_from_bytes(str(path), bytearray(content), is_shipped=False)) != content:
+        if _to_bytes(_from_bytes(str(path), bytearray(content))) != content:
             raise ModelFileError("what is read is another backbone than what was written")
 
     try:
@@ -153,7 +153,7 @@ def load_backbone(path: str | os.PathLike[str]) -> Backbone:
         If the file is damaged, was not written by sktransfer, or has a newer protocol.
     """
     file = _find(path)
-    return _from_bytes(str(file), _read(file), is_shipped=file.parent == _SHIPPED)
+    return _from_bytes(str(file), _read(file))
 
 
 def shipped_backbones() -> dict[str, Path]:
@@ -199,7 +199,7 @@ def _read(file: Path) -> bytearray:
     return content
 
 
-def _from_bytes(file: str, content: bytearray, is_shipped: bool) -> Backbone:
+def _from_bytes(file: str, content: bytearray) -> Backbone:
     try:
         metadata, tensors = from_bytes(content)
     except ValueError as error:
@@ -211,7 +211,7 @@ def _from_bytes(file: str, content: bytearray, is_shipped: bool) -> Backbone:
         header = read_json(metadata["backbone"])
         check_header(header)
         check_arrays(header, tensors)
-        return _build(header, tensors, is_shipped)
+        return _build(header, tensors)
     except ModelFileError:
         raise
     except _NONSENSE as error:
@@ -228,7 +228,7 @@ def _check_protocol(file: str, text: str | None) -> None:
         )
 
 
-def _build(header: dict[str, Any], tensors: dict[str, np.ndarray], is_shipped: bool) -> Backbone:
+def _build(header: dict[str, Any], tensors: dict[str, np.ndarray]) -> Backbone:
     state = {**header, "format": STATE_FORMAT}
     for part, fields in ARRAY_FIELDS.items():
         if state[part] is not None:
@@ -249,7 +249,7 @@ def _build(header: dict[str, Any], tensors: dict[str, np.ndarray], is_shipped: b
             blocks[name][inner.removeprefix(f"{name}/")] = array
     state["weights"] = [Weights(arrays) for arrays in blocks.values()]
     backbone = object.__new__(Backbone)
-    backbone._restore(state, is_trusted=is_shipped)
+    backbone._restore(state, is_trusted=False)
     return backbone
 
 

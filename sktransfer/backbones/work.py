@@ -1,114 +1,144 @@
-"""How much memory and work a network asks for, measured without doing it.
+"""How much memory and work a network asks for, looked at before each of its layers runs.
 
 ::
 
-    description of a file --> layers without memory (torch's meta device) --> shapes --> values and multiplications
-                                                                             too many: refused, nothing has run
+    sample --> [layer 1: what would it return, by how many multiplications?] --> runs --> [layer 2: ...] --> ...
+                                             too many: refused
 
-A file of some hundred bytes may describe a network that pads a sample to gigabytes or slides a window of a million
-samples over it. Its weights say nothing of that.
+A file of some hundred bytes may describe a network that pads a sample to gigabytes, or slides a window of a million
+samples over it. Its weights say nothing of that. (Torch's meta device would tell, too, after importing for seconds.)
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from sktransfer.backbones.blocks import MISFITS, shapes_of
 from sktransfer.backbones.inputs import Inputs
 from sktransfer.exceptions import ModelFileError
-from sktransfer.preprocessing.front_ends import front_end
 
-_MOST_VALUES = 2**25  # that a layer returns for a sample: 128 MiB in float32
-_LONGEST_PREPARED = 2**22  # values of a sample that a front end is given
+_MOST_VALUES = 2**24  # that a layer returns for a sample: 64 MiB in float32
 _MOST_WORK = 2**35  # multiplications for a sample; VGG-16 on an image of 224 x 224 takes 2**34
-_MOST_STEPS = 20_000  # calls of torch
+_LONGEST_PREPARED = 2**22  # values of a sample that a front end is given
+_MOST_PREPARED = 2**12  # channels that a front end is given
+_PER_VALUE = 32  # multiplications in the time that one value takes in a layer without products
+
+# by number of axes that a window slides along: 1, 2, 3
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_POOLS = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
+_ADAPTIVE = (
+    nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d,
+    nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d,
+)  # fmt: skip
+_PADS = (nn.modules.padding._ConstantPadNd, nn.modules.padding._ReflectionPadNd, nn.modules.padding._ReplicationPadNd)
 
 
-class _TooMuch(ModelFileError):
-    """The network asks for more than a file may ask for."""
+class _TooMuchError(Exception):
+    """No ValueError: that is what a layer raises for a shape that it does not take."""
 
 
-class _Meter(TorchDispatchMode):
-    """Counts what is returned and multiplied by all that torch is asked to compute."""
+@contextmanager
+def limited_work(modules: Sequence[nn.Module], inputs: Inputs) -> Iterator[None]:
+    """Run `modules` in the block, but none of their layers for which that would take absurd memory or time.
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.work, self.steps = 0, 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        found = func(*args, **(kwargs or {}))
-        outputs = [out for out in (found if isinstance(found, tuple | list) else [found]) if torch.is_tensor(out)]
-        n_values = sum(out.numel() for out in outputs)
-        self.steps += 1
-        self.work += n_values * _cost(str(func), args)
-        for found_much, most, what in (
-            (n_values, _MOST_VALUES, "values of a single sample"),
-            (self.work, _MOST_WORK, "multiplications for a single sample"),
-            (self.steps, _MOST_STEPS, "steps for a single sample"),
-        ):
-            if found_much > most:
-                raise _TooMuch(f"The network in this file asks for more than {most} {what}, and is refused.")
-        return found
-
-
-def _cost(name: str, args: Sequence[Any]) -> int:
-    """Multiplications for one value that an operation returns."""
-    tensors = [arg for arg in args if torch.is_tensor(arg)]
-    if "convolution" in name and len(tensors) > 1:
-        return tensors[1].numel() // max(tensors[1].shape[0], 1)
-    if name.startswith(("aten.mm", "aten.addmm", "aten.bmm", "aten.baddbmm", "aten.linear")):
-        return int(tensors[-1].shape[0] if name.startswith(("aten.mm", "aten.addmm")) else tensors[0].shape[-1])
-    if "pool" in name and "adaptive" not in name and len(args) > 1 and isinstance(args[1], list | tuple):
-        return 4 * math.prod(args[1])  # a comparison of a window takes longer than a multiplication
-    return 1
-
-
-def refuse_absurd_work(modules: Sequence[nn.Module], inputs: Inputs) -> None:
-    """Raise a ModelFileError if running the blocks on a sample would take absurd memory or time.
-
-    Parameters
-    ----------
-    modules : sequence of nn.Module
-        On the meta device.
-    inputs : Inputs
+    Raises
+    ------
+    ModelFileError
+        If a layer would return or multiply too much for a sample.
     """
     known = (inputs.n or 1,) if inputs.shape is None else [size for size in inputs.shape if size is not None]
-    if math.prod(known) > (_MOST_VALUES if inputs.front_end is None else _LONGEST_PREPARED):
-        raise _TooMuch(f"A sample of {math.prod(known)} values is refused as too large for a network in a file.")
-    for shape in shapes_of(inputs):
-        if _takes(modules, shape, inputs):
-            if inputs.shape is not None and None in inputs.shape[1:]:  # another length is tried, too
-                _takes(modules, (shape[0], *(2 * shape[-1] for _ in shape[1:])), inputs)
-            return
-
-
-def _prepared(shape: tuple[int, ...], inputs: Inputs) -> tuple[int, ...]:
-    """Shape of a sample as the first block gets it."""
-    if inputs.front_end is None:
-        return shape
-    # a front end takes each channel by itself
-    return shape[0], *front_end(inputs.front_end)(np.zeros((1, 1, *shape[1:]), np.float32)).shape[2:]
-
-
-def _takes(modules: Sequence[nn.Module], shape: tuple[int, ...], inputs: Inputs) -> bool:
-    """Whether the front end, if there is one, and the blocks take a sample of this shape."""
+    most = _MOST_VALUES if inputs.front_end is None else _LONGEST_PREPARED
+    if math.prod(known) > most or (inputs.front_end is not None and (inputs.n or 1) > _MOST_PREPARED):
+        raise ModelFileError(f"A sample of {math.prod(known)} values is refused as too large for a network in a file.")
+    meter = _Meter()
+    leaves = {layer for module in modules for layer in module.modules() if not list(layer.children())}
+    hooks = [layer.register_forward_pre_hook(meter.look) for layer in leaves]
     try:
-        shape = _prepared(shape, inputs)
-        with torch.no_grad(), torch.device("meta"), _Meter():
-            x = torch.empty(1, *shape)
-            for module in modules:
-                x = module(x)
-    except _TooMuch:
-        raise
-    except NotImplementedError:  # a registered network that asks for values: what it computes is its author's
-        return True
-    except MISFITS:
-        return False
-    return True
+        yield
+    except _TooMuchError as error:
+        raise ModelFileError(str(error)) from None
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+class _Meter:
+    """Counts what layers return and multiply."""
+
+    def __init__(self) -> None:
+        self._work = 0
+
+    def look(self, layer: nn.Module, args: Any) -> None:
+        """Raise an error if `layer` would do too much for its input."""
+        if not args or not torch.is_tensor(args[0]) or args[0].ndim == 0:
+            return
+        n_values, work = cost(layer, tuple(args[0].shape))
+        self._work += work
+        for found, most, what in (
+            (n_values, _MOST_VALUES, "values"),
+            (self._work, _MOST_WORK, "multiplications"),
+        ):
+            if found > most:
+                raise _TooMuchError(
+                    f"The network in this file asks for {found} {what} for a single sample, and is refused: at its "
+                    f"layer {type(layer).__name__} it goes beyond {most}."
+                )
+
+
+def cost(layer: nn.Module, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Values that `layer` holds at once for an input of this shape, and multiplications that it takes, at most."""
+    n_in = math.prod(shape)
+    if isinstance(layer, nn.Linear):
+        n_out = n_in // max(shape[-1], 1) * layer.out_features
+        return n_out, n_out * layer.in_features
+    if isinstance(layer, _CONVOLUTIONS):
+        n = _n_axes(layer, _CONVOLUTIONS)
+        n_out = math.prod(shape[: -n - 1]) * layer.out_channels * math.prod(_sides(layer, shape, n))
+        held = max(n_out, math.prod(shape[:-n]) * math.prod(_padded(layer, shape, n)))
+        return held, n_out * (layer.in_channels // layer.groups) * math.prod(layer.kernel_size)
+    if isinstance(layer, _POOLS):
+        n = _n_axes(layer, _POOLS)
+        n_out = math.prod(shape[:-n]) * math.prod(_sides(layer, shape, n))
+        return n_out, _PER_VALUE * n_in + 4 * n_out * math.prod(_each(layer.kernel_size, n))
+    n_out = n_in
+    if isinstance(layer, _ADAPTIVE):
+        n = _n_axes(layer, _ADAPTIVE)
+        sides = zip(_each(layer.output_size, n), shape[-n:], strict=False)
+        n_out = math.prod(shape[:-n]) * math.prod(old if new is None else new for new, old in sides)
+    elif isinstance(layer, _PADS):
+        n = len(layer.padding) // 2
+        added = [before + after for before, after in zip(layer.padding[::2], layer.padding[1::2], strict=True)]
+        sides = zip(shape[-n:], reversed(added), strict=False)  # a pad lists the last axis first
+        n_out = math.prod(shape[:-n]) * math.prod(max(side + more, 0) for side, more in sides)
+    return n_out, _PER_VALUE * (n_in + n_out)
+
+
+def _n_axes(layer: nn.Module, kinds: tuple[type[nn.Module], ...]) -> int:
+    return next(number for number, kind in enumerate(kinds) if isinstance(layer, kind)) % 3 + 1
+
+
+def _padded(layer: Any, shape: tuple[int, ...], n: int) -> list[int]:
+    """Sides of the input with its padding."""
+    if isinstance(layer.padding, str):  # "valid": none; "same": as much as keeps the sides
+        extra = [d * (k - 1) for k, d in zip(layer.kernel_size, layer.dilation, strict=True)]
+        return [side + more * (layer.padding == "same") for side, more in zip(shape[-n:], extra, strict=False)]
+    return [side + 2 * pad for side, pad in zip(shape[-n:], _each(layer.padding, n), strict=False)]
+
+
+def _sides(layer: Any, shape: tuple[int, ...], n: int) -> list[int]:
+    """Sides of what a window that slides along the last `n` axes returns."""
+    kernel, stride = layer.kernel_size, layer.kernel_size if layer.stride is None else layer.stride
+    windows = zip(
+        _padded(layer, shape, n), *(_each(v, n) for v in (kernel, stride, getattr(layer, "dilation", 1))), strict=False
+    )
+    extra = getattr(layer, "ceil_mode", False)  # a last window that begins within the padding
+    return [max((side - d * (k - 1) - 1) // s + 1 + extra, 0) for side, k, s, d in windows]
+
+
+def _each(value: Any, n: int) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, list | tuple) else (value,) * n

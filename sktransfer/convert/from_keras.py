@@ -54,7 +54,7 @@ def from_keras(
         Used in messages; None: the keras model's.
     classes : array-like of shape (n_classes,) or None, default=None
         Classes of the outputs of the last Dense layer, in their order. A single sigmoid output has two: the second is
-        the class of output 1. The new head then begins from that layer's rows, matched by class name.
+        the class of output 1. The new head then begins from that layer's rows, as :class:`sktransfer.LinearHead` says.
     head : {"drop", "values", "block"}, default="drop"
         What happens to a last Dense layer with softmax, sigmoid or no activation, if `classes` is not given.
         ``"drop"``: it is left out, and a new head takes its place. ``"values"``: the same, and the head of a regressor

@@ -59,7 +59,8 @@ def from_module(
         regressor begins from its rows.
     classes : array-like of shape (n_classes,) or None, default=None
         Classes of the outputs of that layer, in their order. A single output has two: the second is the class of
-        positive outputs. The layer is then left out, and a new head begins from its rows, matched by class name.
+        positive outputs. The layer is then left out, and a new head begins from its rows as
+        :class:`sktransfer.LinearHead` says.
     X : array-like of shape (n_samples, ...) or None, default=None
         Some samples of the source. Heads are then standardised by the statistics of their features. None: by those of
         the target samples, or not at all where the source head is kept.

@@ -18,6 +18,7 @@ from typing import Any
 
 from torch import fx, nn
 
+from sktransfer.backbones.alterations import refuse_lost
 from sktransfer.backbones.blocks import describe_network, find_blocks, read_inputs
 from sktransfer.backbones.inputs import Inputs
 from sktransfer.convert.torch_functions import convert_function, function_name, read_size
@@ -47,6 +48,7 @@ def trace_blocks(
         If no layers, one after the other, compute what the module does. The message says which step is none.
     """
     named = dict(zip(names, find_blocks(module, names), strict=True)) if names is not None else {}
+    refuse_lost("from_module", module, list(named))
     if names is None and type(module) is nn.Sequential:
         calls = list(module._modules.items())
     else:

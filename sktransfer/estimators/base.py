@@ -109,9 +109,12 @@ class TransferEstimator(Checksummed, CallbackSupport, BaseEstimator):
     # ---- check
 
     def _check(
-        self, X: Any, y: Any, sample_weight: Any, seed: int
+        self, X: Any, y: Any, sample_weight: Any, seed: int, resolver: Callable[..., Any] = resolve_block
     ) -> tuple[TrainingRows, Classification | Regression, tuple[Backbone, bool]]:
-        """Training rows, the task that `y` sets, and the backbone with whether it is untrained."""
+        """Training rows, the task that `y` sets, and the backbone with whether it is untrained.
+
+        A search passes a `resolver` that makes each network once.
+        """
         name = type(self).__name__
         if y is None:
             raise ValueError(f"{name} requires y to be passed, but the target y is None.")
@@ -121,7 +124,7 @@ class TransferEstimator(Checksummed, CallbackSupport, BaseEstimator):
         weight = check_weights(self, sample_weight, X)
         y, task = self._check_y(y, weight, len(X))
         warn_of_quality(name, X, names if X.ndim == 2 else [])
-        backbone, untrained = resolve_block(self, opened, X.shape[1:], seed)
+        backbone, untrained = resolver(self, opened, X.shape[1:], seed)
         rows = task.weigh(merge_copies(prepared(name, X, backbone, names, self._dtype), y, weight))
         rows = as_ratios(rows, weight)
         if len(rows.X) < 2:

@@ -9,7 +9,6 @@ Nothing is learned, so nothing needs to be fitted: what `fit` would check, each 
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import os
 from numbers import Integral
@@ -123,8 +122,9 @@ class SourceEstimator(TransferEstimator):
         if "_predictor" in self.__dict__:
             return self
         self._check_parameters()
-        self._opened()  # kept by this object, not by its copy
-        ready = copy.copy(self)
+        self._opened()  # kept by this object, and handed on
+        ready = object.__new__(type(self))
+        ready.__dict__.update(self.__dict__)
         ready._make_ready(X)
         return ready
 

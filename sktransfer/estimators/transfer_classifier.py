@@ -56,7 +56,8 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         Factor on the weight of each class's rows; ``"balanced"`` makes all classes weigh the same.
     callbacks : list of skorch callbacks or None, default=None
         Called while something trains by epochs, as they are, so that you can read them afterwards. There is no
-        validation split: monitor ``"train_loss"``. The learning rate follows its cosine whatever a scheduler says.
+        validation split: monitor ``"train_loss"``, and score with ``EpochScoring(..., on_train=True)``, for which a
+        class is its number in ``classes_``. The learning rate follows its cosine whatever a scheduler says.
     device : str, default="auto"
         ``"cpu"``, ``"cuda"``, ``"cuda:1"``, or ``"auto"``: CUDA where there is one. Resolved at ``fit`` and at
         ``predict``, never stored. A network of common layers predicts on the CPU without torch; ``"auto"`` does not
@@ -165,7 +166,8 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         y : array-like of shape (n_samples,)
             Class of each row: text, numbers or booleans.
         sample_weight : array-like of shape (n_samples,), optional
-            Weight of each row; a weight of two counts as two rows.
+            Weight of each row: whole numbers count rows, of other weights only the ratios count. A weight of two is
+            the row twice, a half for every row is one for every row.
 
         Returns
         -------

@@ -8,12 +8,18 @@ import numpy as np
 from sklearn.base import RegressorMixin
 
 from sktransfer.estimators.base import TransferEstimator
+from sktransfer.exceptions import OutOfRangeWarning
 from sktransfer.inference.out_of_range import count_out_of_range, warn_of_range
 from sktransfer.utils.callbacks import with_callbacks
+from sktransfer.utils.counted_warnings import CountedWarning, warn_of
 from sktransfer.validation.labels import check_values
+from sktransfer.validation.sentinels import warn_of_sentinel_labels
 
 if TYPE_CHECKING:
     from sktransfer.training.tasks import Regression
+
+_ENOUGH = 30  # labels that show a range
+_SOME = 0.01  # of the predictions lie outside by chance, where there are many
 
 
 class TransferRegressor(RegressorMixin, TransferEstimator):
@@ -36,7 +42,7 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
     batch_size : int or "auto", default="auto"
         Rows a step; ``"auto"``: as in :class:`TransferClassifier`.
     callbacks : list of skorch callbacks or None, default=None
-        Called while something trains by epochs.
+        Called while something trains by epochs. Scores of theirs are of values with mean 0 and deviation 1.
     device : str, default="auto"
         ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"auto"``, as in :class:`TransferClassifier`.
     n_jobs : int or None, default=None
@@ -68,6 +74,9 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
         warn.
     n_outputs_ : int
         Number of values a row.
+    y_range_ : ndarray of shape (2, n_outputs_) or None
+        Smallest and largest label; None for fewer than thirty rows. ``predict`` warns of values that lie outside by
+        more than the whole range.
     device_ : str
         Where the network is now.
 
@@ -121,7 +130,7 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Values in any unit.
         sample_weight : array-like of shape (n_samples,), optional
-            Weight of each row.
+            Weight of each row: whole numbers count rows, of other weights only the ratios count.
 
         Returns
         -------
@@ -155,7 +164,25 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
         """
         outputs, confidence = self._outputs(X)
         warn_of_range(type(self).__name__, count_out_of_range(confidence), len(outputs))
-        return self._values(outputs)
+        values = self._values(outputs)
+        self._warn_of_values(values)
+        return values
+
+    def _warn_of_values(self, values: np.ndarray) -> None:
+        """Warn of values further outside those of ``fit`` than these lie apart."""
+        seen = self.__dict__.get("y_range_")
+        if seen is None:
+            return
+        low, high = seen
+        span = np.where(high > low, high - low, np.inf)
+        found = values.reshape(len(values), -1)
+        outside = int(((found < low - span) | (found > high + span)).any(axis=1).sum())
+        text = (
+            f"{type(self).__name__}: {{count}} of {{total}} predictions lie outside the values of y in fit by more "
+            "than the whole range of these. A linear head has no bounds; such values are a guess. Check the rows, or "
+            "clip what cannot be, such as a negative life."
+        )
+        warn_of(CountedWarning(text, OutOfRangeWarning, outside if outside > _SOME * len(values) else 0, len(values)))
 
     def _values(self, outputs: np.ndarray) -> np.ndarray:
         """Outputs in the unit and shape of ``y``."""
@@ -170,7 +197,12 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
         values = y.reshape(n_rows, -1)
         self.y_center_ = np.average(values, axis=0, weights=weight)
         scale = np.sqrt(np.average((values - self.y_center_) ** 2, axis=0, weights=weight))
-        self.y_scale_ = np.where(scale > 0, scale, 1.0)
+        # a spread below rounding is none: divided by it, the rounding of a constant would be what is learned
+        rounding = 10 * np.finfo(np.float64).eps * np.abs(values).max(axis=0)
+        self.y_scale_ = np.where(scale > rounding, scale, 1.0)
+        used = values[weight > 0]
+        self.y_range_ = np.array([used.min(axis=0), used.max(axis=0)]) if len(used) >= _ENOUGH else None
+        warn_of_sentinel_labels(type(self).__name__, used)
         return (values - self.y_center_) / self.y_scale_, Regression(self.y_center_, self.y_scale_)
 
     def __sklearn_tags__(self):

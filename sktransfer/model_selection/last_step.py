@@ -27,7 +27,10 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import check_memory
 
 from sktransfer.estimators.pipeline import Pipeline
+from sktransfer.estimators.transfer_classifier import TransferClassifier
+from sktransfer.estimators.transfer_regressor import TransferRegressor
 
+OURS = (TransferClassifier, TransferRegressor)  # whose fits a search may train
 # A subclass of somebody else's may fit its last step in a way of its own.
 _PIPELINES = (sklearn.pipeline.Pipeline, Pipeline)
 # Parameters of these types are compared by their values, all others by identity.
@@ -113,11 +116,24 @@ def last_step(estimator: Any) -> Any:
 def open_pipeline(estimator: Any) -> Any:
     """An unfitted pipeline with a last step of its own; a :class:`FoldMemory` clones the steps before it, if needed."""
     if not isinstance(estimator, sklearn.pipeline.Pipeline):
-        return clone(estimator)
+        return copy_step(estimator)
     pipeline = copy.copy(estimator)
     name, last = estimator.steps[-1]
-    pipeline.steps = [*estimator.steps[:-1], (name, clone(last))]
+    pipeline.steps = [*estimator.steps[:-1], (name, copy_step(last))]
     return pipeline
+
+
+def copy_step(step: Any) -> Any:
+    """A clone of an unfitted step. Our estimators are asked for no signatures, which takes a hundred times as long."""
+    return _copied(step) if type(step) in OURS else clone(step)
+
+
+def _copied(value: Any) -> Any:
+    if not isinstance(value, BaseEstimator):
+        return copy.deepcopy(value)  # a backbone is its own copy
+    other = object.__new__(type(value))
+    vars(other).update({name: _copied(one) for name, one in vars(value).items()})
+    return other
 
 
 def has_last_step(estimator: Any) -> bool:

@@ -26,10 +26,8 @@ from sktransfer.backbones.backbone import Backbone
 from sktransfer.backbones.by_tag import asks_for_source_head, resolve_block
 from sktransfer.backbones.check_input import input_key
 from sktransfer.backbones.from_scratch import open_backbone
-from sktransfer.estimators.transfer_classifier import TransferClassifier
-from sktransfer.estimators.transfer_regressor import TransferRegressor
 from sktransfer.inference.predictor import Predictor
-from sktransfer.model_selection.last_step import Note
+from sktransfer.model_selection.last_step import OURS, Note
 from sktransfer.networks.transfer_module import TransferModule
 from sktransfer.training import frozen_features
 from sktransfer.training.frozen_features import FrozenFeatures
@@ -45,7 +43,7 @@ _N_SCORED = 8  # tables of a fold whose features are kept: those of a scorer tha
 
 def why_not_ours(estimator: Any, params: dict[str, Any]) -> str | None:
     """Why a last step has to be fitted by its own ``fit``; None if a search may train it."""
-    if type(estimator) not in (TransferClassifier, TransferRegressor):
+    if type(estimator) not in OURS:
         return f"the last step is a {type(estimator).__name__}, not a TransferClassifier or TransferRegressor"
     if unknown := sorted(set(params) - {"sample_weight"}):
         return f"fit is passed {', '.join(unknown)}"
@@ -88,14 +86,12 @@ class SharedStarts:
             path = str(estimator.backbone)
             estimator.backbone = self._once(("file", path), lambda: open_backbone(path), path)
         seed, given = draw_seed(estimator.random_state), estimator.backbone
-        rows, task, learned = self._checked(estimator, note, seed)
+        key = _network_key(estimator, seed)
+        rows, task, learned, shape = self._checked(estimator, note, seed, key)
         vars(estimator).update(learned)
         self._use_threads(estimator.n_jobs)
-        width = rows.X.shape[1:]
-        network = _network_key(estimator, seed), width
-        resolved = self._once(
-            ("network", network), lambda: resolve_block(estimator, open_backbone(given), width, seed), given
-        )
+        resolved = self._resolved(key, estimator, open_backbone(given), shape, seed)
+        network = key, shape
         blocks = self._blocks(estimator, network, resolved, rows)
         frozen = self._once(("frozen", id(rows.X), network), lambda: self._rows(rows.X), rows.X)
         scored = self._once(("scored", note.fold, network), ScoredRows, given)
@@ -125,16 +121,29 @@ class SharedStarts:
             for frozen in self._features:
                 frozen.forget()
 
-    def _checked(self, estimator: Any, note: Note, seed: int) -> tuple[Any, Any, dict[str, Any]]:
-        """Rows and task of a fold, and what the check stores in the estimator; once for equal class weights."""
-        weight = note.params.get("sample_weight")
+    def _resolved(self, key: Hashable, estimator: Any, opened: Any, shape: tuple[int, ...], seed: int) -> Any:
+        """The network of a fit and whether it is untrained; made once for all fits that begin with it."""
+        key = "network", key, shape
+        return self._once(key, lambda: resolve_block(estimator, opened, shape, seed), estimator.backbone)
 
-        def check() -> tuple[Any, Any, dict[str, Any]]:
-            rows, task, _ = estimator._check(note.X, note.y, weight, seed)
+    def _checked(self, estimator: Any, note: Note, seed: int, key: Hashable) -> tuple[Any, Any, dict[str, Any], Any]:
+        """Rows and task of a fold, what the check stores in the estimator, and the shape of a sample as it came.
+
+        Once for equal class weights.
+        """
+        weight = note.params.get("sample_weight")
+        shapes: list[tuple[int, ...]] = []
+
+        def resolver(estimator: Any, opened: Any, shape: tuple[int, ...], seed: int) -> Any:
+            shapes.append(shape)
+            return self._resolved(key, estimator, opened, shape, seed)
+
+        def check() -> tuple[Any, Any, dict[str, Any], Any]:
+            rows, task, _ = estimator._check(note.X, note.y, weight, seed, resolver)
             learned = {k: v for k, v in vars(estimator).items() if k.endswith("_") and not k.startswith("_")}
             # class weights change no row: candidates that differ in them share features and batches
             X = self._once(("X", *fold), lambda: rows.X, note)
-            return (rows._replace(X=X) if np.array_equal(X, rows.X) else rows), task, learned
+            return (rows._replace(X=X) if np.array_equal(X, rows.X) else rows), task, learned, shapes[0]
 
         weights = None if weight is None else np.asarray(weight).tobytes()
         fold = type(estimator), note.fold, weights, input_key(estimator.backbone)

@@ -74,6 +74,12 @@ class TransferModule(nn.Module):
             block.eval()
         return self
 
+    def rest(self) -> TransferModule:
+        """Inference mode, where the blocks are in it already: nothing is said to each of their layers again."""
+        self.training = self.blocks.training = False
+        self.head.eval()
+        return self
+
     def features(self, x: torch.Tensor, start: int = 0, stop: int | None = None) -> torch.Tensor:
         """`x`, as block `start` takes it, after the blocks up to but without `stop`."""
         for block in self.blocks[start:stop]:
@@ -118,10 +124,14 @@ class TransferModule(nn.Module):
 
 
 def share_blocks(module: TransferModule, blocks: list[nn.Module]) -> TransferModule:
-    """`module` with the blocks of a backbone in place of its own, which are equal: weights are in memory once."""
+    """`module` with the blocks of a backbone in place of its own, which are equal: weights are in memory once.
+
+    Blocks of a backbone are in inference mode and want no gradients.
+    """
     if any(own is not shared for own, shared in zip(module.blocks, blocks, strict=True)):
         module = TransferModule(blocks, module.head, module.names)
-    return module.eval().requires_grad_(False)
+    module.head.requires_grad_(False)
+    return module.rest()
 
 
 def as_tensor(array: np.ndarray) -> torch.Tensor:

@@ -62,6 +62,8 @@ class EnvelopeSpectra(Checksummed, TransformerMixin, BaseEstimator):
     ----------
     n_features_in_ : int
         Number of channels.
+    channel_names_in_ : tuple of length n_features_in_
+        Names of the channels, if `X` was :class:`Windows` that know them.
     window_fields_ : dict of str to str
         Whether ``"all"``, ``"some"`` or ``"none"`` of the windows of ``fit`` knew their ``sampling_rate``, ``rpm`` and
         ``orders``. ``transform`` warns of windows that know less, or more.

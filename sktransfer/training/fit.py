@@ -221,7 +221,10 @@ def finish(
         provenance={"fitted_from": start.backbone.name, "n_samples": len(rows.X)},
     )
     # one set of weights in memory, where the backbone's own could be those of the network
-    module = share_blocks(module, backbone.modules_on(module.device) if as_backbones else list(module.blocks))
+    if as_backbones:
+        module = share_blocks(module, backbone.modules_on(module.device))
+    else:
+        module.eval().requires_grad_(False)
     center = backbone.inputs.center
     distances = None if task.n_classes is None or center is None else class_distances(rows, task.n_classes, center)
     begun = start.head_start.match.source_classes(start.backbone.source)

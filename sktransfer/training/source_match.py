@@ -4,8 +4,8 @@ r"""Which row of the source head each class of `y` begins from: knowledge that t
 
     said by LinearHead(source_classes=...) ------------------------------------> taken
     equal names      \
-    alphabetical order > matchings --log evidence of the labelled rows--> the first that is far enough ahead
-    agreement        /                of a head that knows nothing        of it; else none: all classes are new
+    alphabetical order > matchings --log evidence of the labelled rows, ahead of a head of zeros--> the best after its
+    agreement        /                                                    price; else none: all classes are new
 
 Equal names alone prove nothing: another rig calls other things "ball", and encoders number what they meet. Wrong rows
 of a source head make the labels less probable than a head of zeros does, right ones more probable, and one label a
@@ -156,23 +156,23 @@ class _Trial:
         return SourceMatch(stated, "statement", ahead, other)
 
     def earned(self, equal: np.ndarray) -> SourceMatch:
-        """The first matching that the labels confirm: equal names, then alphabetical order, then agreement."""
+        """The matching that the labels make most probable after its price; none where that is not above its price."""
         text = all(isinstance(self.names[row], str) for row in equal if row >= 0)
-        ahead = self.ahead(equal) if equal.max() >= 0 else -np.inf
-        if ahead > (STRONG if text else DECISIVE):
-            return SourceMatch(equal, "name", ahead)
-        for by, margin, (proposed, price) in (
-            ("order", STRONG, self._in_order()),
-            ("agreement", DECISIVE, self._agreeing()),
+        best, gain = SourceMatch(np.full(len(self.own), -1)), 0.0
+        order, agreeing = self._in_order(), self._agreeing()
+        for by, proposed, price in (
+            ("name", equal if equal.max() >= 0 else None, STRONG if text else DECISIVE),
+            ("order", order[0], STRONG + order[1]),
+            ("agreement", agreeing[0], DECISIVE + agreeing[1]),
         ):
             # the labels cannot be more probable than certain
-            if proposed is None or not -self.nothing > margin + price:
+            if proposed is None or not -self.nothing > gain + price or np.array_equal(proposed, best.rows):
                 continue
             ahead = self.ahead(proposed)
-            if ahead > margin + price:
+            if ahead > gain + price:
                 differs = text and bool((proposed != equal)[equal >= 0].any())
-                return SourceMatch(proposed, by, ahead, proposed if differs else None)
-        return SourceMatch(np.full(len(self.own), -1))
+                best, gain = SourceMatch(proposed, by, ahead, proposed if differs else None), ahead - price
+        return best
 
     # A matching that was looked for among many pays the logarithm of their number.
 

@@ -30,6 +30,7 @@ from sktransfer.strategies.probe_then_tune import ProbeThenTune
 from sktransfer.strategies.weight_decay import WeightDecay
 from sktransfer.training.frozen_features import FrozenFeatures, run_blocks
 from sktransfer.training.head_start import HeadStart
+from sktransfer.training.label_unit import LabelUnit, in_unit_of_labels, warn_of_unit
 from sktransfer.training.rows import TrainingRows
 from sktransfer.training.source_match import SourceMatch, warn_of_match
 from sktransfer.training.tasks import Classification, Regression
@@ -60,6 +61,8 @@ class FitStart:
         Set by :func:`begin_head`.
     features : ndarray of shape (n_samples, n_features) or None
         Standardised, float64; set by :func:`begin_head` where the head begins from them.
+    unit : str
+        What was done to the source head because the labels are in another unit; set by :func:`begin_head`.
     """
 
     backbone: Backbone
@@ -71,6 +74,7 @@ class FitStart:
     frozen: FrozenFeatures
     head_start: Any = None
     features: Any = None
+    unit: str = ""
 
     @property
     def solvable(self) -> bool:
@@ -138,9 +142,11 @@ def start_fit(
     if blocks is None:
         blocks = own_blocks(estimator, resolved, rows)
     network = network.to(device, as_tensor(rows.X[:0]).dtype)
-    module = TransferModule(blocks, network, backbone.blocks, keep_statistics=not untrained).eval()
+    # blocks of a backbone, and copies of them, are in inference mode
+    module = TransferModule(blocks, network, backbone.blocks, keep_statistics=not untrained).rest()
     start = FitStart(backbone, untrained, strategy, head, module, seed, frozen or FrozenFeatures(rows.X))
     begin_head(start, rows, task)
+    warn_of_unit(type(estimator).__name__, start.unit, backbone.name)
     if isinstance(task, Classification):
         warn_of_match(type(estimator).__name__, start.head_start.match, backbone.source, task.classes)
     return start
@@ -258,6 +264,8 @@ def begin_head(start: FitStart, rows: TrainingRows, task: Classification | Regre
     start.features = features
     match = _match(start, init, rescaled, rows, task)
     weight, bias, known = task.source_rows(init, rescaled, width, match)
+    if isinstance(task, Regression) and init != "source":
+        weight, bias, known, start.unit = in_unit_of_labels(LabelUnit(weight, bias, known), start.features, rows)
     start.head_start = HeadStart(init, normalize, held_mean, held_scale, weight, bias, known, used, match)
     if init in ("auto", "source", "imprint"):
         W, b = task.begin(start.head_start, start.features, rows)

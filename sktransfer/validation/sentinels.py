@@ -53,6 +53,32 @@ def warn_of_sentinels(name: str, X: np.ndarray, names: list[Any], column: str) -
     warn_of(CountedWarning(text + _REMEDY[column], DataQualityWarning, len(found), names=found, merge=max))
 
 
+def warn_of_sentinel_labels(name: str, y: np.ndarray) -> None:
+    """Warn of a smallest or largest label of a regression that seems to mark missing data.
+
+    It is one of `CODES`, at least the range of all other labels away from them; or any other number that makes up 2 to
+    50 % of the labels (at least 3) and is five ranges away.
+
+    Parameters
+    ----------
+    name : str
+        Of the estimator, for messages.
+    y : ndarray of shape (n_samples, n_outputs)
+    """
+    found = []
+    for j, labels in enumerate(y.T):
+        for extreme in (labels.min(), labels.max()):
+            count, code = int((labels == extreme).sum()), extreme in CODES
+            often = count >= 3 and 0.02 <= count / len(labels) <= 0.5
+            if (code or often) and _is_far(labels, extreme, 1.0 if code else 5.0):
+                found.append(f"{extreme:g} in {count} of {len(labels)} rows" + (f", output {j}" * (y.shape[1] > 1)))
+    text = (
+        f"{name}: y holds a number far from all others ({{names}}), and is learned as a measurement. If it marks "
+        "missing data, drop these rows."
+    )
+    warn_of(CountedWarning(text, DataQualityWarning, len(found), names=found, merge=max))
+
+
 def _is_far(values: np.ndarray, extreme: float, n_ranges: float) -> bool:
     """Whether `extreme` lies so many ranges of all other values away from them."""
     rest = values[(values != extreme) & ~np.isnan(values)].astype(np.float64)

@@ -79,6 +79,7 @@ def read_channels(
         return values, tuple(selected)
     if names is None or len(frames) < len(tables):
         return values, None
+    _warn_of_left_out(frames, names, others)
     _warn_of_no_signals(frames, values, names, labels)
     return values, None if names == list(range(len(names))) else tuple(names)
 
@@ -120,6 +121,8 @@ def _array(name: Any, table: Any) -> np.ndarray:
             "(n_samples,) or (n_samples, n_channels)."
         )
     values = values[:, None] if values.ndim == 1 else values
+    if not values.shape[1]:
+        raise ValueError(f"{_NAME}: recording {name!r} has no column with a signal. Pass at least one channel.")
     if values.dtype.kind == "f" and values.size:
         low, high = float(np.fmin.reduce(values, axis=None)), float(np.fmax.reduce(values, axis=None))
         if max(high, -low) > _LARGEST_MEASUREMENT:
@@ -130,6 +133,18 @@ def _array(name: Any, table: Any) -> np.ndarray:
     return values
 
 
+def _warn_of_left_out(frames: dict[Any, pd.DataFrame], names: list[Any], others: set[str]) -> None:
+    """Warn of columns that the first recording lacks, and which therefore are no channels."""
+    more = [[key for key in frame.columns if key not in names and key not in others] for frame in frames.values()]
+    columns = list(dict.fromkeys(key for found in more for key in found))
+    if columns:
+        count = sum(map(bool, more))
+        warn_caller(
+            f"{_NAME}: the columns {columns[:8]} of {count} of {len(frames)} recordings are left out: recording "
+            f"{next(iter(frames))!r} has none of these names. Select channels=[...] of all."
+        )
+
+
 def _warn_of_no_signals(
     frames: dict[Any, pd.DataFrame], values: dict[Any, np.ndarray], names: list[Any], labels: dict[Any, Any]
 ) -> None:
@@ -138,6 +153,7 @@ def _warn_of_no_signals(
     found = []
     for j, key in enumerate(names):
         parts = [values[name][:, j] for name in frames]
+        parts = [part[~np.isnan(part)] if part.dtype.kind == "f" else part for part in parts]
         if _says_what(key, parts) or _is_counter(frames.values(), key) or _follows(parts, classes):
             found.append(key)
     if found:

@@ -53,23 +53,20 @@ def indexed(fields: dict[str, Any], index: Any, shape: tuple[int, ...]) -> dict[
 
 
 def _by_axis(index: Any) -> list[Any] | None:
-    """One slice or 1-D array for each of three axes; None unless at most one is an array and none a number."""
+    """One slice or 1-D array for each of three axes; None where an entry is a number, a new axis or a larger array."""
     given = list(index) if isinstance(index, tuple) else [index]
     dots = [i for i, entry in enumerate(given) if entry is Ellipsis]
     at = dots[0] if dots else len(given)
     fill = [slice(None)] * (3 - len(given) + len(dots))
-    axes, n_arrays = [], 0
+    axes = []
     for entry in [*given[:at], *fill, *given[at + 1 :]]:
         if not isinstance(entry, slice):
-            if entry is None:
-                return None
             array = np.asarray(entry)
             if array.ndim != 1:
                 return None
-            n_arrays += 1
             entry = array.astype(np.intp) if array.size == 0 else array
         axes.append(entry)
-    return axes if len(axes) == 3 and n_arrays <= 1 else None
+    return axes if len(axes) == 3 else None
 
 
 def agreed(known: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -125,9 +122,10 @@ def joined(parts: Sequence[Any], axis: Any) -> dict[str, Any]:
         found = dict(NOTHING)
     lost = [name for name in FIELDS if found[name] is None and any(fields[name] is not None for fields in known)]
     if lost:
+        why = "not all parts know the same" if axis in (0, 1) else "nobody knows whether the samples follow each other"
         warn_caller(
-            f"np.concatenate: the joined windows have no {', '.join(lost)}, because not all parts know the same. Give "
-            "all parts these fields (Windows.of), or say them of the whole."
+            f"np.concatenate: the joined windows have no {', '.join(lost)}, because {why}. Say those of the whole: "
+            "Windows.of(joined, ...)."
         )
     return found
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.utils.masks import without_mask
+from sktransfer.utils.parameters import is_number
 from sktransfer.windows.fields import (
     ENTRIES,
     FIELDS,
@@ -113,14 +113,10 @@ class Windows(np.ndarray):
             raise ValueError(
                 f"Windows takes (n_windows, n_channels, window_length), got an array of shape {array.shape}."
             )
-        if sampling_rate is not None and not (isinstance(sampling_rate, Real) and 0 < sampling_rate < np.inf):
-            raise ValueError(f"Windows: sampling_rate is a positive number of Hz or None, got {sampling_rate!r}.")
-        given: dict[str, Any] = {"sampling_rate": None if sampling_rate is None else float(sampling_rate)}
-        for name, values in (("time", time), ("rpm", rpm), ("orders", orders)):
-            given[name] = None if values is None else _entries(name, values, len(array))
-        given["channels"] = None if channels is None else _channel_names(channels, array.shape[1])
+        given = {"sampling_rate": sampling_rate, "time": time, "rpm": rpm, "orders": orders, "channels": channels}
         known = fields_of(X) if isinstance(X, Windows) else NOTHING
-        return _with(array.view(cls), {name: known[name] if given[name] is None else given[name] for name in FIELDS})
+        checked = {name: _checked(name, value, array.shape) for name, value in given.items() if value is not None}
+        return _with(array.view(cls), {**known, **checked})
 
     def like(self, X: Any) -> Windows:
         """Another array with the same fields, as a transformer of windows returns it.
@@ -179,7 +175,7 @@ class Windows(np.ndarray):
         words += [f"{name}={_span(getattr(self, name))}" for name in ("rpm", "time") if getattr(self, name) is not None]
         if self.orders is not None:
             n_known = int((~np.isnan(self.orders)).all(axis=1).sum())
-            words.append(f"orders of {'all' if n_known == len(self) else n_known} windows")
+            words.append(f"orders of {'all' if n_known == len(self) else f'{n_known} of {len(self)}'} windows")
         if self.channels is not None:
             names = ", ".join(map(repr, self.channels[:6]))
             words.append(f"channels=[{names}{', ...' if len(self.channels) > 6 else ''}]")
@@ -201,9 +197,11 @@ class Windows(np.ndarray):
 
     def take(self, indices, axis=None, out=None, mode="raise"):
         """As ``np.ndarray.take``; along one axis the fields follow, as with an index."""
-        if axis is None or out is not None or mode != "raise" or np.ndim(indices) != 1 or self.ndim != 3:
+        numbers = np.asarray(indices)
+        as_index = numbers.ndim == 1 and numbers.dtype.kind in "iu" and out is None and mode == "raise"
+        if axis is None or self.ndim != 3 or not as_index:
             return super().take(indices, axis, out, mode)
-        return self[(*[slice(None)] * (axis % 3), np.asarray(indices))]
+        return self[(*[slice(None)] * (axis % 3), numbers)]
 
     def swapaxes(self, axis1, axis2):
         """As ``np.ndarray.swapaxes``; an axis swapped with itself (``np.split``) keeps the fields."""
@@ -231,20 +229,14 @@ class Windows(np.ndarray):
             kwargs["out"] = tuple(map(_plain, outputs))
         kwargs = {key: _plain(value) for key, value in kwargs.items()}
         found = getattr(ufunc, method)(*map(_plain, inputs), **kwargs)
-        elementwise = method == "__call__" and ufunc.signature is None
-
-        def finished(result: Any, output: Any) -> Any:
-            alike = [one for one in inputs if isinstance(one, Windows) and one.shape == np.shape(result)]
-            if isinstance(output, Windows):
-                keeps = elementwise and (alike or not any(isinstance(one, Windows) for one in inputs))
-                return _with(output, agreed(list(map(fields_of, alike or [output]))) if keeps else NOTHING)
-            if output is not None or not elementwise or not alike or type(result) is not np.ndarray:
-                return result if output is None else output
-            return result if result.dtype == bool else _with(result.view(Windows), agreed(list(map(fields_of, alike))))
-
+        given = (
+            [one for one in inputs if isinstance(one, Windows)]
+            if method == "__call__" and not ufunc.signature
+            else None
+        )
         if not isinstance(found, tuple):
-            return finished(found, outputs[0] if outputs else None)
-        return tuple(finished(*pair) for pair in zip(found, outputs or [None] * len(found), strict=True))
+            return _computed(found, outputs[0] if outputs else None, given)
+        return tuple(_computed(*pair, given) for pair in zip(found, outputs or [None] * len(found), strict=True))
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if function in _SAVERS:
@@ -278,7 +270,7 @@ class Windows(np.ndarray):
         _with(self, NOTHING)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
+        super().__setattr__(name, _checked(name, value, self.shape) if name in FIELDS and value is not None else value)
         if name in ("shape", "dtype"):
             _with(self, NOTHING)
 
@@ -315,6 +307,20 @@ def _with(windows: Any, fields: dict[str, Any]) -> Any:
     return windows
 
 
+def _computed(result: Any, output: Any, given: list[Windows] | None) -> Any:
+    """What a ufunc returns: `output` if it wrote into one, else `result`, with the fields on which its windows agree.
+
+    `given` are the windows among its inputs, or None if it is not elementwise. Windows of another shape than the result
+    were broadcast, and their fields are not those of the result.
+    """
+    alike = [fields_of(one) for one in given or [] if one.shape == np.shape(result)]
+    if isinstance(output, Windows):  # numbers of plain arrays are assigned, which changes no field
+        return output if given == [] else _with(output, agreed(alike))
+    if output is not None or not alike or type(result) is not np.ndarray or result.dtype == bool:
+        return result if output is None else output
+    return _with(result.view(Windows), agreed(alike))
+
+
 def _plain(value: Any) -> Any:
     return value.view(np.ndarray) if isinstance(value, Windows) else value
 
@@ -343,6 +349,19 @@ def _restore(array: np.ndarray, sampling_rate: float | None, fields: dict[str, A
     if array.ndim != 3:
         return array
     return Windows.of(array, sampling_rate=sampling_rate, **fields)
+
+
+def _checked(name: str, value: Any, shape: tuple[int, ...]) -> Any:
+    """The value of a field, which is not None, for an array of this shape."""
+    if len(shape) != 3:
+        raise ValueError(f"Windows: an array of shape {shape} holds no windows and takes no {name}.")
+    if name == "channels":
+        return _channel_names(value, shape[1])
+    if name in ENTRIES:
+        return _entries(name, value, shape[0])
+    if not (is_number(value) and 0 < value < np.inf):
+        raise ValueError(f"Windows: sampling_rate is a positive number of Hz or None, got {value!r}.")
+    return float(value)
 
 
 def _entries(name: str, values: Any, n_windows: int) -> np.ndarray:

@@ -4,6 +4,7 @@ import copy
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
@@ -16,11 +17,12 @@ from sktransfer import (
     FineTuning,
     FromScratch,
     Inputs,
+    LinearProbing,
     Source,
     TransferClassifier,
 )
 from sktransfer.backbones.check_input import compare_columns
-from sktransfer.exceptions import ModelFileError
+from sktransfer.exceptions import DataQualityWarning, ModelFileError
 from sktransfer.inference.predictor import blocks_in_numpy
 from sktransfer.utils.checksums import seal
 from tests.helpers import moons, small_backbone, width_free_backbone
@@ -273,3 +275,27 @@ def test_a_backbone_is_immutable_and_a_newer_format_is_refused():
 def test_a_source_of_another_type_is_refused():
     with pytest.raises(TypeError, match="Source as source, got dict"):
         Backbone(nn.Sequential(nn.Linear(3, 2)), source={"classes": ["a"]})
+
+
+def test_a_backbone_that_cannot_tell_its_columns_says_how_to():
+    from torch import nn
+
+    from sktransfer import Backbone
+
+    with pytest.raises(ValueError, match=r"inputs=Inputs\(n="):
+        Backbone(nn.Sequential(nn.ReLU(), nn.Linear(4, 3)))
+
+
+X, y = moons(60)
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return small_backbone(max_epochs=10)
+
+
+def test_other_column_names_than_the_backbones_are_a_warning(backbone):
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    source = TransferClassifier(backbone, strategy=LinearProbing()).fit(frame, y).backbone_
+    with pytest.warns(DataQualityWarning, match="first: 'q' where it had 'c'"):
+        TransferClassifier(source, strategy=LinearProbing()).fit(frame.rename(columns={"c": "q"}), y)

@@ -146,6 +146,8 @@ OF_WINDOWS = {
     "cnn": lambda: FromScratch("cnn"),
     "cnn, any channels": lambda: FromScratch("cnn", {"shared_channels": True}),
     "process": lambda: FromScratch("process", {"width": 8}),
+    "process-tags": lambda: FromScratch("process-tags", {"width": 8}),
+    "process-tags, pooled": lambda: FromScratch("process-tags", {"width": 8, "pooled": True}),
     "vibration": lambda: FromScratch("vibration", {"n_views": 2, "n_lines": 3, "n_axis": 16, "n_scalars": 2}),
     "of another": lambda: FromScratch("tests-from-scratch-mixing"),
     "of another, one length": lambda: FromScratch("tests-from-scratch-mixing", {"length": 64}),
@@ -192,6 +194,16 @@ def test_from_scratch_like_a_shipped_backbone_takes_as_many_columns_or_channels_
         assert built.n_dimensions == backbone.n_dimensions
 
 
+def test_networks_for_any_number_of_channels_say_so():
+    sizes = {"n_views": 2, "n_lines": 3, "n_axis": 16, "n_scalars": 2}
+    for name, arguments, shape in (("process", {}, (None, None)), ("vibration", sizes, (None, 2 * 3 + 2 * 16 + 2))):
+        for n_channels in (2, 3):
+            built = FromScratch(name, arguments).build(n_channels, (40,))
+            assert (built.inputs.shape, built.n_features_in) == (shape, None)
+        network = build_network({"name": name, "arguments": arguments})
+        assert Backbone(network).inputs.shape == shape
+
+
 def test_from_scratch_like_a_network_of_a_fixed_number_of_channels_refuses_others_at_fit():
     net = nn.Sequential(nn.Conv1d(2, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten())
     recipe = FromScratch.like(Backbone(net))
@@ -204,16 +216,16 @@ def test_from_scratch_like_a_network_of_a_fixed_number_of_channels_refuses_other
         TransferClassifier(rows, max_epochs=1).fit(np.zeros((8, 5)), y)
 
 
-def test_what_is_pretrained_without_any_argument_is_the_network_of_the_benchmarks():
+def test_what_is_trained_without_any_argument_is_written_out_in_full():
     X, y = moons(60)
     default = TransferClassifier(max_epochs=2, random_state=0).fit(X, y).backbone_
-    spelled = FromScratch("mlp", {"hidden_layer_sizes": [256, 256, 256], "dropout": 0.1})
+    spelled = FromScratch("mlp", {"hidden_layer_sizes": [256, 256], "dropout": 0.1})
     same = TransferClassifier(spelled, max_epochs=2, random_state=0).fit(X, y).backbone_
     np.testing.assert_array_equal(features(default, X), features(same, X))
     # files name it in full: they must not follow a default that moves
     assert default.network["arguments"] == {
         "n_features_in": 4,
-        "hidden_layer_sizes": [256, 256, 256],
+        "hidden_layer_sizes": [256, 256],
         "dropout": 0.1,
     }
 
@@ -233,3 +245,10 @@ def test_a_network_described_before_the_default_had_dropout_is_built_as_it_was_w
     blocks = build_network(written)
     assert [layer.out_features for layer in blocks.modules() if isinstance(layer, nn.Linear)] == [256, 256, 256]
     assert not any(layer.p for layer in blocks.modules() if isinstance(layer, nn.Dropout))
+
+
+def test_untrained_networks_of_one_recipe_share_nothing():
+    X, y = moons(60)
+    recipe = FromScratch(arguments={"hidden_layer_sizes": (8,)})
+    one, other = (TransferClassifier(recipe, max_epochs=1, random_state=seed).fit(X, y) for seed in (0, 1))
+    assert one._predictor.network._below is not other._predictor.network._below

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -148,3 +149,9 @@ def test_an_untrained_network_comes_back_too(tmp_path):
     saved = FromScratch(arguments={"hidden_layer_sizes": (6, 5), "dropout": 0.3}).build(3)
     loaded = load_backbone(save_backbone(saved, tmp_path / "b.safetensors"))
     assert FromScratch.like(loaded).arguments == {"hidden_layer_sizes": [6, 5], "dropout": 0.3}
+
+
+def test_a_backbone_file_has_the_permissions_of_any_new_file(backbone, tmp_path):
+    (tmp_path / "plain").touch()
+    file = save_backbone(backbone, tmp_path / "b.safetensors")
+    assert stat.S_IMODE(file.stat().st_mode) == stat.S_IMODE((tmp_path / "plain").stat().st_mode)

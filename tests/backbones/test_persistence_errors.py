@@ -1,16 +1,25 @@
 """Backbone files that are damaged, of another kind or forged are refused before they cost memory."""
 
 import json
+import os
 import pickle
+import subprocess
+import sys
 import time
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import load as from_safetensors
 from safetensors.numpy import save as to_bytes
+from torch import nn
 
-from sktransfer import ModelFileError, load_backbone, save_backbone
-from sktransfer.backbones import persistence
+from sktransfer import Backbone, Inputs, ModelFileError, load_backbone, save_backbone
+from sktransfer.backbones import persistence, safetensors_file
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def write(path, tensors=None, protocol=str(persistence.PROTOCOL), **header):
@@ -157,3 +166,125 @@ def test_a_header_of_absurd_length_is_refused_unread(tmp_path):
     (path := tmp_path / "b.safetensors").write_bytes((2**40).to_bytes(8, "little") + b"{}")
     with pytest.raises(ModelFileError, match="header"):
         load_backbone(path)
+
+
+def deep(n_levels):
+    network = nn.Linear(2, 3)
+    for _ in range(n_levels):
+        network = nn.Sequential(network)
+    return network
+
+
+def without_numbers():
+    layer = nn.Linear(2, 3)
+    nn.init.constant_(layer.weight, np.nan)
+    return layer
+
+
+UNREADABLE = {
+    "257 layers": lambda: Backbone(nn.Sequential(nn.Linear(2, 2), *[nn.ReLU() for _ in range(256)])),
+    "18 levels": lambda: Backbone(deep(18)),
+    "40,000 columns": lambda: Backbone(
+        nn.Sequential(nn.Linear(40_000, 2)), inputs=Inputs(names=[f"a_rather_long_name_{i}" for i in range(40_000)])
+    ),
+    "NaN": lambda: Backbone(nn.Sequential(without_numbers())),
+    "colours": lambda: Backbone(nn.Sequential(nn.Linear(2, 3)), name="\x1b[31mred"),
+    "a list": lambda: Backbone(nn.Sequential(nn.Linear(2, 3)), name=["pump", "a"]),
+    "deep provenance": lambda: Backbone(
+        nn.Sequential(nn.Linear(2, 3)), provenance={"a": json.loads("[" * 90 + "]" * 90)}
+    ),
+    "units": lambda: Backbone(nn.Sequential(nn.Linear(2, 3)), inputs=Inputs(n=2, units=("bar",))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("make", UNREADABLE.values(), ids=UNREADABLE)
+def test_what_could_not_be_loaded_again_is_not_written(make, tiny, tmp_path):
+    path = save_backbone(tiny, tmp_path / "b.safetensors")
+    before = path.read_bytes()
+    with pytest.raises(ModelFileError, match=r"not written, because|cannot be stored, because"):
+        save_backbone(make(), path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("what", ["257 layers", "18 levels"])
+def test_a_pickle_that_could_not_be_loaded_again_is_not_made(what):
+    with pytest.raises(ModelFileError, match="cannot be stored"):
+        pickle.dumps(UNREADABLE[what]())
+
+
+@pytest.mark.parametrize("names", [["a/b"], ["a", "a/b"], ["a/b", "a/b/c", "a"]])
+def test_names_of_blocks_may_hold_a_slash(names, tmp_path):
+    network = nn.Sequential()
+    for name in names:
+        network.add_module(name, nn.Linear(2, 2))
+    backbone = Backbone(network)
+    loaded = load_backbone(save_backbone(backbone, tmp_path / "b.safetensors"))
+    assert loaded.blocks == tuple(names)
+    for own, read in zip(backbone.weights, loaded.weights, strict=True):
+        assert own.sha256 == read.sha256
+
+
+def test_the_same_backbone_gives_the_same_bytes_in_every_process(tiny, tmp_path):
+    whole = save_backbone(tiny, tmp_path / "b.safetensors").read_bytes()
+    code = (
+        "import sys; from sktransfer import load_backbone, save_backbone\n"
+        "print(save_backbone(load_backbone(sys.argv[1]), sys.argv[2]).stat().st_size)"
+    )
+    for number in range(3):
+        again, environment = tmp_path / f"{number}", {**os.environ, "PYTHONHASHSEED": str(number)}
+        command = [sys.executable, "-c", code, tmp_path / "b.safetensors", again]
+        subprocess.run(command, check=True, capture_output=True, cwd=ROOT, env=environment)
+        assert again.read_bytes() == whole
+
+
+def test_files_are_those_that_the_format_s_own_package_reads_and_writes(tiny, tmp_path):
+    """The bytes are read and written here; the package safetensors is the independent reader and writer."""
+    path = save_backbone(tiny, tmp_path / "b.safetensors")
+    with safe_open(path, framework="numpy") as theirs:
+        metadata, tensors = theirs.metadata(), {key: theirs.get_tensor(key) for key in theirs.keys()}
+    ours = safetensors_file.from_bytes(bytearray(path.read_bytes()))
+    assert ours[0] == metadata
+    assert {key: (a.dtype, a.tolist()) for key, a in ours[1].items()} == {
+        key: (a.dtype, a.tolist()) for key, a in tensors.items()
+    }
+    path.write_bytes(to_bytes(tensors, metadata=metadata))
+    assert load_backbone(path).source.classes.tolist() == ["leak", "normal"]
+    kinds = {dtype: np.arange(6).reshape(2, 3).astype(dtype) for dtype in ("f2", "f4", "f8", "i1", "i8", "u2", "?")}
+    kinds |= {"nothing": np.zeros((0, 3)), "one": np.array(7.0)}
+    read = from_safetensors(safetensors_file.to_bytes(kinds, {"a": "ä"}))
+    assert {k: (a.dtype, a.shape, a.tolist()) for k, a in read.items()} == {
+        k: (a.dtype, a.shape, a.tolist()) for k, a in kinds.items()
+    }
+    assert safetensors_file.from_bytes(to_bytes(kinds, metadata={"a": "ä"}))[0] == {"a": "ä"}
+
+
+def test_a_file_that_is_overwritten_in_place_leaves_the_loaded_backbone_as_it_was(tiny, tmp_path):
+    path = save_backbone(tiny, tmp_path / "b.safetensors")
+    loaded = load_backbone(path)
+    before = loaded.weights[0]["weight"].copy()
+    with path.open("r+b") as stream:
+        stream.truncate(100)  # a memory map would end the process here, by SIGBUS
+    np.testing.assert_array_equal(loaded.weights[0]["weight"], before)
+    with pytest.raises(ModelFileError):
+        load_backbone(path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="this system has no pipes and devices in its folders")
+@pytest.mark.timeout(20)
+def test_pipes_and_devices_are_not_read(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, "/dev/zero"):
+        with pytest.raises((FileNotFoundError, ModelFileError)):
+            load_backbone(path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="this system has other links")
+def test_a_backbone_is_written_through_a_link(tiny, tmp_path):
+    (tmp_path / "v1").mkdir()
+    link = tmp_path / "current.safetensors"
+    link.symlink_to("v1/b.safetensors")
+    assert save_backbone(tiny, link) == link
+    assert link.is_symlink()
+    assert load_backbone(tmp_path / "v1" / "b.safetensors").n_features_out == 3

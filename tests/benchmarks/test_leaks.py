@@ -65,6 +65,9 @@ def test_a_mode_is_scaled_and_labelled_by_the_first_half_of_its_runs(tmp_path):
         np.testing.assert_array_equal(getattr(clean.target, name), getattr(dirty.target, name))
     for fitted in ("center_", "scale_"):
         np.testing.assert_array_equal(getattr(clean.target.scaler, fitted), getattr(dirty.target.scaler, fitted))
+    with np.load(tmp_path / "tep-multimode" / "mode4.npz") as data:
+        healthy = data["X"][:20]  # the first half of the run without a fault, in either file
+    np.testing.assert_allclose(clean.target.scaler.center_, [healthy.mean(axis=0)])
     # the source's own later rows may be trained on, and are scaled by its first half, too
     first = np.tile(np.arange(40) < 20, 3 * N_FAULTS)
     np.testing.assert_array_equal(clean.X[first], dirty.X[first])

@@ -216,3 +216,12 @@ def test_equal_parameters_have_one_hash_after_fits_in_copies_and_in_other_proces
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == before, done.stderr
+
+
+def test_parameters_set_after_a_fit_do_not_change_what_an_extractor_returns(backbone):
+    X, _ = moons(20)
+    extractor = FeatureExtractor(backbone).fit(X)
+    before = extractor.transform(X)
+    extractor.set_params(block=backbone.blocks[0], standardize=False)
+    np.testing.assert_array_equal(extractor.transform(X), before)
+    assert extractor.fit(X).transform(X).shape == (20, 32)

@@ -11,7 +11,7 @@ import pytest
 import sklearn
 import sklearn.pipeline
 from scipy import sparse
-from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin, clone
 from sklearn.ensemble import IsolationForest, RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.gaussian_process import GaussianProcessRegressor
@@ -25,6 +25,7 @@ from sktransfer import (
     OutOfRangeWarning,
     Pipeline,
     TransferClassifier,
+    TransferRegressor,
     make_pipeline,
 )
 from tests.helpers import both_pipelines, moons, small_backbone
@@ -265,3 +266,79 @@ def test_a_failing_chunk_leaves_no_open_count():
     with pytest.raises(ValueError, match="NaN"):
         ours.predict(broken)
     assert len(warned(lambda: ours[-1].predict(1e3 * X[:5]), OutOfRangeWarning)) == 1
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return small_backbone(max_epochs=5)
+
+
+class TwoAnswers(ClassifierMixin, BaseEstimator):
+    """Predicts labels and, beside them, something else: not one output a row."""
+
+    def __init__(self, model=None):
+        self.model = model
+
+    def fit(self, X, y):
+        self.model.fit(X, y)
+        self.fitted_ = True
+        return self
+
+    def predict(self, X):
+        return self.model.predict(X), len(X)
+
+
+class Pieces(BaseEstimator):
+    """A step that notes how many rows come at once."""
+
+    def __init__(self, seen=None):
+        self.seen = seen
+
+    def fit(self, X, y=None):
+        self.fitted_ = True
+        return self
+
+    def transform(self, X):
+        self.seen.append(len(X))
+        return X
+
+
+@pytest.mark.parametrize("frame", [False, True])
+def test_chunks_of_frames_keep_one_index(frame):
+    X = np.random.default_rng(0).normal(size=(250, 3))
+    X = pd.DataFrame(X, columns=list("abc"), index=np.arange(250) * 2) if frame else X
+    steps = [("scale", StandardScaler())]
+    ours = Pipeline(steps).set_output(transform="pandas").fit(X).transform(X)
+    theirs = sklearn.pipeline.Pipeline(steps).set_output(transform="pandas").fit(X).transform(X)
+    pd.testing.assert_frame_equal(ours, theirs)
+
+
+def test_rows_are_counted_once_where_chunks_turn_out_not_to_go(backbone):
+    X, y = moons(250)
+    pipe = Pipeline([("last", TwoAnswers(TransferClassifier(backbone, strategy=LinearProbing())))]).fit(X, y)
+    with pytest.warns(OutOfRangeWarning, match="250 of 250 rows"):
+        pipe.predict(X * 1e4)
+
+
+@pytest.mark.parametrize("model", [TransferClassifier, TransferRegressor])
+def test_scores_are_those_of_predictions_in_chunks(backbone, model):
+    X, y = moons(250)
+    y = y if model is TransferClassifier else X[:, 0]
+    weight = np.random.default_rng(0).uniform(size=250)
+    steps = [("pieces", Pieces([])), ("last", model(backbone, strategy=LinearProbing()))]
+    pipe = Pipeline(steps).fit(X, y)
+    expected = sklearn.pipeline.Pipeline.score(pipe.set_params(pieces__seen=[]), X, y, sample_weight=weight)
+    pipe.set_params(pieces__seen=[])
+    assert pipe.score(X, y, sample_weight=weight) == pytest.approx(expected)
+    assert pipe.named_steps["pieces"].seen == [64, 64, 64, 58]
+
+
+def test_a_chunk_with_rows_too_many_is_an_error():
+    class Doubles(Pieces):
+        def transform(self, X):
+            return np.repeat(X, 2, axis=0) if len(X) == 58 else X
+
+    X = np.zeros((250, 2))
+    pipe = Pipeline([("doubles", Doubles())]).fit(X)
+    with pytest.raises(ValueError, match="308 outputs for 250 rows"):
+        pipe.transform(X)

@@ -35,6 +35,7 @@ from sktransfer import (
     make_pipeline,
     save_backbone,
 )
+from sktransfer.estimators import source_estimator
 from tests.helpers import moons, small_backbone, width_free_backbone
 
 ROOT = Path(__file__).parents[2]
@@ -196,10 +197,11 @@ def test_a_network_of_any_number_of_channels_forgets_ranges_of_another_number(n_
     network = FromScratch.like(load_backbone("process"))
     source = TransferClassifier(network, block="pooled", max_epochs=2, random_state=0)
     source.fit(rng.normal(size=(20, 2, 64)), np.arange(20) % 2)
-    X = rng.normal(size=(5, n_channels, 64)) * (100 if n_channels == 2 else 4)
+    X = rng.normal(size=(5, n_channels, 64))
+    X[0, :, 7] = 15.0  # outside the range of the two channels of the source
     model = SourceClassifier(source.backbone_).fit(X)
     if n_channels == 2:
-        with pytest.warns(OutOfRangeWarning):
+        with pytest.warns(OutOfRangeWarning, match="1 of 5"):
             model.predict(X)
     else:
         with warnings.catch_warnings():
@@ -266,6 +268,20 @@ def test_files_of_an_estimator_that_was_fitted_or_was_not(tmp_path, backbone, ro
             joblib.dump(model, tmp_path / "m.joblib")
             for other in (joblib.load(tmp_path / "m.joblib"), pickle.loads(pickle.dumps(model)), clone(model)):
                 np.testing.assert_array_equal(other.predict_proba(X), expected)
+
+
+def test_a_file_is_read_once_and_is_not_part_of_what_is_stored(monkeypatch):
+    read = []
+    monkeypatch.setattr(source_estimator, "load_backbone", lambda path: read.append(path) or load_backbone(path))
+    model = SourceClassifier("tep-process")
+    for _ in range(3):
+        model.predict(np.zeros((2, 53)))
+    assert model.classes_.shape == (13,)
+    assert read == ["tep-process"]
+    assert len(pickle.dumps(model)) < 2_000  # the name; its file has 600,000 bytes
+    model.set_params(backbone="vibration")
+    assert model.classes_.shape == (16,)
+    assert read == ["tep-process", "vibration"]
 
 
 def test_another_backbone_may_be_set(backbone, rows):

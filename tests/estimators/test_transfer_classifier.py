@@ -17,6 +17,7 @@ from sktransfer import (
     OutOfRangeWarning,
     ProbeThenTune,
     TransferClassifier,
+    TransferRegressor,
     WeightDecay,
 )
 from sktransfer.training.head_start import HeadStart
@@ -247,3 +248,25 @@ def test_the_caller_s_callbacks_and_parameters_are_not_changed(backbone):
     assert {name: repr(value) for name, value in model.get_params().items()} == before
     assert model.callbacks is callbacks
     assert weights == {"leak": 2.0}
+
+
+X, y = moons(60)
+
+
+@pytest.mark.parametrize("weight", [None, [1.0] + [0.0] * 11])
+def test_one_different_row_is_an_error_that_says_so(weight):
+    rows = np.tile(X[:1], (12, 1)) if weight is None else X[:12]
+    with pytest.raises(ValueError, match="at least 2 different rows"):
+        TransferRegressor(FromScratch(arguments={"hidden_layer_sizes": (4,)})).fit(rows, np.ones(12), weight)
+
+
+def test_a_class_weight_for_a_class_that_a_fold_lacks_is_no_error(backbone):
+    two = y != "wear"
+    weights = {"normal": 1.0, "leak": 2.0, "wear": 3.0}
+    model = TransferClassifier(backbone, strategy=LinearProbing(), class_weight=weights).fit(X[two], y[two])
+    assert model.classes_.tolist() == ["leak", "normal"]
+
+
+def test_small_batches_still_mean_about_a_thousand_steps():
+    model = TransferClassifier(batch_size=1)
+    assert model._n_epochs(12) == 167  # six batches of two rows

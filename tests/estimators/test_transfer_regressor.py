@@ -174,3 +174,16 @@ def test_missing_values_are_an_error_that_names_the_rows(bad):
     y[[3, 8]] = bad
     with pytest.raises(ValueError, match=r"rows \[3, 8\]"):
         TransferRegressor(SMALL).fit(X, y)
+
+
+X, y = moons(60)
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return small_backbone(max_epochs=10)
+
+
+def test_labels_too_large_to_square_are_an_error_and_never_nan(backbone):
+    with pytest.raises(ValueError, match="Change its unit"):
+        TransferRegressor(backbone).fit(X, X[:, 0] * 1e160)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from sktransfer import Backbone, FeatureExtractor, FineTuning, MLPHead, TransferClassifier
+from sktransfer import Backbone, FeatureExtractor, FineTuning, LinearProbing, MLPHead, TransferClassifier
 from sktransfer.estimators import base
 from sktransfer.inference.predictor import Predictor, blocks_in_numpy
 from sktransfer.networks.transfer_module import TransferModule
@@ -103,3 +103,28 @@ def test_torch_computes_where_the_device_is_not_the_cpu(fitted, monkeypatch):
     monkeypatch.setattr("sktransfer.inference.predictor.is_cpu", lambda device: False)
     monkeypatch.setattr(type(fitted._predictor.network), "run", lambda self, rows: pytest.fail("computed in numpy"))
     np.testing.assert_allclose(fitted.predict_proba(X), expected, atol=1e-6)
+
+
+def products(program):
+    """Bytes of the arrays of a program, those it shares left out."""
+    arrays = [part for step in program._steps for part in step[1:] if isinstance(part, np.ndarray)]
+    return sum(array.nbytes for array in arrays)
+
+
+def as_rows(X):
+    return np.ascontiguousarray(X, dtype=np.float32)
+
+
+def test_heads_on_one_backbone_hold_its_products_once(backbone):
+    X, y = moons(90)
+    first, second = (
+        TransferClassifier(backbone.describe(name=name), strategy=LinearProbing()).fit(X, y) for name in "ab"
+    )
+    bodies = [model._predictor.network._below for model in (first, second)]
+    assert bodies[0] is bodies[1] is blocks_in_numpy(backbone, 3)
+    assert products(first._predictor.network) < products(bodies[0]) / 3
+    tuned = TransferClassifier(backbone, strategy=FineTuning(2), max_epochs=1, random_state=0).fit(X, y)
+    assert tuned._predictor.network._below is not bodies[0]
+    module = tuned.module_
+    rows = as_rows(X)
+    np.testing.assert_allclose(tuned._outputs(X)[0], module.run(rows), atol=1e-4)

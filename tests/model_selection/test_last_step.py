@@ -3,10 +3,14 @@
 import threading
 
 import numpy as np
+import pytest
+import sklearn.pipeline
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sktransfer import BatchedGridSearchCV
+from sktransfer import BatchedGridSearchCV, LinearProbing, TransferClassifier
+from tests.helpers import moons, small_backbone
 from tests.searches import LR, X, Y, both, grid, how, model, pipeline
 
 FITTED = []
@@ -61,3 +65,26 @@ def test_a_pipeline_that_is_scored_shares_no_step_with_another():
         assert one.memory is None
         assert "fit" not in vars(one[-1])
     np.testing.assert_array_equal([one[-1].lr for one in seen], np.repeat(LR, 2))
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return small_backbone(max_epochs=5)
+
+
+class Certain(sklearn.pipeline.Pipeline):
+    """A pipeline with a mind of its own."""
+
+    def predict(self, X, **params):
+        return np.where(self.predict_proba(X)[:, 0] > 0.9, self.classes_[0], self.classes_[1])
+
+
+def test_a_pipeline_of_somebody_elses_is_searched_as_usual(backbone):
+    X, y = moons(120)
+    y = np.where(y == "normal", "normal", "fault")
+    pipe = Certain([("scale", StandardScaler()), ("last", TransferClassifier(backbone, strategy=LinearProbing()))])
+    grid = {"last__strategy__alpha": [0.1, 1.0]}
+    ours, theirs = (kind(pipe, grid, cv=3).fit(X, y) for kind in (BatchedGridSearchCV, GridSearchCV))
+    np.testing.assert_allclose(ours.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"])
+    assert set(ours.cv_results_["how"]) == {"alone"}
+    assert type(ours.best_estimator_) is Certain

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sktransfer import BatchedGridSearchCV
+from sktransfer import BatchedGridSearchCV, LinearProbing, OutOfRangeWarning, TransferClassifier
 from sktransfer.networks.transfer_module import TransferModule
+from tests.helpers import moons, small_backbone
 from tests.searches import LR, VALUES, X, Y, both, grid, how, model, pipeline, regression
 
 WEIGHT = np.random.default_rng(0).integers(0, 3, len(X)).astype(float)
@@ -149,3 +151,22 @@ def test_metadata_that_nobody_asked_for_is_the_same_error():
                 kind(pipeline(), grid(lr=LR)).fit(X, Y, sample_weight=WEIGHT)
             messages.append(str(error.value).splitlines()[-1].replace("BatchedGridSearchCV", "GridSearchCV"))
     assert messages[0] == messages[1]
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return small_backbone(max_epochs=5)
+
+
+@pytest.mark.parametrize("scoring", [None, "neg_log_loss"])
+def test_a_search_says_once_that_rows_are_far(backbone, scoring):
+    X, y = moons(120)
+    X[0] = 1e4
+    model = TransferClassifier(backbone, strategy=LinearProbing(alpha=1.0))
+    counts = []
+    for kind in (BatchedGridSearchCV, GridSearchCV):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            kind(model, {"strategy__alpha": [0.1, 1.0]}, cv=3, scoring=scoring, refit=False).fit(X, y)
+        counts.append(sum(issubclass(w.category, OutOfRangeWarning) for w in caught))
+    assert counts[0] == 1 <= counts[1]

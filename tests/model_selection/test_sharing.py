@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import torch
+from sklearn.base import clone
 from sklearn.feature_selection import SelectKBest
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
@@ -13,12 +14,16 @@ from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures, Stand
 from torch import nn
 
 from sktransfer import (
+    L2SP,
     Augmentation,
     Backbone,
     BatchedGridSearchCV,
     FineTuning,
+    FromScratch,
     Inputs,
+    MLPHead,
     TransferClassifier,
+    TransferRegressor,
     save_backbone,
 )
 from sktransfer.model_selection import last_step
@@ -101,3 +106,42 @@ def test_a_file_is_read_once_a_search(tmp_path, monkeypatch):
     search = BatchedGridSearchCV(TransferClassifier(path), {"lr": LR}, cv=3, refit=False).fit(X, Y)
     assert "alone" not in how(search)
     assert len(calls) == 1
+
+
+def test_an_untrained_network_is_made_once_a_search(monkeypatch):
+    built, build = [], FromScratch.build
+    monkeypatch.setattr(FromScratch, "build", lambda self, *shape: built.append(shape) or build(self, *shape))
+    recipe = FromScratch(arguments={"hidden_layer_sizes": (8,)})
+    estimator = model(recipe, strategy=None, head=None)
+    one = BatchedGridSearchCV(estimator, {"lr": LR, "class_weight": [None, "balanced"]}, cv=3, refit=False).fit(X, Y)
+    assert how(one) == {"stacked"}
+    assert len(built) == 1
+    estimator.random_state = 1
+    BatchedGridSearchCV(estimator, {"random_state": [0, 1]}, cv=3, refit=False).fit(X, Y)
+    assert len(built) == 1 + 2  # another seed is another network
+
+
+def test_the_copy_of_a_step_is_what_a_clone_is():
+    state, callback = np.random.RandomState(0), [("own", object())]
+    steps = [
+        model(head=MLPHead((8,), dropout=0.3), strategy=FineTuning(1) & L2SP(0.1), random_state=state),
+        model(FromScratch(arguments={"hidden_layer_sizes": (8,)}), callbacks=callback, class_weight={"leak": 2.0}),
+        TransferRegressor(backbone()),
+        KNeighborsClassifier(3),
+    ]
+    for step in steps:
+        copied, cloned = last_step.copy_step(step), clone(step)
+        assert type(copied) is type(cloned)
+        assert {**vars(copied)}.keys() == {**vars(cloned)}.keys()
+        plain = {"random_state": None, "callbacks": None} if "callbacks" in step.get_params() else {}
+        assert repr(clone(copied).set_params(**plain)) == repr(cloned.set_params(**plain))
+        cloned = clone(step)
+        for name, value in step.get_params(deep=False).items():
+            mine, theirs = getattr(copied, name), getattr(cloned, name)
+            assert (mine is value) is (theirs is value), name
+    nested = last_step.copy_step(steps[0])
+    nested.set_params(head__dropout=0.9, strategy__second__alpha=7.0)
+    nested.random_state.uniform(size=10)
+    assert steps[0].head.dropout == 0.3
+    assert steps[0].strategy.second.alpha == 0.1
+    assert state.uniform() == np.random.RandomState(0).uniform()

@@ -1,9 +1,11 @@
 """Networks that a file may name: a table of standard layers and what callers register."""
 
 import json
+import pickle
 import time
 import tracemalloc
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -12,6 +14,7 @@ import sktransfer.backbones.blocks  # noqa: F401  (registers the networks of the
 from sktransfer import MLP, Backbone, register_network
 from sktransfer.networks.layers import KINDS
 from sktransfer.networks.registry import _NETWORKS, Permute, build_empty, build_network, describe_network
+from tests.helpers import small_backbone
 
 # Every layer of the table with arguments other than its defaults, and the shape of one row that it takes.
 LAYERS = {
@@ -233,3 +236,45 @@ def test_windows_too_short_for_the_process_network_are_an_error(length):
     with pytest.raises(ValueError, match=rf"at least 16 samples, got \(2, 3, {length}\)"):
         net(torch.zeros(2, 3, length))
     assert net(torch.zeros(2, 3, 16)).shape == (2, 8)
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return small_backbone(max_epochs=10)
+
+
+@register_network("constants-outside-the-state")
+class Constants(nn.Module):
+    class Block(nn.Module):
+        def __init__(self, width):
+            super().__init__()
+            self.linear = nn.Linear(width, 5)
+            self.register_buffer("phase", torch.linspace(0.0, 1.0, 5), persistent=False)
+            self.register_buffer("mask", torch.tensor([True, False, True, True, False]))
+
+        def forward(self, x):
+            return (self.linear(x) + self.phase) * self.mask
+
+    def __init__(self, n_features_in):
+        super().__init__()
+        self.block = self.Block(n_features_in)
+
+    def forward(self, x):
+        return self.block(x)
+
+
+def test_networks_with_constants_and_truth_values_come_back():
+    backbone = Backbone(Constants(np.int64(4)))
+    loaded = pickle.loads(pickle.dumps(backbone))
+    x = torch.ones(2, 4)
+    with torch.no_grad():
+        torch.testing.assert_close(loaded.copy_blocks()[0](x), backbone.copy_blocks()[0](x), rtol=0, atol=0)
+
+
+def test_a_constructor_that_hides_its_arguments_cannot_be_registered():
+    with pytest.raises(ValueError, match="name the arguments"):
+
+        @register_network("hides")
+        class Hides(nn.Module):
+            def __init__(self, **options):
+                super().__init__()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sktransfer import L2SP, FineTuning, TransferClassifier
+from sktransfer import L2SP, FineTuning, LinearHead, TransferClassifier
 from tests.helpers import moons, small_backbone
 
 
@@ -46,3 +46,24 @@ def test_l2sp_keeps_the_weights_nearer_to_the_source():
 
     free, pulled, held = (distance(s) for s in (FineTuning(), L2SP(alpha=1.0), L2SP(alpha=1000.0)))
     assert held < 0.3 * pulled < pulled < 0.7 * free
+
+
+X, y = moons(60)
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return small_backbone(max_epochs=10)
+
+
+def test_l2sp_pulls_new_classes_to_zero_and_known_ones_to_the_source(backbone):
+    labels = np.where(y == "wear", "new", y)
+    distances = []
+    for alpha, beta in ((0.0, 1e3), (1e3, 0.0)):
+        parameters = {"strategy": FineTuning() & L2SP(alpha, beta), "head": LinearHead(source_classes="same")}
+        model = TransferClassifier(backbone, **parameters, max_epochs=200, lr=0.01, random_state=0).fit(X, labels)
+        rows = dict(zip(model.classes_, model.module_.head.output.weight.numpy(), strict=True))
+        source = dict(zip(backbone.source.classes, backbone.source.weight, strict=True))
+        distances.append((np.abs(rows["new"]).max(), np.abs(rows["normal"] - source["normal"]).max()))
+    assert distances[0][0] < 0.01 < distances[0][1]
+    assert distances[1][1] < 0.01 < distances[1][0]

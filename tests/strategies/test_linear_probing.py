@@ -59,3 +59,14 @@ def test_solvers_that_are_none_are_refused(backbone, strategy, match):
 def test_an_alpha_that_is_no_number_of_at_least_zero_is_refused(strategy, alpha):
     with pytest.raises(ValueError, match=f"{strategy.__name__} got alpha"):
         strategy(alpha=alpha).head_solver()
+
+
+@pytest.mark.parametrize("alpha", [np.int64(1), np.float32(1), 1])
+def test_a_pull_may_be_any_number(alpha):
+    assert LinearProbing(alpha=alpha).head_solver().alpha == 1.0
+
+
+def test_rows_too_large_to_choose_a_pull_are_an_error_that_says_so(backbone):
+    X, y = moons(200)
+    with pytest.raises(ValueError, match="orders of magnitude"):
+        TransferClassifier(backbone, strategy=LinearProbing()).fit(X * 1e12, y)

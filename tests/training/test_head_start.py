@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from sktransfer import L2SP, FineTuning, LinearProbing, ProbeThenTune, TransferClassifier, TransferRegressor
+from sktransfer import L2SP, FineTuning, LinearHead, LinearProbing, ProbeThenTune, TransferClassifier, TransferRegressor
 from sktransfer.backbones.source import Source
 from sktransfer.training.head_start import HeadStart
 from sktransfer.training.tasks import Classification, Regression
@@ -58,3 +58,15 @@ def test_a_solved_head_under_an_infinite_penalty_is_the_source_s(backbone):
     source = TransferRegressor(backbone, strategy=LinearProbing(), random_state=0).fit(X, X[:, 0]).backbone_
     model = TransferRegressor(source, strategy=LinearProbing(alpha=np.inf), random_state=0).fit(X + 1, X[:, 1])
     np.testing.assert_allclose(model.backbone_.source.weight, source.source.weight, rtol=1e-5, atol=1e-6)
+
+
+X, y = moons(60)
+
+
+def test_an_imprinted_head_is_the_centre_where_it_is_asked_for(backbone):
+    solved = {
+        init: TransferClassifier(backbone, head=LinearHead(init=init), strategy=LinearProbing(alpha=1e6)).fit(X, y)
+        for init in ("imprint", "random")
+    }
+    assert solved["imprint"].score(X, y) > 0.5
+    np.testing.assert_allclose(solved["random"].predict_proba(X), 1 / 3, atol=1e-3)

@@ -195,3 +195,25 @@ def test_a_callback_that_would_score_rows_that_nobody_holds_out_is_noticed():
     with pytest.warns(UserWarning, match=r"\['EpochScoring'\] score validation rows, but fit holds out none"):
         TransferClassifier(SMALL, max_epochs=1, callbacks=[EpochScoring("accuracy")], random_state=0).fit(X, y)
     TransferClassifier(SMALL, max_epochs=1, callbacks=[EpochScoring("accuracy", on_train=True)]).fit(X, y)
+
+
+X, y = moons(60)
+
+
+def test_callbacks_see_labels_without_weights_and_the_last_epoch():
+    class Counter(EpochScoring):
+        epochs = 0
+
+        def on_epoch_end(self, net, **kwargs):
+            self.epochs += 1
+            return super().on_epoch_end(net, **kwargs)
+
+    def accuracy(net, data, labels):
+        assert set(labels) == {0, 1, 2}
+        return float(np.mean(net.predict(data) == labels))
+
+    counter = Counter(accuracy, on_train=True, use_caching=False)
+    small = FromScratch(arguments={"hidden_layer_sizes": (64,), "dropout": 0.0})
+    model = TransferClassifier(small, lr=0.02, batch_size=64, callbacks=[counter], random_state=0).fit(X, y)
+    assert model.n_iter_ < 500  # ended by the loss
+    assert counter.epochs == model.n_iter_

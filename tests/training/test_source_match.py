@@ -24,9 +24,12 @@ from sktransfer import (
 )
 from sktransfer.solvers.evidence import LogEvidence
 from sktransfer.solvers.laplace import LaplacePath
+from sktransfer.strategies.base import HeadSolver
 from sktransfer.training import source_match
+from sktransfer.training.head_start import HeadStart
 from sktransfer.training.rows import TrainingRows
-from sktransfer.training.source_match import _first_of_each, _rising, is_numbered
+from sktransfer.training.source_match import SourceMatch, _first_of_each, _rising, is_numbered
+from sktransfer.training.tasks import Classification
 
 NAMES = np.array(["ball", "healthy", "inner", "outer"])
 N = 12
@@ -262,3 +265,18 @@ def test_odds_and_numbers():
     assert (source_match.STRONG, source_match.DECISIVE) == (log(10), log(100))
     assert is_numbered([0, 1, 2])
     assert not any(map(is_numbered, ([1, 2], [0, 2], [False, True], [0.0, 1.0], ["0", "1"])))
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "ridge"])
+def test_a_new_class_is_drawn_to_the_mean_of_the_known_rows(solver):
+    X, codes = rows(3)
+    source, match = backbone().source, SourceMatch(np.array([2, 0, -1, -1]))
+    task = Classification(np.array(["inner", "ball", "x", "y"]), None)
+    W, b, known = task.source_rows("auto", source, N, match)
+    start = HeadStart("auto", "source", source.feature_mean, source.feature_scale, W, b, known, np.ones(N, dtype=bool))
+    found = task.solve(start, X.astype(float), TrainingRows(X, codes, np.ones(len(X))), HeadSolver(1e9, solver))
+    expected = np.vstack([source.weight[[2, 0]], np.tile(source.weight[[2, 0]].mean(axis=0), (2, 1))])
+    logits = X @ expected.T + np.r_[source.bias[[2, 0]], np.full(2, source.bias[[2, 0]].mean())]
+    given = (X @ found.weight.T + found.bias) * found.temperature
+    centred = [values - values.mean(axis=1, keepdims=True) for values in (given, logits)]
+    np.testing.assert_allclose(*centred, atol=1e-5)

@@ -16,6 +16,7 @@ from sktransfer import (
     FromScratch,
     LinearProbing,
     SlidingWindows,
+    SourceClassifier,
     TransferClassifier,
     TransferRegressor,
     Windows,
@@ -119,6 +120,8 @@ def test_a_backbone_of_named_channels_is_not_fitted_to_another_order(tmp_path):
         for make in (lambda b: TransferClassifier(b, strategy=LinearProbing()), FeatureExtractor):
             with pytest.raises(ValueError, match=r"its backbone 'fitted' was pretrained on \['flow'.*another order"):
                 make(backbone).fit(SWAPPED, y)
+            with pytest.raises(ValueError, match="another order"):
+                SourceClassifier(backbone).predict(SWAPPED)
             with pytest.raises(ValueError, match=r"select_channels\(backbone.inputs.names\)"):
                 make_pipeline(BaselineScaler(), make(backbone)).fit(SWAPPED, y)
             with pytest.warns(DataQualityWarning, match="than its backbone 'fitted' was pretrained on .first: 'Flow'"):

@@ -142,6 +142,7 @@ DROPPING = {
     "repeat once": lambda X: np.repeat(X, 1, axis=0),
     "repeat of samples": lambda X: np.repeat(X, 2, axis=2),
     "tile": lambda X: np.tile(X, (2, 1, 1)),
+    "take with a mode": lambda X: np.take(X, [0, 7], axis=0, mode="wrap"),
     "roll of windows": lambda X: np.roll(X, 1, axis=0),
     "roll of channels": lambda X: np.roll(X, 1, axis=1),
     "roll of samples": lambda X: np.roll(X, 1, axis=2),
@@ -214,10 +215,32 @@ def test_the_operations_are_many():
     assert len(KEEPING) + len(DROPPING) > 100
 
 
+def test_what_is_unknown_in_both_agrees():
+    X = Windows.of(
+        marked(), rpm=[np.nan, *range(1, N)], time=np.array(["NaT", *["2026-01-01"] * (N - 1)], dtype="M8[s]")
+    )
+    found = X + X.copy()
+    np.testing.assert_array_equal(found.rpm, X.rpm)
+    np.testing.assert_array_equal(found.time, X.time)
+    assert (X + Windows.of(X, rpm=[0, *range(1, N)])).rpm is None
+
+
 def test_a_difference_of_two_windows_has_the_time_and_the_speed_of_neither():
     found = np.diff(marked(), axis=0)
     assert (found.sampling_rate, found.channels) == (50, ("flow", "level"))
     assert (found.time, found.rpm, found.orders) == (None, None, None)
+
+
+def test_take_takes_the_numbers_that_it_takes_of_any_array():
+    for indices in (np.array([True, False] * 3), np.array([[0, 1], [1, 0]]), 1, [-1]):
+        for axis in (0, -2, None):
+            expected = np.take(np.asarray(marked()), indices, axis=axis)
+            found = np.take(marked(), indices, axis=axis)
+            np.testing.assert_array_equal(found, expected)
+            check(found)
+    np.testing.assert_array_equal(marked().take([True, False]), [1, 0])
+    with pytest.raises(IndexError):
+        np.take(marked(), [N], axis=0)
 
 
 def test_masks_and_single_windows_are_plain_arrays():
@@ -246,6 +269,11 @@ def test_windows_that_are_joined_keep_what_is_the_same_and_say_what_is_not():
     assert (found.sampling_rate, found.channels) == (None, None)
     with pytest.warns(DataQualityWarning, match="have no sampling_rate, channels"):
         assert np.concatenate([X, Windows.of(other(), sampling_rate=60)]).sampling_rate is None
+    dates = Windows.of(X, time=np.datetime64("2026-01-01") + np.arange(N))
+    with pytest.warns(DataQualityWarning, match="the joined windows have no time, because"):
+        assert np.concatenate([X, dates]).rpm.tolist() == [*X.rpm, *X.rpm]
+    with pytest.warns(DataQualityWarning, match="nobody knows whether the samples follow each other"):
+        assert np.concatenate([X, X], axis=2).rpm is None
     with pytest.raises(ValueError, match=r"the same in another order.*X.select_channels\(\['flow', 'level'\]\)"):
         np.concatenate([X, X[:, ::-1]])
 
@@ -309,11 +337,33 @@ def test_a_cached_step_answers_for_the_speed_of_these_windows(tmp_path):
         np.testing.assert_allclose(model[-1].coef_, expected.coef_)
 
 
+def test_a_deep_copy_has_fields_of_its_own():
+    X = marked()
+    Y = copy.deepcopy(X)
+    Y.rpm[:] = 0
+    Y[:] = 0
+    assert check(X) == ALL
+
+
 def test_more_fields_are_added_to_those_that_are_there():
     X = Windows.of(marked(), rpm=1500)
     assert X.rpm.tolist() == [1500] * N
     assert (X.sampling_rate, X.channels) == (50, ("flow", "level"))
     assert Windows.of(np.asarray(X), rpm=1500).sampling_rate is None
+
+
+def test_fields_that_are_set_are_checked():
+    X = marked()
+    X.rpm = 1500
+    X.channels = ["a", "b"]
+    assert (X[2:4].rpm.tolist(), X.channels, X[:, 1:].channels) == ([1500, 1500], ("a", "b"), ("b",))
+    X.time = None
+    assert X[:2].time is None
+    for name, value in {"rpm": [1, 2], "sampling_rate": 0, "channels": ["a"], "orders": [1, 2, 3]}.items():
+        with pytest.raises(ValueError, match=name):
+            setattr(X, name, value)
+    with pytest.raises(ValueError, match="holds no windows and takes no rpm"):
+        X.ravel().rpm = 1500
 
 
 @pytest.mark.parametrize(
@@ -345,11 +395,11 @@ def test_the_repr_is_one_line_that_says_what_is_known():
         "windows, channels=['flow', 'level'])"
     )
     X = Windows.of(np.zeros((2, 7, 3), dtype=np.float32), rpm=[np.nan, 60.5], orders=[[np.nan] * 4, [1, 2, 3, 4]])
-    assert repr(X) == "Windows(shape=(2, 7, 3), dtype=float32, sampling_rate=None, rpm=60.5, orders of 1 windows)"
+    assert repr(X) == "Windows(shape=(2, 7, 3), dtype=float32, sampling_rate=None, rpm=60.5, orders of 1 of 2 windows)"
     X = Windows.of(X, rpm=np.nan, channels=range(7), time=np.array(["2026-01-01", "2026-01-02"], dtype="M8[s]"))
     assert repr(X) == (
         "Windows(shape=(2, 7, 3), dtype=float32, sampling_rate=None, rpm=unknown, time=2026-01-01T00:00:00 to "
-        "2026-01-02T00:00:00, orders of 1 windows, channels=[0, 1, 2, 3, 4, 5, ...])"
+        "2026-01-02T00:00:00, orders of 1 of 2 windows, channels=[0, 1, 2, 3, 4, 5, ...])"
     )
 
 

@@ -161,6 +161,19 @@ def test_numbers_that_pandas_gave_are_no_names():
     assert SlidingWindows(20).cut([pd.DataFrame(noise(40, 2), columns=list("pq")), noise(40, 2)])[0].channels is None
 
 
+def test_columns_that_the_first_recording_lacks_are_said(recwarn):
+    given = recordings("frames")
+    given["b"], given["c"] = given["b"].assign(r=1.5), given["c"].assign(r=2.5, t=np.arange(80) / 10)
+    says = r"the columns \['r', 't'\] of 2 of 3 recordings are left out: recording 'a' has none"
+    with pytest.warns(DataQualityWarning, match=says):
+        X, _, _ = SlidingWindows(20).cut(given)
+    assert X.channels == ("p", "q")
+    recwarn.clear()
+    SlidingWindows(20).cut(given, channels=["p", "q"])
+    SlidingWindows(20).cut({"c": given["c"].drop(columns="r")}, time="t")
+    assert not recwarn.list
+
+
 def test_channels_of_arrays_can_be_named():
     X, _, _ = SlidingWindows(20).cut([noise(40, 2)], channels=["p", "q"])
     assert X.channels == ("p", "q")
@@ -203,6 +216,7 @@ def plant():
         ("unit", np.arange(120) // 2),
         ("cycle", np.r_[1.0:41, 1.0:41, 1.0:41]),
         ("machine_id", np.repeat([11, 12, 13], 40)),
+        ("defect", np.where(np.arange(120) % 9, np.arange(120) // 50, np.nan)),
         ("ATT_FLAG", np.where(np.arange(120) > 70, 1, -999)),
         ("t_ms", np.tile(np.linspace(0, 3, 40), 3)),
         ("Timestamp", 1e5 + np.arange(120) * 0.5),
@@ -216,8 +230,9 @@ def test_a_column_of_labels_or_ids_that_became_a_channel_is_said(column, values,
         frame = {run: part.drop(columns="run") for run, part in frame.groupby("run")}
         frame = frame if kind == "frames" else {run: polars.from_pandas(part) for run, part in frame.items()}
         more = {}
+    cutter = SlidingWindows(10, missing="keep")
     with pytest.warns(DataQualityWarning, match=rf"the columns \['{column}'\] became channels.*channels=\[") as caught:
-        X, _, _ = SlidingWindows(10).cut(frame, {1: "ok", 2: "leak", 3: "leak"}, **more)
+        X, _, _ = cutter.cut(frame, {1: "ok", 2: "leak", 3: "leak"}, **more)
     assert len(caught) == 1
     assert X.channels == ("flow", "level", "valve", column)
 

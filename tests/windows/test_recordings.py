@@ -140,6 +140,8 @@ def test_too_short_recordings_are_counted_or_an_error():
         (noise(30), {}, r"one array of shape \(30,\). Pass a single recording as \[recording\]"),
         (noise(30, 2), {}, r"Pass a single recording as \[recording\]"),
         ([], {}, "got no recording"),
+        ([noise(30, 2)[:, :0]], {}, "recording 0 has no column with a signal"),
+        (pd.DataFrame({"label": np.zeros(30)}), {"labels": "label"}, "recording 0 has no column with a signal"),
         ([noise(30, 2), noise(30, 3)], {}, "recording 1 has 3 channels, but 0 has 2"),
         ([np.zeros((2, 3, 4, 5))], {}, r"shape \(2, 3, 4, 5\)"),
         ([["a", "b"]], {}, "numbers"),
