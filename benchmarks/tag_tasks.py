@@ -122,9 +122,10 @@ def mill_tags(folder: Path) -> Iterator[TagTask]:
         if scaler is None:
             unworn = rows[rows["tool_condition"] == "unworn"]
             scaler = BaselineScaler().fit(unworn[columns].to_numpy(np.float64))
+        scaled = pd.DataFrame(scaler.transform(rows[columns].to_numpy(np.float64)), index=rows.index)
         found = []
         for _, one in rows.groupby("experiment"):
-            X = cut(scaler.transform(one[columns].to_numpy(np.float64)), 64, 16)
+            X = cut(scaled.loc[one.index].to_numpy(), 64, 16)
             found.append((X, np.full(len(X), one["tool_condition"].iloc[0])))
         return join(found), scaler
 
@@ -145,10 +146,11 @@ def engine_tags(folder: Path) -> Iterator[TagTask]:
     for subset, rows in frame.groupby("subset"):
         early = (rows["split"] == "train") & (rows["cycle"] <= 30)
         scaler = BaselineScaler().fit(rows.loc[early, columns].to_numpy(np.float64))
+        scaled = pd.DataFrame(scaler.transform(rows[columns].to_numpy(np.float64)), index=rows.index)
         for split in ("train", "test"):
             found = []
             for _, one in rows[rows["split"] == split].groupby("unit"):
-                X = cut(scaler.transform(one[columns].to_numpy(np.float64)), 30, 15)
+                X = cut(scaled.loc[one.index].to_numpy(), 30, 15)
                 found.append((X, np.digitize(one["rul"].to_numpy()[29::15], (50, 125))))
             parts[subset, split] = join(found)
     for source, target in (("FD001", "FD003"), ("FD003", "FD001")):

@@ -125,7 +125,9 @@ def peers(task: TagTask, with_source: bool) -> dict[str, Method]:
     }
 
 
-def run(folder: Path, sets: dict[str, Loader], strategy: Strategy | None, draws: int, n_tasks: int) -> pd.DataFrame:
+def run(
+    folder: Path, sets: dict[str, Loader], strategy: Strategy | None, draws: int, n_tasks: int, alone: bool
+) -> pd.DataFrame:
     """Columns set, task, method, labels, draw, score."""
     found = []
     for name, load in sets.items():
@@ -133,7 +135,7 @@ def run(folder: Path, sets: dict[str, Loader], strategy: Strategy | None, draws:
             if number >= n_tasks:
                 break
             methods = ours(task, strategy, False) | peers(task, False)
-            if task.source is not None:
+            if task.source is not None and not alone:
                 methods |= ours(task, strategy, True) | mlp_on_features(task, strategy) | peers(task, True)
             for label, method in methods.items():
                 for n in LABELS:
@@ -172,12 +174,13 @@ def main() -> None:
     parser.add_argument("--strategy", choices=STRATEGIES, default="default")
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--tasks", type=int, default=99, help="at most so many of a set")
+    parser.add_argument("--alone", action="store_true", help="no source: half of the time")
     parser.add_argument("--out", type=Path, help="a file for the single scores, as CSV")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     sets = {"scored": SCORED, "development": DEVELOPMENT}[options.of]
     chosen = {name: load for name, load in sets.items() if options.sets is None or name in options.sets}
-    scores = run(options.folder, chosen, STRATEGIES[options.strategy], options.draws, options.tasks)
+    scores = run(options.folder, chosen, STRATEGIES[options.strategy], options.draws, options.tasks, options.alone)
     if options.out is not None:
         scores.to_csv(options.out, index=False)
     print(f"\nStrategy {options.strategy}, {options.draws} draws\n\n{table(scores)}")

@@ -47,21 +47,27 @@ def resolve_block(
         If the backbone has no such features.
     """
     found, untrained = resolve(backbone, shape, seed)
-    name, block = type(estimator).__name__, estimator.block
-    if block == "auto":
-        # a source head that is asked for by name reads pooled features
-        block = "pooled" if asks_for_source_head(estimator) and _has_source_head(found) else None
-    elif block == "tag" and asks_for_source_head(estimator) and _has_source_head(found) and _pools(found):
+    name, block, asked = type(estimator).__name__, estimator.block, block_of_source_head(estimator)
+    if asked is not None and not (_has_source_head(found) and _pools(found)):
+        asked = None
+    if block == "tag" and asked is not None:
         raise ValueError(
-            f"{name}(block='tag'): the source head of backbone {found.name!r}, for which LinearHead(init='source') "
-            "asks, reads features of all tags pooled. Pass block='pooled' or block='both', or leave init='auto'."
+            f"{name}(block='tag'): the head asks for the source head of backbone {found.name!r}, which reads features "
+            "of all tags pooled. Pass block='both' or block='pooled', or LinearHead() as it is by default."
         )
-    return with_block(name, found, block, shape[0], untrained=untrained), untrained
+    return with_block(name, found, asked if block == "auto" else block, shape[0], untrained=untrained), untrained
 
 
-def asks_for_source_head(estimator: Any) -> bool:
-    """Whether the head of an estimator has to begin at the source head."""
-    return getattr(getattr(estimator, "head", None), "init", None) == "source"
+def block_of_source_head(estimator: Any) -> str | None:
+    """The features that the head of an estimator needs because it asks for the source head; None: it does not.
+
+    ``init="source"`` leaves out what the source head gives no weight, which are the features by tag.
+    """
+    head = getattr(estimator, "head", None)
+    if getattr(head, "init", None) == "source":
+        return "pooled"
+    stated = getattr(head, "source_classes", None)
+    return None if stated is None or (isinstance(stated, str) and stated == "auto") else "both"
 
 
 def _has_source_head(backbone: Backbone) -> bool:

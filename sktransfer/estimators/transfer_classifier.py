@@ -35,7 +35,8 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         the tags of ``fit`` in their order. ``"pooled"``: those of all tags pooled, which have forgotten which tag it
         was; only on them the source head of "process" can begin or pull, by tag the head begins from zero. ``"both"``:
         side by side. ``"auto"``: by tag; what was fitted with another block stays with it, a head that asks for the
-        source's (``init="source"``) gets pooled features, and every other network returns what it returns.
+        source head gets pooled features (``init="source"``) or both (stated classes), and every other network returns
+        what it returns.
     head : LinearHead, MLPHead or None, default=None
         The new network on top; None: ``LinearHead()``.
     strategy : Strategy or None, default=None

@@ -23,7 +23,7 @@ import torch
 from sklearn.base import clone
 
 from sktransfer.backbones.backbone import Backbone
-from sktransfer.backbones.by_tag import asks_for_source_head, resolve_block
+from sktransfer.backbones.by_tag import block_of_source_head, resolve_block
 from sktransfer.backbones.check_input import input_key
 from sktransfer.backbones.from_scratch import open_backbone
 from sktransfer.inference.predictor import Predictor
@@ -147,7 +147,9 @@ class SharedStarts:
 
         weights = None if weight is None else np.asarray(weight).tobytes()
         fold = type(estimator), note.fold, weights, input_key(estimator.backbone)
-        return self._once(("rows", *fold, repr(getattr(estimator, "class_weight", None))), check, note)
+        # the check says whether the rows look to these features like those of the source
+        key = "rows", *fold, estimator.block, repr(getattr(estimator, "class_weight", None))
+        return self._once(key, check, note)
 
     def _use_threads(self, n_jobs: int | None) -> None:
         """Change the thread count if it differs from that of the last fit: changing it takes longer than a fit."""
@@ -178,7 +180,7 @@ def _same_parameters(estimator: Any) -> Any:
 def _network_key(estimator: Any, seed: int) -> Hashable:
     """What the outputs of frozen blocks depend on, besides the rows."""
     network, device = estimator.backbone, str(estimator.device)
-    block = estimator.block, asks_for_source_head(estimator)
+    block = estimator.block, block_of_source_head(estimator)
     if isinstance(network, Backbone):
         return id(network), block, device
     return joblib.hash(network), block, seed, device  # an untrained network is another one for each seed

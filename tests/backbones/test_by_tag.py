@@ -27,7 +27,9 @@ from sktransfer import (
     load_backbone,
     save_backbone,
 )
-from sktransfer.backbones.by_tag import with_block
+from sktransfer.backbones.by_tag import resolve_block, with_block
+from sktransfer.model_selection.last_step import Note
+from sktransfer.model_selection.shared_starts import SharedStarts
 from sktransfer.networks.process_net import ProcessNet
 
 N_TAGS, N_OF_TAG, N_POOLED = 4, 5 + 3 + 6, 10
@@ -38,12 +40,13 @@ PROBING = LinearProbing()
 def network():
     torch.manual_seed(0)
     made = ProcessNet(n_scales=3, width=16, n_code=6, n_features=N_POOLED)
+    made.train()
+    for seed in range(100):  # BatchNorm measures such windows
+        made(torch.from_numpy(windows(seed=seed)))
     for layer in made.modules():
         if isinstance(layer, torch.nn.BatchNorm1d):
-            for values in (layer.weight, layer.running_var):
-                torch.nn.init.uniform_(values, 0.5, 2.0)
-            for values in (layer.bias, layer.running_mean):
-                torch.nn.init.normal_(values)
+            torch.nn.init.uniform_(layer.weight, 0.5, 2.0)
+            torch.nn.init.normal_(layer.bias)
     return made.eval()
 
 
@@ -51,7 +54,8 @@ def network():
 def backbone(network):
     rng = np.random.default_rng(1)
     head = rng.normal(size=(2, N_POOLED)), rng.normal(size=2), np.array(["healthy", "leak"])
-    source = Source(rng.normal(size=N_POOLED), rng.uniform(0.5, 2, N_POOLED), *head)
+    features = run(network, windows(200, seed=9))
+    source = Source(features.mean(axis=0), features.std(axis=0) + 0.1, *head)
     return Backbone(network, name="plant", inputs=Inputs(shape=(None, None)), source=source)
 
 
@@ -238,8 +242,25 @@ def test_a_head_that_asks_for_the_source_head_gets_the_features_it_reads(backbon
         for block in ("auto", "pooled")
     )
     np.testing.assert_array_equal(auto, pooled)
-    with pytest.raises(ValueError, match=r"block='tag'.*features of all tags pooled.*block='pooled'"):
+    with pytest.raises(ValueError, match=r"block='tag'.*features of all tags pooled.*block='both'"):
         TransferClassifier(backbone, head=head, block="tag").fit(X, y)
+
+
+def test_a_head_that_states_its_source_classes_gets_both(backbone):
+    head = LinearHead()
+    head.source_classes = ["healthy", "leak"]
+    auto, both = (
+        with_block_of(TransferClassifier(backbone, head=head, block=block), backbone) for block in ("auto", "both")
+    )
+    assert auto.n_features_out == both.n_features_out == N_TAGS * N_OF_TAG + N_POOLED
+    for said in ("auto", None):
+        head.source_classes = said
+        found = with_block_of(TransferClassifier(backbone, head=head), backbone)
+        assert found.n_features_out == N_TAGS * N_OF_TAG
+
+
+def with_block_of(estimator, backbone):
+    return resolve_block(estimator, backbone, (N_TAGS, 32), 0)[0]
 
 
 def test_windows_of_another_number_of_tags_are_refused_by_the_network(backbone):
@@ -270,6 +291,17 @@ def test_searches_over_blocks_score_as_scikit_learn_does(backbone, strategy):
     assert found[1].best_params_ == found[0].best_params_
 
 
+def test_a_search_asks_the_features_of_each_block_whether_the_rows_look_like_those_of_the_source(backbone):
+    far = backbone.describe(source=Source(np.full(N_POOLED, 1e3), np.ones(N_POOLED)))
+    X, y = faults()
+    with SharedStarts() as starts, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        models = [TransferClassifier(far, block=block, strategy=PROBING) for block in ("pooled", "tag")]
+        fits = [starts.start(Note(model, X, y, {}, 0)) for model in models]
+    assert [fit.estimator.fits_source_ for fit in fits] == [False, True]
+    assert fits[0].rows.X is fits[1].rows.X
+
+
 def test_the_extractor_knows_the_same_words(network, backbone):
     X = windows()
     for block, width in (("tag", N_TAGS * N_OF_TAG), ("pooled", N_POOLED), ("both", N_TAGS * N_OF_TAG + N_POOLED)):
@@ -288,6 +320,8 @@ def test_the_untrained_network_keeps_its_tags_apart_too(backbone):
     other = TransferClassifier(FromScratch.like(model.backbone_), random_state=0, max_epochs=3)
     assert other.fit(windows(n_tags=2), np.arange(24) % 2).backbone_.n_features_out == 2 * N_OF_TAG
     assert TransferClassifier(like, block="pooled", max_epochs=2).fit(X, y).backbone_.n_features_out == N_POOLED
+    with pytest.raises(ValueError, match="carries no feature statistics"):  # nothing was measured
+        TransferClassifier(like, head=LinearHead(normalize="source"), max_epochs=2).fit(X, y)
 
 
 def test_an_estimator_of_before_the_choice_stays_with_pooled_features(backbone):
