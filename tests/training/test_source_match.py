@@ -344,3 +344,15 @@ def test_a_statement_is_contradicted_by_rows_that_decisively_agree_with_others(a
     assert (match.better is not None) == said
     # classes that share a source class are no permutation, and nothing is compared
     assert judge(NAMES.tolist(), ahead).tried(np.array([0, 0, 1, 1])).better is None
+
+
+def test_an_encoder_numbers_names_in_alphabetical_order_however_the_source_lists_them():
+    trial = judge([0, 1, 2, 3], {}, names=["outer", "ball", "inner", "healthy"])
+    np.testing.assert_array_equal(trial._in_order()[0], [1, 3, 2, 0])
+
+
+def test_rows_judge_with_their_weights():
+    X, codes = rows(2)
+    weight = np.linspace(1, 3, len(X))
+    trial = source_match._Trial(backbone().source, NAMES, X.astype(float), TrainingRows(X, codes, weight))
+    np.testing.assert_array_equal(trial.weight, weight)
