@@ -80,14 +80,16 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         :class:`sktransfer.LinearHead`.
     history_ : list of dict
         One record an epoch with ``train_loss`` and ``frozen_blocks``; before them, if the head was solved, one with
-        ``alpha`` (strength of the penalty towards the source head), ``temperature`` (by which its logits were divided;
-        1 where something trains after it) and ``n_iter``.
+        ``alpha`` (strength of the penalty towards the source head), ``temperature`` (by which its logits are divided,
+        at the end where something trains after it) and ``n_iter``.
     n_iter_ : int
         Epochs trained, or iterations of the solver if the head alone was solved.
     n_features_in_ : int
         Number of columns, or of channels.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, if `X` was a frame.
+    column_names_in_ : tuple of length n_features_in_
+        Column names that are no text (numbers, a MultiIndex), or those of the frame that a scaler was given.
     channel_names_in_ : tuple of length n_features_in_
         Names of the channels, if `X` was :class:`Windows` that know them.
     sampling_rate_ : float or None
