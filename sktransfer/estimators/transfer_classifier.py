@@ -80,8 +80,8 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         :class:`sktransfer.LinearHead`.
     history_ : list of dict
         One record an epoch with ``train_loss`` and ``frozen_blocks``; before them, if the head was solved, one with
-        ``alpha`` (strength of the penalty towards the source head), ``temperature`` (by which its logits were divided;
-        1 where something trains after it) and ``n_iter``.
+        ``alpha`` (strength of the penalty towards the source head), ``temperature`` (by which its logits are divided,
+        at the end where something trains after it) and ``n_iter``.
     n_iter_ : int
         Epochs trained, or iterations of the solver if the head alone was solved.
     n_features_in_ : int

@@ -101,7 +101,7 @@ class SharedStarts:
         fit.check_plans()
         todo = fit.schedule
         if todo.head_solver is not None and (todo.strategies or fit.fits_memory(len(fit.start.module.blocks))):
-            fit.history.append(solve_head(fit.start, rows, task, todo.head_solver))
+            fit.history.append(solve_head(fit.start, rows, task, todo.head_solver, bool(todo.strategies)))
         fit.start.features = None  # a copy of the rows' features for each fit
         fit.seconds = note.seconds + time.perf_counter() - began
         return fit

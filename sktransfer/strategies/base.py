@@ -60,14 +60,14 @@ class HeadSolver(NamedTuple):
 
     Parameters
     ----------
-    alpha : float or "auto"
+    alpha : float, "auto" or "weak"
         Strength of the penalty towards the source head; ``"auto"`` chooses it from the labelled rows. See
-        :class:`sktransfer.LinearProbing` for its scale.
+        :class:`sktransfer.LinearProbing` for its scale. ``"weak"`` is 0.1 for a classifier, ``"auto"`` for a regressor.
     solver : {"lbfgs", "ridge"}
         See :class:`sktransfer.LinearProbing`.
     calibrated : bool
-        Whether a classifier's head is divided by the temperature that is chosen from the labelled rows. A head that
-        trains on is not calibrated: its probabilities change with its training.
+        Whether a classifier's head is divided by the temperature that is chosen from the labelled rows; a head that
+        trains on, at its end.
     """
 
     alpha: float | str

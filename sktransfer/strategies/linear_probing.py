@@ -120,16 +120,18 @@ class HeadFirst(LinearProbing):
         return self.then.augment(n_frozen, n_blocks)
 
 
-def check_alpha(name: str, alpha: object) -> float | str:
-    """Return `alpha` if it is ``"auto"`` or a number of at least 0, the latter as a float.
+def check_alpha(name: str, alpha: object, words: tuple[str, ...] = ("auto",)) -> float | str:
+    """Return `alpha` if it is one of `words` or a number of at least 0, the latter as a float.
 
     Raises
     ------
     ValueError
         If it is anything else; the message begins with `name`, the name of the strategy.
     """
-    if alpha == "auto":
-        return "auto"
+    if isinstance(alpha, str) and alpha in words:
+        return alpha
     if is_number(alpha) and alpha >= 0:  # type: ignore[operator]
         return float(alpha)  # type: ignore[arg-type]
-    raise ValueError(f"{name} got alpha={alpha!r}; it must be 'auto' or a number of at least 0.")
+    raise ValueError(
+        f"{name} got alpha={alpha!r}; it must be {' or '.join(map(repr, words))} or a number of at least 0."
+    )

@@ -6,6 +6,7 @@
     2. X -> [blocks 1 .. n: frozen] -> [blocks n+1 ..: learn] -> [head: learns from there] -> loss
                                             lr * tune_rate            lr * tune_rate
     3. weights = (1 - tune_interpolation) * weights after 1 + tune_interpolation * weights after 2
+    4. head / temperature of the solved head's held-out logits
 """
 
 from sktransfer.strategies.base import HeadSolver, Strategy, count_frozen
@@ -28,9 +29,16 @@ class ProbeThenTune(Strategy):
         Weight of the tuned network in the average of the probed and the tuned one, in (0, 1]; 1 is plain LP-FT.
     n_frozen_blocks : int or "all", default=0
         Blocks that stay frozen in the second step too; see :class:`sktransfer.FineTuning`.
-    alpha : "auto" or float, default="auto"
-        Strength of the penalty towards the source head in the first step; of the scale and with the choice of
-        :class:`sktransfer.LinearProbing`.
+    alpha : "weak", "auto" or float, default="weak"
+        Strength of the penalty towards the source head in the first step; of the scale of
+        :class:`sktransfer.LinearProbing`. ``"weak"``: 0.1 for a classifier, which scores as well as a chosen one once
+        everything is tuned, and chosen for a regressor. ``"auto"``: chosen from the labelled rows, as there.
+
+    Notes
+    -----
+    A classifier's probabilities are divided by the temperature of the solved head, chosen as in
+    :class:`sktransfer.LinearProbing`. Tuning makes the network more certain than that, so that they remain too certain,
+    but less so than without.
 
     References
     ----------
@@ -46,7 +54,7 @@ class ProbeThenTune(Strategy):
     0.1
     """
 
-    def __init__(self, tune_rate=0.3, tune_interpolation=0.5, n_frozen_blocks=0, alpha="auto"):
+    def __init__(self, tune_rate=0.3, tune_interpolation=0.5, n_frozen_blocks=0, alpha="weak"):
         self.tune_rate = tune_rate
         self.tune_interpolation = tune_interpolation
         self.n_frozen_blocks = n_frozen_blocks
@@ -69,8 +77,8 @@ class ProbeThenTune(Strategy):
         return float(self.tune_rate)
 
     def head_solver(self) -> HeadSolver:
-        """`alpha` for the first step. The solved head is not calibrated, because it trains on."""
-        return HeadSolver(check_alpha(type(self).__name__, self.alpha))
+        """`alpha` for the first step; the temperature of the solved head divides what comes of the second."""
+        return HeadSolver(check_alpha(type(self).__name__, self.alpha, ("weak", "auto")), calibrated=True)
 
     def interpolation(self) -> float:
         """`tune_interpolation`.

@@ -28,7 +28,15 @@ from sktransfer.strategies.base import HeadSolver, Strategy, adds_penalty
 from sktransfer.strategies.linear_probing import HeadFirst
 from sktransfer.training.plan import Plan, Rows, average
 from sktransfer.training.rows import TrainingRows, class_distances
-from sktransfer.training.start import FitStart, only_head_learns, solve_head, source_of, source_weights, start_fit
+from sktransfer.training.start import (
+    FitStart,
+    divide_by_temperature,
+    only_head_learns,
+    solve_head,
+    source_of,
+    source_weights,
+    start_fit,
+)
 from sktransfer.training.tasks import Classification, Regression
 from sktransfer.utils.callbacks import FitTask
 from sktransfer.utils.counted_warnings import warn_caller
@@ -129,7 +137,9 @@ def train(
     """Train ``start.module`` in place; the records of its history."""
     module, n_epochs = start.module, estimator._n_epochs(len(rows.X))
     todo = schedule(start, n_epochs)
-    history = [] if todo.head_solver is None else [solve_head(start, rows, task, todo.head_solver)]
+    history = (
+        [] if todo.head_solver is None else [solve_head(start, rows, task, todo.head_solver, bool(todo.strategies))]
+    )
     with FitTask(estimator, rows.X, rows.y, n_epochs * len(todo.strategies)) as progress:
         for strategy in todo.strategies:
             last = strategy is todo.strategies[-1]
@@ -209,6 +219,7 @@ def finish(
     asked for their source: the blocks are not copied, and the source is measured when it is asked for.
     """
     module = start.module
+    divide_by_temperature(start)
     changed = start.backbone.changed(module.blocks)
     as_backbones = module.device.type == "cpu" and rows.X.dtype == np.float32
     measured = partial(source_of, start, rows, task, changed=any(changed), n_frozen=n_frozen)

@@ -12,7 +12,7 @@ r"""What a fit begins with: copied blocks, and a head that begins where the sour
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import joblib
@@ -61,6 +61,8 @@ class FitStart:
         Set by :func:`begin_head`.
     features : ndarray of shape (n_samples, n_features) or None
         Standardised, float64; set by :func:`begin_head` where the head begins from them.
+    temperature : float
+        By which the head is divided at the end; set by :func:`solve_head` where a solved head trains on.
     unit : str
         What was done to the source head because the labels are in another unit; set by :func:`begin_head`.
     """
@@ -74,6 +76,7 @@ class FitStart:
     frozen: FrozenFeatures
     head_start: Any = None
     features: Any = None
+    temperature: float = 1.0
     unit: str = ""
 
     @property
@@ -296,14 +299,30 @@ def _match(
 
 
 def solve_head(
-    start: FitStart, rows: TrainingRows, task: Classification | Regression, head_solver: HeadSolver
+    start: FitStart, rows: TrainingRows, task: Classification | Regression, head_solver: HeadSolver, trains_on: bool
 ) -> dict[str, Any]:
-    """Solve a linear head on the frozen features; the record that goes into the history."""
+    """Solve a linear head on the frozen features; the record that goes into the history.
+
+    A head that `trains_on` begins at the optimum, and is divided by its temperature at the end
+    (:func:`divide_by_temperature`): divided before, it would have to grow again, in training.
+    """
     output = start.module.head.output
     solution = task.solve(start.head_start, start.features, rows, head_solver)
+    if trains_on:
+        start.temperature = solution.temperature
+        solution = replace(solution.at(1 / solution.temperature), temperature=solution.temperature)
     _assign(output.weight, solution.weight)
     _assign(output.bias, solution.bias)
     return {"alpha": solution.alpha, "temperature": solution.temperature, "n_iter": solution.n_iter}
+
+
+def divide_by_temperature(start: FitStart) -> None:
+    """Divide the outputs of a head that trained on by the temperature of the solved one."""
+    if start.temperature != 1:
+        with torch.no_grad():
+            for values in (start.module.head.output.weight, start.module.head.output.bias):
+                values /= start.temperature
+        start.temperature = 1.0
 
 
 # ---- the source, before and after

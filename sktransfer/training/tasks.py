@@ -19,6 +19,7 @@ from sktransfer.training.rows import TrainingRows
 from sktransfer.training.source_match import SourceMatch, centre_rows, match_source, plain
 from sktransfer.utils.parameters import is_number
 
+WEAK_ALPHA = 0.1
 NUMBERS_DO_NOT_MATCH = (
     " Numbers never match by their value alone, because encoders number what they meet: say "
     "LinearHead(init='source', source_classes='same') if these mean the same as the source's."
@@ -95,18 +96,16 @@ class Classification:
         row as the centre scored lower; it is the centre where ``init="imprint"`` asks for it, and where an infinite
         penalty leaves nothing else to be said.
         """
-        used = start.used
-        if start.init == "imprint" or (head_solver.alpha == np.inf and start.init != "random"):
+        used, alpha = start.used, WEAK_ALPHA if head_solver.alpha == "weak" else head_solver.alpha
+        if start.init == "imprint" or (alpha == np.inf and start.init != "random"):
             W, b = self.begin(start, features, rows)
         else:
             W, b = centre_rows(start.weight, start.bias, start.known)
         some = (features, W) if used.all() else (features[:, used], W[:, used])
         if head_solver.solver == "ridge":
-            solution = solve_ridge_classes(some[0], rows.y, rows.weight, some[1], b, head_solver.alpha)
+            solution = solve_ridge_classes(some[0], rows.y, rows.weight, some[1], b, alpha)
         else:
-            solution = solve_softmax(
-                some[0], rows.y, rows.weight, some[1], b, head_solver.alpha, head_solver.calibrated
-            )
+            solution = solve_softmax(some[0], rows.y, rows.weight, some[1], b, alpha, head_solver.calibrated)
         W[:, ~used], W[:, used] = 0.0, solution.weight
         return dataclasses.replace(solution, weight=W)
 
@@ -183,7 +182,8 @@ class Regression:
     def solve(self, start: HeadStart, features: np.ndarray, rows: TrainingRows, head_solver: HeadSolver) -> Solution:
         """The head that minimises weighted squared error plus a penalty on the distance from the source's rows."""
         W, b = self.begin(start, features, rows)
-        return solve_ridge(features, rows.y, rows.weight, W, b, head_solver.alpha)
+        alpha = "auto" if head_solver.alpha == "weak" else head_solver.alpha
+        return solve_ridge(features, rows.y, rows.weight, W, b, alpha)
 
     def used_features(self, init: str, source: Source | None, width: int) -> np.ndarray:
         """All features."""

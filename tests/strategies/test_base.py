@@ -88,7 +88,7 @@ def test_what_is_no_number_of_blocks_is_an_error_that_names_the_parameter(n_froz
 
 
 def test_head_solvers_answer_their_alpha():
-    probing, tuning = HeadSolver("auto", "lbfgs", calibrated=True), HeadSolver("auto", "lbfgs", calibrated=False)
+    probing, tuning = (HeadSolver(alpha, "lbfgs", calibrated=True) for alpha in ("auto", "weak"))
     assert [s.head_solver() for s in ALL] == [None, None, probing, None, None, None, tuning, None, None]
     assert LinearProbing(alpha=2).head_solver().alpha == ProbeThenTune(alpha=2).head_solver().alpha == 2.0
     assert LinearProbing(alpha=np.inf, solver="ridge").head_solver() == HeadSolver(np.inf, "ridge", calibrated=True)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.metrics import log_loss
 
-from sktransfer import FromScratch, LinearProbing, MLPHead, ProbeThenTune, TransferClassifier
+from sktransfer import FromScratch, LinearProbing, MLPHead, ProbeThenTune, TransferClassifier, TransferRegressor
 from sktransfer.strategies.base import HeadSolver
 from tests.helpers import moons, small_backbone
 
@@ -14,7 +14,16 @@ class Uncalibrated(LinearProbing):
     """The head that tuning begins from."""
 
     def head_solver(self):
-        return HeadSolver("auto", "lbfgs")
+        return HeadSolver(0.1, "lbfgs")
+
+
+def undivided(model):
+    """The weights before the head was divided by its temperature."""
+    temperature = model.history_[0]["temperature"]
+    return {
+        key: value * temperature if key.startswith("head.output") else value
+        for key, value in model.module_.state_dict().items()
+    }
 
 
 def test_probe_then_tune_goes_part_of_the_way_from_the_probed_network():
@@ -25,13 +34,44 @@ def test_probe_then_tune_goes_part_of_the_way_from_the_probed_network():
         for share in (0.5, 1.0)
     )
     probed = TransferClassifier(backbone, strategy=Uncalibrated()).fit(X, y)
-    start, end, middle = (dict(m.module_.state_dict()) for m in (probed, whole, half))
+    start, end, middle = (undivided(m) for m in (probed, whole, half))
     moved = 0.0
     for key, value in middle.items():
         if value.is_floating_point():
             torch.testing.assert_close(value, (start[key] + end[key]) / 2, atol=1e-6, rtol=1e-4)
             moved += float((end[key] - start[key]).abs().sum())
     assert moved > 0.1
+
+
+def test_the_tuned_head_is_divided_by_the_temperature_that_the_solved_one_would_have():
+    X, y = moons(60, seed=1, offset=0.5)
+    backbone, params = small_backbone(max_epochs=2), {"max_epochs": 2, "random_state": 0}
+    model = TransferClassifier(backbone, strategy=ProbeThenTune(), **params).fit(X, y)
+    probed = TransferClassifier(backbone, strategy=LinearProbing(alpha=0.1)).fit(X, y)
+    assert model.history_[0]["alpha"] == 0.1
+    assert model.history_[0]["temperature"] == probed.history_[0]["temperature"] != 1.0
+    # tuned by next to nothing, it answers as the calibrated probe
+    still = TransferClassifier(backbone, strategy=ProbeThenTune(tune_rate=1e-9), **params).fit(X, y)
+    np.testing.assert_allclose(still.predict_proba(X), probed.predict_proba(X), atol=1e-5)
+
+
+def test_weak_is_a_tenth_for_a_classifier_and_chosen_for_a_regressor():
+    X, y = moons(60)
+    backbone, params = small_backbone(max_epochs=1), {"max_epochs": 1, "random_state": 0}
+    answers = [
+        TransferClassifier(backbone, strategy=ProbeThenTune(alpha=alpha), **params).fit(X, y).predict_proba(X)
+        for alpha in ("weak", 0.1)
+    ]
+    np.testing.assert_array_equal(*answers)
+    values = [
+        TransferRegressor(backbone, strategy=ProbeThenTune(alpha=alpha), **params).fit(X, X[:, 0]).predict(X)
+        for alpha in ("weak", "auto")
+    ]
+    np.testing.assert_array_equal(*values)
+    with pytest.raises(ValueError, match="'weak' or 'auto' or a number"):
+        TransferClassifier(backbone, strategy=ProbeThenTune(alpha="strong"), **params).fit(X, y)
+    with pytest.raises(ValueError, match="must be 'auto' or a number"):
+        TransferClassifier(backbone, strategy=LinearProbing(alpha="weak")).fit(X, y)
 
 
 @pytest.mark.parametrize("params", [{"tune_rate": 0}, {"tune_interpolation": 0}, {"tune_interpolation": 1.5}])

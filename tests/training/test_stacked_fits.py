@@ -135,6 +135,8 @@ def assert_same_as_alone(stacked, fits, stacks):
         state, expected = state_after(stacked, stacks, fit), weights_of(alone)
         assert {"head.output.weight", "head.output.bias"} <= set(state) <= set(expected)
         for name, value in state.items():
+            # a head that was solved first is divided by its temperature when the fit is finished
+            value = value / fit.start.temperature if name.startswith("head.output") else value
             torch.testing.assert_close(value, expected[name].detach(), rtol=1e-8, atol=1e-10, check_dtype=False)
         np.testing.assert_allclose(outputs_of(fit, X), alone._outputs(X)[0], rtol=1e-8, atol=1e-9)
         assert [sorted(record) for record in fit.history] == [sorted(record) for record in alone.history_]
