@@ -204,8 +204,8 @@ def takes_width(name: str) -> bool:
 def keeps_channels(description: dict[str, Any] | None, pooled: bool, n_channels: int) -> dict[str, Any] | None:
     """Description of the network that keeps channels apart where `description` pools them; None if there is none.
 
-    A registered class names it by its own attribute ``by_channel``, which a subclass does not inherit. It takes the same
-    arguments, ``n_features_in`` and ``pooled``: whether the pooled features come beside those of the channels.
+    A registered class names it by its own attribute ``by_channel``, which a subclass does not inherit. It takes the
+    same arguments, ``n_features_in`` and ``pooled``: whether the pooled features come beside those of the channels.
     """
     cls = None if description is None else _NETWORKS.get(description["name"])
     if description is None or cls is None or "by_channel" not in vars(cls):
