@@ -29,9 +29,9 @@ from sktransfer import BaselineScaler
 # The row's name, and the options of BaselineScaler
 KINDS = {
     "z": {},
-    "z and |z|": {"absolute": True},
+    "z, absolute": {"absolute": True},
     "whitened": {"whiten": True},
-    "whitened and |whitened|": {"whiten": True, "absolute": True},
+    "whitened, absolute": {"whiten": True, "absolute": True},
 }
 
 
@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--labels", type=int, nargs="+", default=[1, 5, 20])
     parser.add_argument("--tasks", type=int, default=len(TASKS))
-    parser.add_argument("--kinds", nargs="+", default=list(KINDS))
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--healthy", type=int, help="random healthy rows of the target; all without it")
     parser.add_argument("--network", action="store_true", help="the network in place of forest and regression")
     parser.add_argument("--seeds", type=int, default=1, help="pretraining seeds of the network")

@@ -77,7 +77,7 @@ def _has_source_head(backbone: Backbone) -> bool:
 def _pools(backbone: Backbone) -> bool:
     from sktransfer.networks.registry import keeps_channels
 
-    return keeps_channels(backbone.network, False, 1) is not None
+    return backbone.blocks == ("tag", "plant") and keeps_channels(backbone.network, False, 1) is not None
 
 
 def _keeps_or_pools(backbone: Backbone) -> bool:
@@ -108,7 +108,7 @@ def with_block(
     ValueError
         If the backbone has no such features.
     """
-    from sktransfer.networks.registry import channels_kept, keeps_channels
+    from sktransfer.networks.registry import channels_kept
 
     is_now = channels_kept(backbone.network)
     if is_now is not None:
@@ -118,7 +118,7 @@ def with_block(
                 f"source head reads these features. Leave block='auto', or fit its source again with block={block!r}."
             )
         return backbone
-    pools = keeps_channels(backbone.network, False, n_channels) is not None
+    pools = _pools(backbone)
     # what was fitted to the pooled features of a plant has a source head for them
     if block == "pooled" or (block is None and (not pools or backbone.inputs.minimum is not None)):
         return backbone
@@ -159,7 +159,8 @@ def _apart(backbone: Backbone, both: bool, n_channels: int, untrained: bool) -> 
         backbone.inputs, n=None, shape=(n_channels, *(backbone.inputs.shape or (None, None))[1:])
     )
     source = None if untrained else _source(network.tag.feature_statistics(), n_channels, backbone.source, both)
-    return Backbone(network, ["tag", "tags"], name=backbone.name, inputs=inputs, source=source)
+    named = {"name": backbone.name, "provenance": backbone.provenance}
+    return Backbone(network, ["tag", "tags"], inputs=inputs, source=source, **named)
 
 
 def _source(

@@ -18,10 +18,15 @@ from scipy.sparse import issparse
 
 from sktransfer.backbones.backbone import Backbone
 from sktransfer.backbones.from_scratch import FromScratch
+from sktransfer.exceptions import DataQualityWarning
 from sktransfer.utils.chunks import chunk_of, in_chunks
-from sktransfer.utils.counted_warnings import warn_caller
-from sktransfer.validation.rows import check_rows, to_float32
+from sktransfer.utils.counted_warnings import CountedWarning, warn_caller, warn_of
+from sktransfer.utils.precision import merged_columns
+from sktransfer.validation.quality import words_of
+from sktransfer.validation.rows import check_rows, names_seen, to_float32
 from sktransfer.validation.windows import check_fields, check_rate, check_windows, compare_channels, count_dimensions
+
+_SOME = 64  # windows that show whether float32 holds their values
 
 _WINDOWS = "windows (n_windows, n_channels, length)"
 
@@ -80,7 +85,7 @@ height, width)
         if reset:
             estimator.sampling_rate_ = None
             if backbone.inputs is not None:
-                compare_columns(name, backbone, X.shape[1], getattr(estimator, "feature_names_in_", None))
+                compare_columns(name, backbone, X.shape[1], names_seen(estimator))
         return X
     if taken not in (None, found):
         raise _other_dimensions(name, X, backbone, found, taken)
@@ -182,6 +187,8 @@ def prepared(name: str, X: np.ndarray, backbone: Backbone, names: list[str], dty
     ValueError
         If a value of a row is too large, or the front end returns what is no number.
     """
+    if backbone.inputs.front_end is None and np.dtype(dtype) == np.float32:
+        _warn_of_merged(name, X, names)
     if X.ndim == 2:
         return to_float32(name, X, names, dtype)
     out: np.ndarray | None = None
@@ -195,3 +202,18 @@ def prepared(name: str, X: np.ndarray, backbone: Backbone, names: list[str], dty
             f"{name}: the front end of the backbone returned values that are not finite for these windows."
         )
     return out
+
+
+def _warn_of_merged(name: str, X: np.ndarray, names: list[str]) -> None:
+    """Warn of columns or channels whose different values become one in float32, in which networks compute."""
+    if X.dtype != np.float64 or X.ndim > 3:
+        return
+    parts = [X] if X.ndim == 2 else [window.T for window in np.asarray(X[:_SOME])]
+    merged = [names[j] if X.ndim == 2 else int(j) for j in merged_columns(parts, np.float32)]
+    column = words_of(X)[0]
+    text = (
+        f"{name}: the {column}s {{names}} lie so far from zero, compared with how much they vary, that different "
+        "values become one in float32, in which networks compute. Put a scaler before it, such as BaselineScaler(), or "
+        "count from a start, such as the time since the last overhaul."
+    )
+    warn_of(CountedWarning(text, DataQualityWarning, len(merged), names=merged, merge=max))

@@ -23,7 +23,9 @@ from sklearn.utils.metaestimators import available_if
 from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.chunks import in_chunks
 from sktransfer.utils.counted_warnings import collect_warnings
+from sktransfer.validation.named_rows import NamedRows
 
+_ARRAYS = (np.ndarray, NamedRows)
 _FRAMES = ("pandas", "polars")  # modules whose frames are joined
 
 
@@ -146,7 +148,7 @@ class Pipeline(Checksummed, sklearn.pipeline.Pipeline):
             slices = in_chunks(n_rows, chunk)
             outputs = (method(_take(X, part), **{k: _take(v, part) for k, v in params.items()}) for part in slices)
             first = next(outputs)
-            if _count_rows(first) != chunk or (type(first) is not np.ndarray and _home(first) not in _FRAMES):
+            if _count_rows(first) != chunk or (type(first) not in _ARRAYS and _home(first) not in _FRAMES):
                 forget()  # all rows are counted again
                 return method(X, **params)
             if isinstance(first, np.ndarray):

@@ -62,6 +62,8 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
         Number of columns, or of channels.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, if `X` was a frame.
+    column_names_in_ : tuple of length n_features_in_
+        Column names that are no text (numbers, a MultiIndex), or those of the frame that a scaler was given.
     channel_names_in_ : tuple of length n_features_in_
         Names of the channels, if `X` was :class:`Windows` that know them.
     sampling_rate_ : float or None

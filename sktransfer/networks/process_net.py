@@ -137,12 +137,12 @@ class ProcessNet(nn.Module):
         In ``forward``, for windows of fewer than 16 samples.
     """
 
+    by_channel = "process-tags"  # the network of the same weights that keeps channels apart
+
     def __init__(self, n_scales: int = 6, width: int = 64, n_code: int = 16, n_features: int = 128):
         super().__init__()
         self.tag = _Tag(n_scales, width, n_code)
         self.plant = _Plant(5 + n_scales + n_code, 2 * width, n_features)
-
-    by_channel = "process-tags"  # the network of the same weights that keeps channels apart
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Features of `x`."""

@@ -204,19 +204,19 @@ def takes_width(name: str) -> bool:
 def keeps_channels(description: dict[str, Any] | None, pooled: bool, n_channels: int) -> dict[str, Any] | None:
     """Description of the network that keeps channels apart where `description` pools them; None if there is none.
 
-    A registered class names it by its attribute ``by_channel``. It takes the same arguments, ``n_features_in`` and
-    ``pooled``: whether the pooled features come beside those of the channels.
+    A registered class names it by its own attribute ``by_channel``, which a subclass does not inherit. It takes the
+    same arguments, ``n_features_in`` and ``pooled``: whether the pooled features come beside those of the channels.
     """
     cls = None if description is None else _NETWORKS.get(description["name"])
-    if description is None or cls is None or not hasattr(cls, "by_channel"):
+    if description is None or cls is None or "by_channel" not in vars(cls):
         return None
     arguments = {**description["arguments"], "n_features_in": n_channels, "pooled": pooled}
-    return {"name": cls.by_channel, "arguments": arguments}
+    return {"name": vars(cls)["by_channel"], "arguments": arguments}
 
 
 def channels_kept(description: dict[str, Any] | None) -> str | None:
     """What a network of :func:`keeps_channels` returns, ``"tag"`` or ``"both"``; None for any other network."""
-    kept = {getattr(cls, "by_channel", None) for cls in _NETWORKS.values()} - {None}
+    kept = {vars(cls).get("by_channel") for cls in _NETWORKS.values()} - {None}
     if description is None or description["name"] not in kept:
         return None
     return "both" if description["arguments"].get("pooled") else "tag"

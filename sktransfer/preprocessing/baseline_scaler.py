@@ -29,6 +29,7 @@ from sktransfer.utils.chunks import in_parts
 from sktransfer.utils.counted_warnings import collect_warnings, listed
 from sktransfer.utils.parameters import Interval, StrOptions
 from sktransfer.validation.domains import check_domains
+from sktransfer.validation.named_rows import with_names
 from sktransfer.validation.quality import (
     warn_of_dominant_values,
     warn_of_empty_columns,
@@ -39,7 +40,7 @@ from sktransfer.validation.quality import (
     warn_of_quality,
     words_of,
 )
-from sktransfer.validation.rows import column_names
+from sktransfer.validation.rows import column_names, names_seen
 from sktransfer.validation.sentinels import sound_range, warn_of_codes
 from sktransfer.validation.stuck import resting_values, typical_runs, warn_of_stuck
 from sktransfer.validation.windows import check_samples
@@ -106,6 +107,8 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Windows
         Number of columns or channels.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, if `X` was a frame.
+    column_names_in_ : tuple of length n_features_in_
+        Column names that are no text (numbers, a MultiIndex).
     channel_names_in_ : tuple of length n_features_in_
         Names of the channels, if `X` was :class:`Windows` that know them.
 
@@ -280,7 +283,8 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Windows
         warn_of_far(_NAME, beyond, names, words)
         if self.absolute:
             found = np.concatenate([found, np.abs(found)], axis=1)
-        return same_fields(given, found)
+        same_columns = self.whitening_ is None and not self.absolute
+        return with_names(same_fields(given, found), given, names_seen(self) if same_columns else None)
 
     def get_feature_names_out(self, input_features=None):
         """Names of the columns, and with `absolute` those of their absolute values, such as ``"|flow|"``.

@@ -40,6 +40,7 @@ from sktransfer.training.start import (
 from sktransfer.training.tasks import Classification, Regression
 from sktransfer.utils.callbacks import FitTask
 from sktransfer.utils.counted_warnings import warn_caller
+from sktransfer.validation.rows import names_seen
 
 
 @dataclass(frozen=True)
@@ -248,7 +249,7 @@ def fitted_inputs(estimator: Any, inputs: Inputs, X: np.ndarray) -> Inputs:
     low, high = X.min(axis=other), X.max(axis=other)
     if inputs.minimum is not None and inputs.maximum is not None and len(inputs.minimum) == len(low):
         low, high = np.minimum(low, inputs.minimum), np.maximum(high, inputs.maximum)
-    names = getattr(estimator, "feature_names_in_", None)
+    names: Any = names_seen(estimator)
     if names is None and inputs.n is not None:  # else it takes any number of channels, which nothing names
         names = getattr(estimator, "channel_names_in_", None)
     names = inputs.names if names is None else tuple(str(name) for name in names)

@@ -267,7 +267,7 @@ def begin_head(start: FitStart, rows: TrainingRows, task: Classification | Regre
     start.features = features
     match = _match(start, init, rescaled, rows, task)
     weight, bias, known = task.source_rows(init, rescaled, width, match)
-    if isinstance(task, Regression) and init != "source":
+    if isinstance(task, Regression) and init != "source" and not _is_obeyed(start):
         weight, bias, known, start.unit = in_unit_of_labels(LabelUnit(weight, bias, known), start.features, rows)
     start.head_start = HeadStart(init, normalize, held_mean, held_scale, weight, bias, known, used, match)
     if init in ("auto", "source", "imprint"):
@@ -280,12 +280,17 @@ def begin_head(start: FitStart, rows: TrainingRows, task: Classification | Regre
         _assign(network.output.weight, np.zeros(network.output.weight.shape))
 
 
+def _is_obeyed(start: FitStart) -> bool:
+    """Whether the source head is asked for as it is."""
+    solver = start.strategy.head_solver()
+    return solver is not None and solver.alpha == np.inf
+
+
 def _match(
     start: FitStart, init: str, source: Source | None, rows: TrainingRows, task: Classification | Regression
 ) -> SourceMatch:
     """Which row of the source head each class begins from; fits of one fold share the answer."""
-    solver = start.strategy.head_solver()
-    obeyed = solver is not None and solver.alpha == np.inf
+    obeyed = _is_obeyed(start)
     stated = getattr(start.head, "source_classes", None)
     key = joblib.hash((init, start.head.normalize, stated, obeyed, getattr(task, "classes", None), rows.y, rows.weight))
     if key not in start.frozen.matches:

@@ -54,7 +54,7 @@ def check_rows(
         For duplicate column names, text or dates, NaN, infinity, other columns than in ``fit``, and everything
         that scikit-learn's own checks refuse.
     """
-    name = type(estimator).__name__
+    name, given = type(estimator).__name__, _frame_columns(X)
     if issparse(X):
         raise SparseInputError(f"{name} got sparse X, but a network takes dense rows. Densify them: X.toarray().")
     X = without_mask(X)
@@ -75,6 +75,8 @@ def check_rows(
             "signals use a backbone that was pretrained on windows, or flatten each window into one row."
         )
     array = validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False)
+    if reset:
+        _remember_columns(estimator, given)
     names = partial(column_names, estimator, array.shape[1])
     refuse_unusable(name, array, names, allow_nan=allow_nan, largest=largest, remedy=remedy)
     return array
@@ -95,12 +97,39 @@ def _frame_columns(X: Any) -> list[Any] | None:
     return None if columns is None or callable(columns) else list(columns)
 
 
-def _compare_columns(name: str, estimator: Any, X: Any) -> None:
-    """Say what is missing, extra or out of order before scikit-learn's shorter message does."""
+def names_seen(estimator: Any) -> list[str] | None:
+    """Names of the columns of ``fit``, as text: of a frame, or of what a scaler made of one; None where unknown."""
+    names = _seen(estimator)
+    return None if names is None or _are_positions(names) else [str(name) for name in names]
+
+
+def _seen(estimator: Any) -> list[Any] | None:
     names = getattr(estimator, "feature_names_in_", None)
-    columns = _frame_columns(X)
-    if names is None or columns is None or columns == list(names) or not all(isinstance(c, str) for c in columns):
+    names = getattr(estimator, "column_names_in_", None) if names is None else names
+    return None if names is None else list(names)
+
+
+def _remember_columns(estimator: Any, columns: list[Any] | None) -> None:
+    """Keep names that scikit-learn does not: numbers, tuples of a MultiIndex, and those behind a scaler."""
+    vars(estimator).pop("column_names_in_", None)
+    if columns is not None and "feature_names_in_" not in vars(estimator):
+        estimator.column_names_in_ = tuple(columns)
+
+
+def _are_positions(columns: list[Any]) -> bool:
+    """Whether these are the names that pandas gives where there are none: 0, 1, 2, ..."""
+    return columns == list(range(len(columns)))
+
+
+def _compare_columns(name: str, estimator: Any, X: Any) -> None:
+    """Say what is missing, extra or out of order before scikit-learn's shorter message does, or where it is silent."""
+    names, columns = _seen(estimator), _frame_columns(X)
+    if names is None or columns is None or columns == names:
         return
+    if isinstance(names[0], str) and not all(isinstance(c, str) for c in columns):
+        return  # scikit-learn says so
+    if set(names) != set(columns) and (_are_positions(names) or _are_positions(columns)):
+        return  # one of them has no names
     missing = [column for column in names if column not in columns]
     extra = [column for column in columns if column not in set(names)]
     if missing or extra:
@@ -108,9 +137,10 @@ def _compare_columns(name: str, estimator: Any, X: Any) -> None:
         found += f" Not seen in fit: {extra}." if extra else ""
     else:
         found = " The columns are the same, in another order."
+    kept = "feature_names_in_" if hasattr(estimator, "feature_names_in_") else "column_names_in_"
     raise ValueError(
         f"{name}: the feature names should match those that were passed during fit.{found} "
-        "Select them by name: X[list(estimator.feature_names_in_)]."
+        f"Select them by name: X[list(estimator.{kept})]."
     )
 
 

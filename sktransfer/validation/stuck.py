@@ -67,7 +67,7 @@ def _repeated_runs(windows: np.ndarray, limits: np.ndarray) -> np.ndarray:
             runs += lengths[long].tolist()
             place += (starts[long] if len(windows) == 1 else np.full(long.sum(), i)).tolist()
         if runs:
-            new = np.r_[True, np.diff(place) > (1 if len(windows) > 1 else 0)]
+            new = np.r_[True, np.diff(place) > 1]
             longest = np.maximum.reduceat(runs, np.flatnonzero(new))
             found[j] = np.sort(longest)[-2] if len(longest) > 1 else 0
     return found

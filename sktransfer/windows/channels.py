@@ -167,15 +167,18 @@ def _says_what(key: Any, parts: list[np.ndarray]) -> bool:
     """Whether a column has the name of a label, an id or a time, and numbers as such have."""
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", str(key)).strip().lower()
     words = set(re.split(r"[^a-z0-9]+", name))
-    steps = [np.diff(part.astype(np.float64)) for part in parts]
-    if words & _TIME_WORDS:
-        return _share(step > 0 for step in steps) >= _MOST_STEPS
-    is_class, is_id = name in _CLASSES or words & _CLASS_WORDS, name in _IDS or words & _ID_WORDS
-    if not (is_class or is_id) or any((part != np.rint(part)).any() for part in parts):
+    is_time, is_id = words & _TIME_WORDS, name in _IDS or words & _ID_WORDS
+    is_class = name in _CLASSES or words & _CLASS_WORDS
+    if not (is_time or is_id or is_class):
         return False
-    if is_class:
-        return len(np.unique(np.concatenate([np.unique(part) for part in parts]))) <= _MOST_CLASSES
-    return _share((step == 0) | (step == 1) for step in steps) >= _MOST_STEPS
+    steps = [np.diff(part.astype(np.float64)) for part in parts]
+    if is_time:
+        return _share(step > 0 for step in steps) >= _MOST_STEPS
+    if any((part != np.rint(part)).any() for part in parts):
+        return False
+    if is_class and len(np.unique(np.concatenate([np.unique(part) for part in parts]))) <= _MOST_CLASSES:
+        return True
+    return bool(is_id) and _share((step == 0) | (step == 1) for step in steps) >= _MOST_STEPS
 
 
 def _share(found: Iterable[np.ndarray]) -> float:

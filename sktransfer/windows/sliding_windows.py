@@ -226,9 +226,10 @@ class SlidingWindows(Checksummed, BaseEstimator):
         y : ndarray of shape (n_windows,) or None
             None without `labels`.
         groups : ndarray of shape (n_windows,)
-            Ids of the recordings; ``"machine/recording"`` where columns name both. A recording that nobody named, as in
-            a list or as a frame without ids, gets an id made of its samples (``"unnamed-1f0c..."``): machines that are
-            cut one by one share no group, and a recording that is cut twice has one.
+            Ids of the recordings; ``"machine/recording"`` where columns name both, as they should where machines number
+            their recordings alike. A recording that nobody named, as in a list or as a frame without ids, gets an id
+            made of its samples (``"unnamed-1f0c..."``): machines that are cut one by one share no group, and a
+            recording that is cut twice has one.
         machines : ndarray of shape (n_windows,)
             Only if `return_machines`; ids of the machines.
 

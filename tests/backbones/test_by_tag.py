@@ -25,6 +25,7 @@ from sktransfer import (
     TransferRegressor,
     Windows,
     load_backbone,
+    register_network,
     save_backbone,
 )
 from sktransfer.backbones.by_tag import resolve_block, with_block
@@ -232,6 +233,31 @@ def test_networks_without_features_by_tag_say_so(backbone):
     np.testing.assert_array_equal(*found)
     with pytest.raises(ValueError, match="'block' parameter"):
         TransferClassifier(backbone, block="tags").fit(windows(), np.arange(24) % 2)
+
+
+@register_network("plant of another")
+class OtherPlant(ProcessNet):
+    """Its features are others, so that no network of ours is the same by tag."""
+
+    def forward(self, x):
+        return -super().forward(x)
+
+
+def test_a_network_of_another_is_not_taken_for_ours():
+    torch.manual_seed(0)
+    other = Backbone(OtherPlant(3, 16, 6, N_POOLED), ["tag", "plant"], inputs=Inputs(shape=(None, None)))
+    X, y = faults()
+    assert TransferClassifier(other, strategy=PROBING).fit(X, y).backbone_.n_features_out == N_POOLED
+    with pytest.raises(ValueError, match="no features by tag"):
+        TransferClassifier(other, block="tag").fit(X, y)
+    assert FeatureExtractor(other, block="tag").fit_transform(X).shape == (len(X), N_TAGS * N_OF_TAG)
+
+
+def test_the_choice_keeps_name_and_provenance(backbone):
+    known = backbone.describe(provenance={"seed": 3})
+    for block in ("tag", "both"):
+        chosen = with_block("", known, block, N_TAGS)
+        assert (chosen.name, chosen.provenance) == ("plant", {"seed": 3})
 
 
 def test_a_head_that_asks_for_the_source_head_gets_the_features_it_reads(backbone):

@@ -210,9 +210,9 @@ def test_scikit_learns_callbacks_see_every_fit_and_the_search_that_they_watch():
 def test_scikit_learns_callbacks_are_handed_on_to_fits_that_train_alone():
     pytest.importorskip("sklearn.callback")
     watches = Watches()
-    candidates = {"lr": [0.01, 0.1], "verbose": [1], "max_epochs": [3], "strategy": [FineTuning()]}
-    with redirect_stdout(io.StringIO()):
-        one = search(model(), candidates).set_callbacks(watches).fit(X, Y)
+    last = type("Mine", (type(model()),), {})(**model().get_params(deep=False))
+    candidates = {"lr": [0.01, 0.1], "max_epochs": [3], "strategy": [FineTuning()]}
+    one = search(last, candidates).set_callbacks(watches).fit(X, Y)
     assert how(one) == {"alone"}
     assert watches.count("end", "epoch") == 3 * (2 * 2 + 1)  # of each fit, and of the refit
     seen = []

@@ -73,7 +73,9 @@ def test_a_code_within_what_was_seen_is_a_measurement():
     counter = np.arange(9000.0, 9900.0, 10)[:, None]
     assert caught(lambda: BaselineScaler().fit(counter).transform(np.arange(9900.0, 10_500.0)[:, None])) == []
     register = np.array([[32767.0], [-32768.0], [5.0], [100.0], [3.0], [7.0], [-4.0], [12.0]] * 5)
-    assert codes_said(lambda: BaselineScaler().fit(np.linspace(-4e4, 4e4, 50)[:, None]).transform(register)) == []
+    wide = BaselineScaler().fit(np.linspace(-4e4, 4e4, 50)[:, None])
+    assert codes_said(lambda: wide.transform(register)) == []
+    assert codes_said(lambda: wide.transform(np.vstack([register, [[-5e5]]]))) == []  # far, but no code is
 
 
 def test_a_code_that_fit_saw_and_said_is_no_part_of_the_range():

@@ -123,7 +123,7 @@ def milling(n_windows=40):
     X = rng.normal(size=(n_windows, 8, 50))
     X[:, 0] = 5.0
     for start, position in ((2, 29.5), (9, 28.5), (17, 27.5)):
-        X[start : start + 3, 1] = position
+        X[start : start + 2, 1] = position
     X[30:32, 2:8] = rng.normal(size=(1, 6, 1))
     X[35:37, 3] = 0.0
     return X

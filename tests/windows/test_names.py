@@ -57,6 +57,8 @@ def test_a_series_whose_index_names_other_recordings_is_refused(what):
     for index in (["a", "b", "d"], [10, 11, 12], ["a", "b", "b"]):
         with pytest.raises(ValueError, match=rf"{what} is a Series with the index.*are \['a', 'b', 'c'\].*set_axis"):
             cut(recordings("arrays"), what, entries.set_axis(index))
+    with pytest.raises(ValueError, match=rf"{what} is a Series with the index.*set_axis"):
+        cut(recordings("arrays"), what, pd.concat([entries, entries[:1]]))  # two entries of one recording
 
 
 def test_numbered_recordings_and_a_numbered_series():
@@ -215,6 +217,7 @@ def plant():
         ("Unnamed: 0", np.repeat([0, 1, 2], 40)),
         ("unit", np.arange(120) // 2),
         ("cycle", np.r_[1.0:41, 1.0:41, 1.0:41]),
+        ("fault id", np.repeat([11, 3, 20, 0, 11, 4], 20)),
         ("machine_id", np.repeat([11, 12, 13], 40)),
         ("defect", np.where(np.arange(120) % 9, np.arange(120) // 50, np.nan)),
         ("ATT_FLAG", np.where(np.arange(120) > 70, 1, -999)),
