@@ -30,6 +30,7 @@ from sktransfer import (
     FeatureExtractor,
     FromScratch,
     Inputs,
+    LinearHead,
     LinearProbing,
     TransferClassifier,
     load_backbone,
@@ -85,8 +86,9 @@ def features_of(windows) -> np.ndarray:
 
 
 def probing(random_state: int) -> TransferClassifier:
-    """The frozen network, its head solved with a penalty towards the source head; on its features."""
-    return TransferClassifier(head_alone(), strategy=LinearProbing(), random_state=random_state)
+    """The frozen network, its head solved with a penalty towards the source head, which is obeyed; on its features."""
+    head = LinearHead(init="source")  # labels of other bearings than the scored ones: scalars that pass would name them
+    return TransferClassifier(head_alone(), head=head, strategy=LinearProbing(), random_state=random_state)
 
 
 def probing_by_bearing(random_state: int) -> GridSearchCV:

@@ -28,7 +28,7 @@ from sktransfer import BaselineScaler, FromScratch, Inputs, TransferClassifier, 
 
 SOURCE_MODES = (1, 2, 3)
 SEED = 0
-NETWORK = FromScratch()
+NETWORK = FromScratch(arguments={"hidden_layer_sizes": [256, 256, 256], "dropout": 0.1})  # as the shipped file
 LIMITS = [
     "one simulated plant, its rows alone: for research and education",
     "it hardly sees IDV 3, 14 and 5 in an unseen mode, and calls many healthy rows of it a fault",

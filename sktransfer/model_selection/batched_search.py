@@ -193,7 +193,8 @@ class _BatchedSearch(Checksummed):
 
     def _run_search(self, evaluate_candidates: Any, *, callback_ctx: Any = None) -> None:
         """scikit-learn's loop over the drawn candidates; called by its ``fit``."""
-        fits, n_fits = self._fits, len(self._drawn) * self.n_splits_
+        # before 1.9 scikit-learn has no callbacks, and counts its splits after this call
+        fits, n_fits = self._fits, len(self._drawn) * getattr(self, "n_splits_", 0)
         with SearchTask(self, callback_ctx, n_fits, fits if fits is not None and fits.any_ours() else None) as options:
             evaluate_candidates(self._drawn, **options)
 

@@ -148,8 +148,8 @@ class SharedStarts:
         weights = None if weight is None else np.asarray(weight).tobytes()
         fold = type(estimator), note.fold, weights, input_key(estimator.backbone)
         # the check says whether the rows look to these features like those of the source
-        key = "rows", *fold, estimator.block, repr(getattr(estimator, "class_weight", None))
-        return self._once(key, check, note)
+        same_rows = "rows", *fold, estimator.block, repr(getattr(estimator, "class_weight", None))
+        return self._once(same_rows, check, note)
 
     def _use_threads(self, n_jobs: int | None) -> None:
         """Change the thread count if it differs from that of the last fit: changing it takes longer than a fit."""

@@ -27,6 +27,7 @@ PULLS = {"strategy__alpha": [0.01, "auto"]}
 ESTIMATORS = [
     BaselineScaler(),
     BaselineScaler(method="robust", missing="impute"),
+    BaselineScaler(whiten=True, absolute=True),
     LaggedWindows(),
     LaggedWindows(1, order="time-major", newest_first=True),
     WindowScaler(),

@@ -125,7 +125,8 @@ def test_attributes_of_estimators_are_there_after_a_fit(name, kind):
     estimator = ESTIMATORS[name]().fit(X, y)
     text = section(type(estimator).__doc__, "Attributes")
     names = {n.strip() for names in re.findall(r"^(\w[\w, ]*?) : ", text, re.M) for n in names.split(",")}
-    assert names - {"feature_names_in_", "channel_names_in_"} <= set(dir(estimator))
+    of_some_inputs = {"feature_names_in_", "channel_names_in_", "column_names_in_", "window_fields_"}
+    assert names - of_some_inputs <= set(dir(estimator))
     # and nothing public is left undocumented, except what serves predict alone
     public = {n for n in vars(estimator) if n.endswith("_") and not n.startswith("_")}
     assert public - names <= {"module_", "y_center_", "y_scale_", "y_was_2d_"}

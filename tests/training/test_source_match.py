@@ -280,3 +280,79 @@ def test_a_new_class_is_drawn_to_the_mean_of_the_known_rows(solver):
     given = (X @ found.weight.T + found.bias) * found.temperature
     centred = [values - values.mean(axis=1, keepdims=True) for values in (given, logits)]
     np.testing.assert_allclose(*centred, atol=1e-5)
+
+
+AGREEING, ORDER = np.array([1, 0, 2, 3]), np.arange(4)
+
+
+def judge(own, ahead, names=NAMES, nothing=-100.0):
+    """A trial in which the evidence of each matching is given; its rows agree with AGREEING."""
+    trial = object.__new__(source_match._Trial)
+    trial.names, trial.own, trial.present, trial.nothing = list(names), list(own), np.arange(4), nothing
+    likelihood = np.full((4, 4), -9.0)
+    likelihood[np.arange(4), AGREEING] = 0.0
+    trial._agreement = lambda: likelihood
+    trial.ahead = lambda rows: ahead.get(tuple(rows.tolist()), -50.0)
+    return trial
+
+
+def earned(own, equal, ahead, **parameters):
+    return judge(own, {tuple(rows): nats for rows, nats in ahead}, **parameters).earned(np.array(equal))
+
+
+@pytest.mark.parametrize(
+    ("own", "equal", "proposed", "price", "by"),
+    [
+        (NAMES.tolist(), ORDER, ORDER, log(10), "name"),
+        ([1, 2, 3, 4], ORDER, ORDER, log(100), "name"),
+        ([0, 1, 2, 3], [-1] * 4, ORDER, log(10), "order"),
+        (["p", "q", "r", "s"], [-1] * 4, AGREEING, log(100) + log(24), "agreement"),
+    ],
+)
+def test_each_way_to_a_matching_has_its_price(own, equal, proposed, price, by):
+    names = own if by == "name" else NAMES
+    for nats, expected in ((price - 0.1, "nothing"), (price + 0.1, by)):
+        match = earned(own, equal, [(proposed, nats)], names=names)
+        assert match.by == expected
+        assert match.known.all() == (expected != "nothing")
+    # labels that a head of zeros explains nearly as well can earn nothing, so nothing is tried
+    assert earned(own, equal, [(proposed, price + 0.1)], names=names, nothing=-price).by == "nothing"
+
+
+def test_an_order_among_more_classes_pays_for_their_number():
+    names = ["ball", "cage", "healthy", "inner", "outer"]
+    trial = judge([0, 1, 2, 3], {}, names=names)
+    trial._agreement = lambda: np.zeros((4, 5))
+    assert trial._in_order()[1] == pytest.approx(log(5))
+    assert trial._agreeing()[1] == pytest.approx(log(120))
+    assert judge([2, 1, 0, 3], {})._in_order()[0] is None
+
+
+@pytest.mark.parametrize(("agreeing", "by"), [(9.0, "name"), (10.0, "name"), (11.0, "agreement"), (12.0, "agreement")])
+def test_the_matching_that_is_furthest_above_its_price_is_taken(agreeing, by):
+    # names: 5 - log(10) = 2.7 above; agreement: 10.5 would be as much
+    match = earned(NAMES.tolist(), ORDER, [(ORDER, 5.0), (AGREEING, agreeing)])
+    assert match.by == by
+    assert (match.better is not None) == (by == "agreement")
+
+
+@pytest.mark.parametrize(("agreeing", "said"), [(10.0, False), (10.7, False), (10.9, True)])
+def test_a_statement_is_contradicted_by_rows_that_decisively_agree_with_others(agreeing, said):
+    ahead = {tuple(ORDER.tolist()): 3.0, tuple(AGREEING.tolist()): agreeing}
+    match = judge(NAMES.tolist(), ahead).tried(ORDER)  # 3 + log(100) + log(24) = 10.8
+    assert match.by == "statement"
+    assert (match.better is not None) == said
+    # classes that share a source class are no permutation, and nothing is compared
+    assert judge(NAMES.tolist(), ahead).tried(np.array([0, 0, 1, 1])).better is None
+
+
+def test_an_encoder_numbers_names_in_alphabetical_order_however_the_source_lists_them():
+    trial = judge([0, 1, 2, 3], {}, names=["outer", "ball", "inner", "healthy"])
+    np.testing.assert_array_equal(trial._in_order()[0], [1, 3, 2, 0])
+
+
+def test_rows_judge_with_their_weights():
+    X, codes = rows(2)
+    weight = np.linspace(1, 3, len(X))
+    trial = source_match._Trial(backbone().source, NAMES, X.astype(float), TrainingRows(X, codes, weight))
+    np.testing.assert_array_equal(trial.weight, weight)

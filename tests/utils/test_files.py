@@ -77,12 +77,18 @@ def test_a_new_file_gets_what_the_umask_leaves(mask, tmp_path):
 
 
 @posix
-def test_nobody_else_reads_the_file_while_a_private_one_is_replaced(tmp_path):
-    path, modes = tmp_path / "f", []
+def test_nobody_else_reads_the_file_while_a_private_one_is_replaced(tmp_path, monkeypatch):
+    path, modes, change = tmp_path / "f", [], os.fchmod
     path.write_bytes(b"old")
     path.chmod(0o600)
+
+    def look_first(handle, mode):
+        modes.append(stat.S_IMODE(os.fstat(handle).st_mode))
+        change(handle, mode)
+
+    monkeypatch.setattr(os, "fchmod", look_first)
     write_atomically(path, b"new", lambda content: modes.extend(mode_of(p) for p in tmp_path.iterdir()))
-    assert modes == [0o600, 0o600]
+    assert modes == [0o600] * 3
 
 
 @posix
