@@ -30,8 +30,9 @@ from sktransfer.training.rows import TrainingRows
 from sktransfer.utils.counted_warnings import CountedWarning, warn_of
 from sktransfer.utils.parameters import InvalidParameterError
 
-# Nats by which the labels must be more probable: odds of ten ("strong") where the names are equal or were numbered, of
-# a hundred ("decisive") where nothing but the rows or a number speaks for it (Jeffreys 1961, Theory of Probability).
+# Nats by which the labels must be more probable: odds of ten ("strong") where the names or codes with gaps are equal or
+# were numbered, of a hundred ("decisive") where nothing but the rows or counting speaks for it (Jeffreys 1961, Theory
+# of Probability).
 STRONG, DECISIVE = log(10), log(100)
 _N_ROWS = 64  # that decide; more take longer, and say the same
 
@@ -161,7 +162,7 @@ class _Trial:
         best, gain = SourceMatch(np.full(len(self.own), -1)), 0.0
         order, agreeing = self._in_order(), self._agreeing()
         for by, proposed, price in (
-            ("name", equal if equal.max() >= 0 else None, STRONG if text else DECISIVE),
+            ("name", equal if equal.max() >= 0 else None, STRONG if text or self._are_codes(equal) else DECISIVE),
             ("order", order[0], STRONG + order[1]),
             ("agreement", agreeing[0], DECISIVE + agreeing[1]),
         ):
@@ -173,6 +174,11 @@ class _Trial:
                 differs = text and bool((proposed != equal)[equal >= 0].any())
                 best, gain = SourceMatch(proposed, by, ahead, proposed if differs else None), ahead - price
         return best
+
+    def _are_codes(self, equal: np.ndarray) -> bool:
+        """Whether the classes are numbers with gaps, all of them the source's: nobody counts like that by chance."""
+        counted = all(type(name) is int for name in self.own) and self.own[-1] - self.own[0] == len(self.own) - 1
+        return bool((equal >= 0).all()) and all(type(name) is int for name in self.own) and not counted
 
     # A matching that was looked for among many pays the logarithm of their number.
 

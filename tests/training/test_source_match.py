@@ -305,6 +305,8 @@ def earned(own, equal, ahead, **parameters):
     [
         (NAMES.tolist(), ORDER, ORDER, log(10), "name"),
         ([1, 2, 3, 4], ORDER, ORDER, log(100), "name"),
+        ([0, 2, 5, 9], ORDER, ORDER, log(10), "name"),  # codes: nobody counts with gaps
+        ([0.0, 2.0, 5.0, 9.0], ORDER, ORDER, log(100), "name"),
         ([0, 1, 2, 3], [-1] * 4, ORDER, log(10), "order"),
         (["p", "q", "r", "s"], [-1] * 4, AGREEING, log(100) + log(24), "agreement"),
     ],
@@ -317,6 +319,12 @@ def test_each_way_to_a_matching_has_its_price(own, equal, proposed, price, by):
         assert match.known.all() == (expected != "nothing")
     # labels that a head of zeros explains nearly as well can earn nothing, so nothing is tried
     assert earned(own, equal, [(proposed, price + 0.1)], names=names, nothing=-price).by == "nothing"
+
+
+def test_codes_of_which_the_source_has_some_pay_as_numbers_do():
+    equal = np.array([0, 1, 2, -1])
+    for nats, by in ((log(100) - 0.1, "nothing"), (log(100) + 0.1, "name")):
+        assert earned([0, 2, 5, 9], equal, [(equal, nats)], names=[0, 2, 5, 11]).by == by
 
 
 def test_an_order_among_more_classes_pays_for_their_number():
