@@ -19,6 +19,7 @@ from sktransfer.utils.counted_warnings import CountedWarning, warn_of
 
 # Numbers that historians, loggers and integer registers write where there is no measurement.
 CODES = (-999.0, -999.25, -9999.0, 9999.0, -99999.0, 99999.0, -32768.0, 32767.0, 65535.0)
+_ENOUGH = 50  # values that tell the range of a column
 _REMEDY = {
     "column": "If these mark missing data, read the file with na_values.",
     "channel": "If these mark missing data, make them NaN before the recordings are cut.",
@@ -29,7 +30,9 @@ def warn_of_sentinels(name: str, X: np.ndarray, names: list[Any], column: str) -
     """Warn of columns or channels whose smallest or largest value seems to mark missing data.
 
     It is one of `CODES`, at least a tenth of the range of all other values away from them; or any other number than
-    zero, which idle machines show, that makes up 2 to 50 % of the values (at least 3) and is five ranges away.
+    zero, which idle machines show, that makes up 2 to 50 % of the values (at least 3) and is five ranges away. Less
+    than 50 other values tell no range, and then only a number that somebody wrote counts, of two decimals at most: an
+    idle pump among ten labelled rows behind a scaler is none.
 
     Parameters
     ----------
@@ -46,6 +49,7 @@ def warn_of_sentinels(name: str, X: np.ndarray, names: list[Any], column: str) -
         shares = counts * X.shape[1] / values.size
         code = np.isin(extremes, CODES)
         often = (counts >= 3) & (shares >= 0.02) & (shares <= 0.5) & (extremes != 0)
+        often &= (values.size / X.shape[1] - counts >= _ENOUGH) | _is_written(extremes)
         for j in np.flatnonzero((counts > 0) & (code | often)):
             if _is_far(values[:, j].ravel(), extremes[j], 0.1 if code[j] else 5.0):
                 found.append(f"{names[j]} ({extremes[j]:g} in {shares[j]:.0%})")
@@ -77,6 +81,11 @@ def warn_of_sentinel_labels(name: str, y: np.ndarray) -> None:
         "missing data, drop these rows."
     )
     warn_of(CountedWarning(text, DataQualityWarning, len(found), names=found, merge=max))
+
+
+def _is_written(numbers: np.ndarray) -> np.ndarray:
+    """Whether these are numbers that somebody wrote, of two decimals at most, and no result of a calculation."""
+    return np.isclose(numbers, np.round(numbers, 2), rtol=1e-6, atol=0)
 
 
 def _is_far(values: np.ndarray, extreme: float, n_ranges: float) -> bool:
