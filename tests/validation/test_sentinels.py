@@ -189,3 +189,16 @@ def test_columns_behind_a_scaler_of_a_frame_are_called_by_their_names():
     found[:20, 3] = -77.5
     (said,) = caught(lambda: TransferClassifier(max_epochs=1).fit(found, np.resize([0, 1], 200)))
     assert "'d (-77.5 in 10%)'" in said
+
+
+@pytest.mark.parametrize("form", [lambda X: X, windows])
+def test_a_code_is_not_said_again_as_a_value_that_is_far_and_other_far_values_are(form):
+    scaler, new = BaselineScaler().fit(form(HEALTHY)), NEW.copy()
+    new[7, 0] = -9999.0
+    (said,) = caught(lambda: scaler.transform(form(new)))
+    assert "usually marks missing data" in said
+    new[8, 1] = 1e7
+    said = caught(lambda: scaler.transform(form(new)))
+    assert len(said) == 2
+    assert "further from the healthy baseline" in said[1]
+    assert ("['x1']" if form(new).ndim == 2 else "channels [1]") in said[1]
