@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_array, validate_data
 from sktransfer.exceptions import DataQualityWarning
 from sktransfer.utils.counted_warnings import CountedWarning, warn_caller, warn_of
 from sktransfer.utils.masks import without_mask
-from sktransfer.validation.rows import LARGEST_INPUT, check_rows, refuse_unusable
+from sktransfer.validation.rows import LARGEST_INPUT, check_rows, forget_names, refuse_unusable
 from sktransfer.windows.windows import Windows
 
 _LOST = (
@@ -129,7 +129,7 @@ def check_channels(estimator: Any, X: Any, *, reset: bool) -> None:
     """
     found = getattr(X, "channels", None)
     if reset:
-        estimator.__dict__.pop("channel_names_in_", None)
+        forget_names(estimator)
         if found is not None:
             estimator.channel_names_in_ = found
         return
