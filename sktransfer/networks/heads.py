@@ -56,8 +56,8 @@ class LinearHead(_Head):
         Where the rows of the head begin. ``"auto"``: rows of classes that the source knew are the source head's, where
         the labelled rows confirm it (see `source_classes`); new classes are imprinted. ``"source"``: the rows of the
         source head by class name, whatever the labelled rows say (of numbers they must confirm it); a class that the
-        source did not know is an error, and features to which the source head gives no weight at all are left out. ``"imprint"``: every row is the
-        direction of its class mean. ``"random"``: small random rows.
+        source did not know is an error, and features to which the source head gives no weight at all are left out.
+        ``"imprint"``: every row is the direction of its class mean. ``"random"``: small random rows.
         A head that is solved does not begin anywhere: it is pulled to the source's rows, rows of new classes to their
         mean, to imprinted rows with ``"imprint"`` and to zero with ``"random"``.
         From scratch (no backbone) ``"auto"`` begins at zero rows, with biases that say how common the classes are.

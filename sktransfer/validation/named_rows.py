@@ -38,8 +38,8 @@ class NamedRows(np.ndarray):
     def __getitem__(self, index: Any) -> Any:
         return np.asarray(self)[index]
 
-    @property
-    def strides(self) -> Any:  # type: ignore[misc]
+    @property  # type: ignore[misc]
+    def strides(self) -> Any:
         """As of any array. They carry the names into ``joblib.hash``, which looks at nothing else that could."""
         strides = super().strides
         return strides if self.columns is None else strides_with(strides, list(self.columns))
