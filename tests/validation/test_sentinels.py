@@ -135,6 +135,12 @@ def test_an_idle_pump_is_no_sentinel_behind_a_scaler(scaler, cut):
     assert not [text for text in caught(lambda: model.fit(X.astype(np.float32), y)) if "far from all others" in text]
 
 
+def test_a_valve_at_its_stop_is_no_sentinel():
+    opened = np.where(np.arange(200) < 150, 40 + rng.normal(size=200), 100.0)
+    X = np.column_stack([opened, HEALTHY[:, 1:]])
+    assert caught(lambda: BaselineScaler(normal_label=0).fit(X, np.arange(200) >= 150)) == []
+
+
 @pytest.mark.parametrize("mark", [-1.0, -99.5, 1e7])
 def test_an_unknown_mark_is_said_where_it_is_written_by_hand_or_very_far(mark):
     X = rng.uniform(size=(200, 3))
