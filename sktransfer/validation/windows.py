@@ -98,10 +98,16 @@ def check_windows(
         options |= {"estimator": estimator, "input_name": "X"}
     # windows have no column names: those of rows that a scaler was fitted to are no matter here
     array = validate_data(estimator, plain, reset=True, **options) if reset else check_array(plain, **options)
-    channels = partial(range, array.shape[1])
-    refuse_unusable(name, array, channels, allow_nan=allow_nan, largest=largest, remedy=remedy)
+    names = partial(channel_names, X)
+    refuse_unusable(name, array, names, allow_nan=allow_nan, largest=largest, remedy=remedy)
     check_channels(estimator, X, reset=reset)
     return X.like(array) if isinstance(X, Windows) else array
+
+
+def channel_names(X: Any, estimator: Any = None) -> list[Any]:
+    """Names for messages: those that the windows `X` know, else those of the estimator's ``fit``, else numbers."""
+    names = getattr(X, "channels", None) or getattr(estimator, "channel_names_in_", None)
+    return list(range(np.shape(X)[1]) if names is None else names)
 
 
 def check_channels(estimator: Any, X: Any, *, reset: bool) -> None:
