@@ -50,6 +50,8 @@ class CountedWarning:
     merge: Callable[[int, int], int] = int.__add__
 
 
+# Where values go into a text; other braces are those of names.
+_VALUES = re.compile(r"\{(count|total|names)\}")
 # Numbers that are no names: what stands in brackets or quotes are names of columns, and at times a share beside them.
 _SHARES = re.compile(r" in \d+%\)")
 _NUMBERS = re.compile(r"(\[[^]]*\]|'[^']*')|\d+(?:[.,]\d+)*(?:e[+-]?\d+)?")
@@ -63,8 +65,8 @@ def warn_of(found: CountedWarning) -> None:
     collected = _collected.get()
     if collected is None:
         if found.count:
-            text = found.text.format(count=found.count, total=found.total, names=listed(found.names))
-            warn_caller(text, found.category)
+            values = {"count": found.count, "total": found.total, "names": listed(found.names)}
+            warn_caller(_VALUES.sub(lambda place: str(values[place[1]]), found.text), found.category)
         return
     kept = collected.setdefault(found.text, replace(found, count=0, total=0, names=[]))
     kept.count, kept.total = found.merge(kept.count, found.count), kept.total + found.total

@@ -19,6 +19,8 @@ from sktransfer.utils.counted_warnings import CountedWarning, warn_of
 
 # Numbers that historians, loggers and integer registers write where there is no measurement.
 CODES = (-999.0, -999.25, -9999.0, 9999.0, -99999.0, 99999.0, -32768.0, 32767.0, 65535.0)
+_STOPS = (0.0, 100.0)  # where idle machines stand, and valves in percent
+_RANGES = {True: 5.0, False: 50.0}  # of all other values, by whether a repeated number has few digits
 _REMEDY = {
     "column": "If these mark missing data, read the file with na_values.",
     "channel": "If these mark missing data, make them NaN before the recordings are cut.",
@@ -28,8 +30,10 @@ _REMEDY = {
 def warn_of_sentinels(name: str, X: np.ndarray, names: list[Any], column: str) -> None:
     """Warn of columns or channels whose smallest or largest value seems to mark missing data.
 
-    It is one of `CODES`, at least a tenth of the range of all other values away from them; or any other number than
-    zero, which idle machines show, that makes up 2 to 50 % of the values (at least 3) and is five ranges away.
+    It is one of `CODES`, at least a tenth of the range of all other values away from them; or any other number than 0
+    and 100, which idle machines and open valves show, that makes up 2 to 50 % of the values (at least 3) and is five
+    ranges away. A number of many digits, which nobody writes by hand, must be fifty ranges away: behind a scaler an
+    idle machine is not zero.
 
     Parameters
     ----------
@@ -45,11 +49,12 @@ def warn_of_sentinels(name: str, X: np.ndarray, names: list[Any], column: str) -
         counts = sum((values[part] == extremes[:, None]).sum(axis=(0, 2)) for part in in_parts(values))
         shares = counts * X.shape[1] / values.size
         code = np.isin(extremes, CODES)
-        often = (counts >= 3) & (shares >= 0.02) & (shares <= 0.5) & (extremes != 0)
+        often = (counts >= 3) & (shares >= 0.02) & (shares <= 0.5) & ~np.isin(extremes, _STOPS)
         for j in np.flatnonzero((counts > 0) & (code | often)):
-            if _is_far(values[:, j].ravel(), extremes[j], 0.1 if code[j] else 5.0):
-                found.append(f"{names[j]} ({extremes[j]:g} in {shares[j]:.0%})")
-    text = f"{name}: the {column}s {{names}} hold one value again and again that is far from all others. "
+            if _is_far(values[:, j].ravel(), extremes[j], 0.1 if code[j] else _RANGES[_has_few_digits(extremes[j])]):
+                share = f"{shares[j]:.0%}" if shares[j] >= 0.01 else "less than 1%"
+                found.append(f"{names[j]} ({extremes[j]:g} in {share})")
+    text = f"{name}: the {column}s {{names}} hold one value far from all others, repeated or a usual code. "
     warn_of(CountedWarning(text + _REMEDY[column], DataQualityWarning, len(found), names=found, merge=max))
 
 
@@ -77,6 +82,11 @@ def warn_of_sentinel_labels(name: str, y: np.ndarray) -> None:
         "missing data, drop these rows."
     )
     warn_of(CountedWarning(text, DataQualityWarning, len(found), names=found, merge=max))
+
+
+def _has_few_digits(number: np.generic) -> bool:
+    """Whether five digits tell the number, as those of a mark that somebody chose."""
+    return bool(type(number)(f"{number:.5g}") == number)
 
 
 def _is_far(values: np.ndarray, extreme: float, n_ranges: float) -> bool:

@@ -339,3 +339,8 @@ def expected_failures(estimator):
 @pytest.mark.filterwarnings("ignore::sktransfer.exceptions.DataQualityWarning")
 def test_it_passes_scikit_learns_checks(estimator, check):
     check(estimator)
+
+
+def test_a_file_gives_back_the_attributes_it_was_given():
+    model = SourceClassifier("tep-process")
+    assert vars(pickle.loads(pickle.dumps(model))).keys() == vars(model).keys()
