@@ -24,7 +24,14 @@ from sktransfer.utils.counted_warnings import CountedWarning, warn_caller, warn_
 from sktransfer.utils.precision import merged_columns
 from sktransfer.validation.quality import words_of
 from sktransfer.validation.rows import check_rows, names_seen, to_float32
-from sktransfer.validation.windows import check_fields, check_rate, check_windows, compare_channels, count_dimensions
+from sktransfer.validation.windows import (
+    channel_names,
+    check_fields,
+    check_rate,
+    check_windows,
+    compare_channels,
+    count_dimensions,
+)
 
 _SOME = 64  # windows that show whether float32 holds their values
 
@@ -188,7 +195,7 @@ def prepared(name: str, X: np.ndarray, backbone: Backbone, names: list[str], dty
         If a value of a row is too large, or the front end returns what is no number.
     """
     if backbone.inputs.front_end is None and np.dtype(dtype) == np.float32:
-        _warn_of_merged(name, X, names)
+        _warn_of_merged(name, X, names if X.ndim == 2 else channel_names(X))
     if X.ndim == 2:
         return to_float32(name, X, names, dtype)
     out: np.ndarray | None = None
@@ -209,7 +216,7 @@ def _warn_of_merged(name: str, X: np.ndarray, names: list[str]) -> None:
     if X.dtype != np.float64 or X.ndim > 3:
         return
     parts = [X] if X.ndim == 2 else [window.T for window in np.asarray(X[:_SOME])]
-    merged = [names[j] if X.ndim == 2 else int(j) for j in merged_columns(parts, np.float32)]
+    merged = [names[j] for j in merged_columns(parts, np.float32)]
     column = words_of(X)[0]
     text = (
         f"{name}: the {column}s {{names}} lie so far from zero, compared with how much they vary, that different "

@@ -248,7 +248,8 @@ class TransferEstimator(Checksummed, CallbackSupport, BaseEstimator):
                 "Upgrade sktransfer."
             )
         state.pop("_content", None)
-        state.setdefault("block", "pooled")  # files from before there was a choice
+        if "block" in self._parameter_constraints:
+            state.setdefault("block", "pooled")  # files from before there was a choice
         saved_with = state.pop("_saved_with")
         head, arrays = state.pop("_fitted_head", None), state.pop("_head_arrays", None)
         self.__dict__.update(state)

@@ -23,7 +23,7 @@ from sklearn.utils.metaestimators import available_if
 from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.chunks import in_chunks
 from sktransfer.utils.counted_warnings import collect_warnings
-from sktransfer.validation.named_rows import NamedRows
+from sktransfer.validation.named_rows import NamedRows, with_names
 
 _ARRAYS = (np.ndarray, NamedRows)
 _FRAMES = ("pandas", "polars")  # modules whose frames are joined
@@ -239,7 +239,7 @@ def _fill(first: np.ndarray, rest: Iterator[np.ndarray], n_rows: int) -> np.ndar
         joined[end : end + len(part)] = part
         end += len(part)
     _compare_rows(end, n_rows)
-    return joined
+    return with_names(joined, first, getattr(first, "columns", None))
 
 
 def _compare_rows(found: int, n_rows: int) -> None:

@@ -148,7 +148,7 @@ class SharedStarts:
         weights = None if weight is None else np.asarray(weight).tobytes()
         fold = type(estimator), note.fold, weights, input_key(estimator.backbone)
         # the check says whether the rows look to these features like those of the source
-        same_rows = "rows", *fold, estimator.block, repr(getattr(estimator, "class_weight", None))
+        same_rows = "rows", *fold, _features_asked(estimator), repr(getattr(estimator, "class_weight", None))
         return self._once(same_rows, check, note)
 
     def _use_threads(self, n_jobs: int | None) -> None:
@@ -180,10 +180,15 @@ def _same_parameters(estimator: Any) -> Any:
 def _network_key(estimator: Any, seed: int) -> Hashable:
     """What the outputs of frozen blocks depend on, besides the rows."""
     network, device = estimator.backbone, str(estimator.device)
-    block = estimator.block, block_of_source_head(estimator)
+    block = _features_asked(estimator)
     if isinstance(network, Backbone):
         return id(network), block, device
     return joblib.hash(network), block, seed, device  # an untrained network is another one for each seed
+
+
+def _features_asked(estimator: Any) -> Hashable:
+    """What of an estimator says which features of a network its head gets."""
+    return estimator.block, block_of_source_head(estimator)
 
 
 class ScoredRows:

@@ -55,9 +55,9 @@ class LinearHead(_Head):
     init : {"auto", "source", "imprint", "random"}, default="auto"
         Where the rows of the head begin. ``"auto"``: rows of classes that the source knew are the source head's, where
         the labelled rows confirm it (see `source_classes`); new classes are imprinted. ``"source"``: the rows of the
-        source head by class name, whatever the labelled rows say; a class that the source did not know is an error,
-        and features to which the source head gives no weight at all are left out. ``"imprint"``: every row is the
-        direction of its class mean. ``"random"``: small random rows.
+        source head by class name, whatever the labelled rows say (of numbers they must confirm it); a class that the
+        source did not know is an error, and features to which the source head gives no weight at all are left out.
+        ``"imprint"``: every row is the direction of its class mean. ``"random"``: small random rows.
         A head that is solved does not begin anywhere: it is pulled to the source's rows, rows of new classes to their
         mean, to imprinted rows with ``"imprint"`` and to zero with ``"random"``.
         From scratch (no backbone) ``"auto"`` begins at zero rows, with biases that say how common the classes are.
@@ -73,7 +73,8 @@ class LinearHead(_Head):
         and for agreement, times the number of matchings among which one was looked for. ``"same"``:
         equal names are the same class, numbers too. None: all classes are new. A list names the source class, or None,
         of each class of `y` in sorted order; the integers 0, 1, 2, ... are positions in it, so that it holds behind an
-        encoder. A dict maps classes of `y` to source classes. Two classes may begin at one source class. Statements are
+        encoder. A dict maps classes of `y` to source classes; one that `y` does not hold is a
+        warning where another class has no entry. Two classes may begin at one source class. Statements are
         taken as they are. A regressor has no classes and ignores it.
 
     References

@@ -43,7 +43,7 @@ from sktransfer.validation.quality import (
 from sktransfer.validation.rows import column_names, names_seen
 from sktransfer.validation.sentinels import CODES, sound_range, warn_of_codes
 from sktransfer.validation.stuck import resting_values, typical_runs, warn_of_stuck
-from sktransfer.validation.windows import check_samples
+from sktransfer.validation.windows import channel_names, check_samples
 from sktransfer.windows.windows import same_fields
 
 # Nothing that is measured is larger, and its square still fits a float64.
@@ -314,10 +314,7 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Windows
         )
 
     def _names(self, X: np.ndarray) -> list[Any]:
-        if X.ndim == 2:
-            return column_names(self, X.shape[1])
-        names = getattr(self, "channel_names_in_", None)
-        return list(range(X.shape[1]) if names is None else names)
+        return column_names(self, X.shape[1]) if X.ndim == 2 else channel_names(X, self)
 
     def _standardized(self, X: np.ndarray, center: np.ndarray, scale: np.ndarray) -> np.ndarray:
         """Distance from the centre in scales, in float64: an offset of 1e5 with unit spread is lost in float32."""

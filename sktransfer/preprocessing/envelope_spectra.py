@@ -177,7 +177,7 @@ class EnvelopeSpectra(Checksummed, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         input_features : array-like of str, optional
-            Names of the channels; None: ch0, ch1, ...
+            Names of the channels; None: those of ``fit`` where the windows knew them, else ch0, ch1, ...
 
         Returns
         -------
@@ -190,7 +190,8 @@ class EnvelopeSpectra(Checksummed, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         n = self.n_features_in_
-        channels = [f"ch{j}" for j in range(n)] if input_features is None else list(input_features)
+        known = getattr(self, "channel_names_in_", None) if input_features is None else input_features
+        channels = [f"ch{j}" for j in range(n)] if known is None else list(known)
         if len(channels) != n:
             raise ValueError(
                 f"{_NAME}.get_feature_names_out got {len(channels)} names of channels, but was fitted to windows of "

@@ -18,7 +18,7 @@ from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.chunks import in_parts
 from sktransfer.utils.parameters import StrOptions
 from sktransfer.validation.quality import warn_of_flat_channels
-from sktransfer.validation.windows import check_samples, is_windows
+from sktransfer.validation.windows import channel_names, check_samples, is_windows
 from sktransfer.windows.windows import same_fields
 
 INTERQUARTILE_RANGE = 1.3489795003921634  # of a normal distribution with unit standard deviation
@@ -117,7 +117,7 @@ class WindowScaler(Checksummed, OneToOneFeatureMixin, WindowsOut, BaseEstimator)
         if not is_windows(X):
             return found[:, 0]
         if self.method != "center":
-            warn_of_flat_channels("WindowScaler", flat, list(range(windows.shape[1])))
+            warn_of_flat_channels("WindowScaler", flat, channel_names(windows, self))
         return same_fields(X, found)
 
     def _check(self, X: Any, reset: bool) -> np.ndarray:

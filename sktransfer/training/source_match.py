@@ -15,7 +15,7 @@ class is often enough to see which it is.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from math import comb, lgamma, log
 from typing import Any
@@ -52,12 +52,15 @@ class SourceMatch:
     better : ndarray of int of shape (n_classes,) or None
         Rows under which the labels are decisively more probable than under those that were stated or whose names are
         equal.
+    strange : tuple
+        Classes of a statement that `y` does not hold, while it holds others that the statement leaves out.
     """
 
     rows: np.ndarray
     by: str = "nothing"
     ahead: float = float("nan")
     better: np.ndarray | None = None
+    strange: tuple[Any, ...] = ()
 
     @property
     def known(self) -> np.ndarray:
@@ -92,7 +95,8 @@ def match_source(
     source_classes : "auto", "same", None, list or dict
         Of :class:`sktransfer.LinearHead`.
     obeyed : bool
-        Whether equal names are taken as they are, because the source head was asked for; numbers are not.
+        Whether equal names are taken as they are, because the source head was asked for; if there are numbers among
+        the classes, the rows decide all the same.
     source : Source or None
         Its head acts on `features`.
     classes : ndarray of shape (n_classes,)
@@ -106,13 +110,14 @@ def match_source(
         if source is None or not names:
             return SourceMatch(np.full(len(own), -1))
         equal = _equal(own, names)
-        if obeyed and all(isinstance(name, str) for name, row in zip(own, equal, strict=True) if row >= 0):
+        if obeyed and all(isinstance(name, str) for name in own):
             return SourceMatch(equal, "name" if equal.max() >= 0 else "nothing")
         return _Trial(source, classes, features, rows).earned(equal)
     stated = _stated(source_classes, own, names)
+    strange = _strange(source_classes, own)
     if source is None or stated.max() < 0:
-        return SourceMatch(stated, "statement")
-    return _Trial(source, classes, features, rows).tried(stated)
+        return SourceMatch(stated, "statement", strange=strange)
+    return replace(_Trial(source, classes, features, rows).tried(stated), strange=strange)
 
 
 def _equal(own: list[Any], names: list[Any]) -> np.ndarray:
@@ -284,6 +289,14 @@ def _stated(source_classes: Any, own: list[Any], names: list[Any]) -> np.ndarray
     return _equal(wanted, names)
 
 
+def _strange(source_classes: Any, own: list[Any]) -> tuple[Any, ...]:
+    """Keys of a dict that are no class, if a class has no key: a fold lacks a class now and then, but not both."""
+    if not isinstance(source_classes, Mapping):
+        return ()
+    stated = [plain(name) for name in source_classes]
+    return tuple(name for name in stated if name not in own) if set(own) - set(stated) else ()
+
+
 def _by_position(stated: list[Any], own: list[Any]) -> list[Any]:
     """A list goes by position: integers from 0 are positions, else the classes are counted in sorted order."""
     if all(type(name) is int and 0 <= name < len(stated) for name in own):
@@ -302,6 +315,13 @@ def _by_position(stated: list[Any], own: list[Any]) -> list[Any]:
 def warn_of_match(name: str, match: SourceMatch, source: Source | None, classes: np.ndarray) -> None:
     """Warn where names or statements are contradicted by the rows, or where labels look renumbered."""
     own, of = [plain(one) for one in classes], match.source_classes(source)
+    if match.strange:
+        left_out = [name for name, row in zip(own, match.rows, strict=True) if row < 0]
+        text = (
+            f"{name}: LinearHead(source_classes=...) names the classes {list(match.strange)}, which y does not hold, "
+            f"and y holds the classes {left_out}, which begin as new ones. Check the names; None says that one is new."
+        )
+        warn_of(CountedWarning(text, SourceClassWarning, count=1, total=1))
     if match.better is not None and match.by == "statement":
         agreeing = SourceMatch(match.better).source_classes(source)
         text = (
@@ -323,4 +343,4 @@ def warn_of_match(name: str, match: SourceMatch, source: Source | None, classes:
         )
     else:
         return
-    warn_of(CountedWarning(text.replace("{", "{{").replace("}", "}}"), SourceClassWarning, count=1, total=1))
+    warn_of(CountedWarning(text, SourceClassWarning, count=1, total=1))

@@ -50,7 +50,10 @@ class CountedWarning:
     merge: Callable[[int, int], int] = int.__add__
 
 
-# Numbers that are no names: what stands in brackets or quotes are names of columns.
+# Where values go into a text; other braces are those of names.
+_VALUES = re.compile(r"\{(count|total|names)\}")
+# Numbers that are no names: what stands in brackets or quotes are names of columns, and at times a share beside them.
+_SHARES = re.compile(r" in \d+%\)")
 _NUMBERS = re.compile(r"(\[[^]]*\]|'[^']*')|\d+(?:[.,]\d+)*(?:e[+-]?\d+)?")
 
 _said: ContextVar[set[tuple[type[Warning], str]] | None] = ContextVar("sentences of the open block", default=None)
@@ -62,8 +65,8 @@ def warn_of(found: CountedWarning) -> None:
     collected = _collected.get()
     if collected is None:
         if found.count:
-            text = found.text.format(count=found.count, total=found.total, names=listed(found.names))
-            warn_caller(text, found.category)
+            values = {"count": found.count, "total": found.total, "names": listed(found.names)}
+            warn_caller(_VALUES.sub(lambda place: str(values[place[1]]), found.text), found.category)
         return
     kept = collected.setdefault(found.text, replace(found, count=0, total=0, names=[]))
     kept.count, kept.total = found.merge(kept.count, found.count), kept.total + found.total
@@ -117,7 +120,7 @@ def warnings_once() -> Iterator[None]:
 
     def show(message: Any, category: type[Warning], *where: Any, **options: Any) -> None:
         said = _said.get() if is_open else None
-        sentence = category, _NUMBERS.sub(lambda found: found[1] or "#", str(message))
+        sentence = category, _NUMBERS.sub(lambda found: found[1] or "#", _SHARES.sub(" in #%)", str(message)))
         if said is None or sentence not in said:
             before(message, category, *where, **options)
         if said is not None:

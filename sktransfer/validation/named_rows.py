@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from sktransfer.utils.strides import strides_with
+
 
 class NamedRows(np.ndarray):
     """Array of shape (n_samples, n_columns) with the names of its columns.
@@ -35,6 +37,12 @@ class NamedRows(np.ndarray):
 
     def __getitem__(self, index: Any) -> Any:
         return np.asarray(self)[index]
+
+    @property  # type: ignore[misc]
+    def strides(self) -> Any:
+        """As of any array. They carry the names into ``joblib.hash``, which looks at nothing else that could."""
+        strides = super().strides
+        return strides if self.columns is None else strides_with(strides, list(self.columns))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _named, (np.asarray(self), self.columns)

@@ -111,9 +111,15 @@ def _seen(estimator: Any) -> list[Any] | None:
 
 def _remember_columns(estimator: Any, columns: list[Any] | None) -> None:
     """Keep names that scikit-learn does not: numbers, tuples of a MultiIndex, and those behind a scaler."""
-    vars(estimator).pop("column_names_in_", None)
+    forget_names(estimator)
     if columns is not None and "feature_names_in_" not in vars(estimator):
         estimator.column_names_in_ = tuple(columns)
+
+
+def forget_names(estimator: Any) -> None:
+    """Drop the names of an earlier fit that scikit-learn does not drop: it may have been one of rows or of windows."""
+    for name in ("column_names_in_", "channel_names_in_"):
+        vars(estimator).pop(name, None)
 
 
 def _are_positions(columns: list[Any]) -> bool:

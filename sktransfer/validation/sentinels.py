@@ -20,6 +20,8 @@ from sktransfer.utils.counted_warnings import CountedWarning, warn_of
 # Numbers that historians, loggers and integer registers write where there is no measurement.
 CODES = (-999.0, -999.25, -9999.0, 9999.0, -99999.0, 99999.0, -32768.0, 32767.0, 65535.0)
 _ENOUGH = 50  # values that tell the range of a column
+_STOPS = (0.0, 100.0)  # where idle machines stand, and valves in percent
+_RANGES = {True: 5.0, False: 50.0}  # of all other values, by whether a repeated number has few digits
 _REMEDY = {
     "column": "If these mark missing data, read the file with na_values.",
     "channel": "If these mark missing data, make them NaN before the recordings are cut.",
@@ -29,10 +31,10 @@ _REMEDY = {
 def warn_of_sentinels(name: str, X: np.ndarray, names: list[Any], column: str) -> None:
     """Warn of columns or channels whose smallest or largest value seems to mark missing data.
 
-    It is one of `CODES`, at least a tenth of the range of all other values away from them; or any other number than
-    zero, which idle machines show, that makes up 2 to 50 % of the values (at least 3) and is five ranges away. Less
-    than 50 other values tell no range, and then only a number that somebody wrote counts, of two decimals at most: an
-    idle pump among ten labelled rows behind a scaler is none.
+    It is one of `CODES`, at least a tenth of the range of all other values away from them; or any other number than 0
+    and 100, which idle machines and open valves show, that makes up 2 to 50 % of the values (at least 3) and is five
+    ranges away. A number of many digits, which nobody writes by hand, must be fifty ranges away, and less than 50 other
+    values tell no range: behind a scaler an idle machine is not zero.
 
     Parameters
     ----------
@@ -48,12 +50,15 @@ def warn_of_sentinels(name: str, X: np.ndarray, names: list[Any], column: str) -
         counts = sum((values[part] == extremes[:, None]).sum(axis=(0, 2)) for part in in_parts(values))
         shares = counts * X.shape[1] / values.size
         code = np.isin(extremes, CODES)
-        often = (counts >= 3) & (shares >= 0.02) & (shares <= 0.5) & (extremes != 0)
-        often &= (values.size / X.shape[1] - counts >= _ENOUGH) | _is_written(extremes)
+        often = (counts >= 3) & (shares >= 0.02) & (shares <= 0.5) & ~np.isin(extremes, _STOPS)
         for j in np.flatnonzero((counts > 0) & (code | often)):
-            if _is_far(values[:, j].ravel(), extremes[j], 0.1 if code[j] else 5.0):
-                found.append(f"{names[j]} ({extremes[j]:g} in {shares[j]:.0%})")
-    text = f"{name}: the {column}s {{names}} hold one value again and again that is far from all others. "
+            written = code[j] or _has_few_digits(extremes[j])
+            if not written and values.size / X.shape[1] - counts[j] < _ENOUGH:
+                continue
+            if _is_far(values[:, j].ravel(), extremes[j], 0.1 if code[j] else _RANGES[written]):
+                share = f"{shares[j]:.0%}" if shares[j] >= 0.01 else "less than 1%"
+                found.append(f"{names[j]} ({extremes[j]:g} in {share})")
+    text = f"{name}: the {column}s {{names}} hold one value far from all others, repeated or a usual code. "
     warn_of(CountedWarning(text + _REMEDY[column], DataQualityWarning, len(found), names=found, merge=max))
 
 
@@ -83,9 +88,9 @@ def warn_of_sentinel_labels(name: str, y: np.ndarray) -> None:
     warn_of(CountedWarning(text, DataQualityWarning, len(found), names=found, merge=max))
 
 
-def _is_written(numbers: np.ndarray) -> np.ndarray:
-    """Whether these are numbers that somebody wrote, of two decimals at most, and no result of a calculation."""
-    return np.isclose(numbers, np.round(numbers, 2), rtol=1e-6, atol=0)
+def _has_few_digits(number: np.generic) -> bool:
+    """Whether five digits tell the number, as those of a mark that somebody chose."""
+    return bool(type(number)(f"{number:.5g}") == number)
 
 
 def _is_far(values: np.ndarray, extreme: float, n_ranges: float) -> bool:

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_array, validate_data
 from sktransfer.exceptions import DataQualityWarning
 from sktransfer.utils.counted_warnings import CountedWarning, warn_caller, warn_of
 from sktransfer.utils.masks import without_mask
-from sktransfer.validation.rows import LARGEST_INPUT, check_rows, refuse_unusable
+from sktransfer.validation.rows import LARGEST_INPUT, check_rows, forget_names, refuse_unusable
 from sktransfer.windows.windows import Windows
 
 _LOST = (
@@ -103,10 +103,16 @@ def check_windows(
         options |= {"estimator": estimator, "input_name": "X"}
     # windows have no column names: those of rows that a scaler was fitted to are no matter here
     array = validate_data(estimator, plain, reset=True, **options) if reset else check_array(plain, **options)
-    channels = partial(range, array.shape[1])
-    refuse_unusable(name, array, channels, allow_nan=allow_nan, largest=largest, remedy=remedy)
+    names = partial(channel_names, X)
+    refuse_unusable(name, array, names, allow_nan=allow_nan, largest=largest, remedy=remedy)
     check_channels(estimator, X, reset=reset)
     return X.like(array) if isinstance(X, Windows) else array
+
+
+def channel_names(X: Any, estimator: Any = None) -> list[Any]:
+    """Names for messages: those that the windows `X` know, else those of the estimator's ``fit``, else numbers."""
+    names = getattr(X, "channels", None) or getattr(estimator, "channel_names_in_", None)
+    return list(range(np.shape(X)[1]) if names is None else names)
 
 
 def check_channels(estimator: Any, X: Any, *, reset: bool) -> None:
@@ -134,7 +140,7 @@ def check_channels(estimator: Any, X: Any, *, reset: bool) -> None:
     """
     found = getattr(X, "channels", None)
     if reset:
-        estimator.__dict__.pop("channel_names_in_", None)
+        forget_names(estimator)
         if found is not None:
             estimator.channel_names_in_ = found
         return

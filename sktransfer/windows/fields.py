@@ -158,22 +158,3 @@ def _common_channels(channels: list[tuple | None]) -> tuple | None:
                 f"order. Bring them into one order: X.select_channels({list(first)})."
             )
     return first if all(other == first for other in channels) else None
-
-
-class Strides(tuple):
-    """The strides of an array, which pickle together with its fields.
-
-    ``joblib.hash`` sees of an array its class, numbers, type, shape and strides. The fields must be part of it, else a
-    cache such as ``Pipeline(memory=...)`` answers for windows of another speed or rate.
-    """
-
-    fields: dict[str, Any]
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        channels = self.fields["channels"]
-        entries = [self.fields[name] for name in ENTRIES]
-        return _plain_strides, (tuple(self), self.fields["sampling_rate"], *entries, channels and list(channels))
-
-
-def _plain_strides(strides: tuple[int, ...], *_: Any) -> tuple[int, ...]:
-    return strides

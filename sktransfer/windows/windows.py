@@ -11,11 +11,11 @@ import numpy as np
 from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.utils.masks import without_mask
 from sktransfer.utils.parameters import is_number
+from sktransfer.utils.strides import strides_with
 from sktransfer.windows.fields import (
     ENTRIES,
     FIELDS,
     NOTHING,
-    Strides,
     agreed,
     fields_of,
     indexed,
@@ -286,9 +286,8 @@ class Windows(np.ndarray):
         strides, fields = super().strides, fields_of(self)
         if not known_fields(fields):
             return strides
-        found = Strides(strides)
-        found.fields = fields
-        return found
+        channels = fields["channels"] and list(fields["channels"])
+        return strides_with(strides, fields["sampling_rate"], *(fields[name] for name in ENTRIES), channels)
 
     @strides.setter
     def strides(self, strides: Any) -> None:

@@ -367,3 +367,17 @@ def test_epochs_are_printed_where_a_log_is_passed():
         with redirect_stdout(text):
             TransferClassifier(max_epochs=3, callbacks=callbacks).fit(X, y)
         assert len(text.getvalue().splitlines()) == n_lines
+
+
+def test_a_search_asks_the_features_of_each_head_whether_the_rows_look_like_those_of_the_source(backbone):
+    X, y = faults()
+    classes = np.unique(y)
+    weight = np.ones((len(classes), N_POOLED))
+    head = Source(np.full(N_POOLED, 1e3), np.ones(N_POOLED), weight, np.zeros(len(classes)), classes)
+    far = backbone.describe(source=head)
+    with SharedStarts() as starts, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        heads = LinearHead(), LinearHead(init="source")
+        models = [TransferClassifier(far, head=head, strategy=PROBING) for head in heads]
+        fits = [starts.start(Note(model, X, y, {}, 0)) for model in models]
+    assert [fit.estimator.fits_source_ for fit in fits] == [True, False]

@@ -367,3 +367,8 @@ def test_a_head_of_fault_orders_is_quiet_where_all_are_known_and_counts_where_so
     some = Windows.of(np.asarray(known), sampling_rate=12_000, rpm=rpm, orders=[3.6, 5.4, 2.4, 0.4])
     with pytest.warns(DataQualityWarning, match=r"2 of 6 windows do not know their \['rpm'\]"):
         model.predict(some)
+
+
+def test_a_file_gives_back_the_attributes_it_was_given():
+    model = SourceClassifier("tep-process")
+    assert vars(pickle.loads(pickle.dumps(model))).keys() == vars(model).keys()

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pickle
+import re
 import warnings
 from collections import OrderedDict
 
@@ -25,6 +26,7 @@ from sktransfer import (
     load_backbone,
     make_pipeline,
 )
+from tests.helpers import moons, small_backbone
 
 RNG = np.random.default_rng(0)
 UNITS = np.array([120.0, 3.4e5, 0.02, 55.0, 900.0, 7.0])  # typical values of six sensors in their units
@@ -166,3 +168,10 @@ def test_the_sentence_is_a_warning_of_range_and_names_the_scaling():
         model = TransferClassifier(backbone, strategy=LinearProbing(), random_state=0).fit(X, np.arange(20) % 2)
     with pytest.warns(OutOfRangeWarning, match=r"was fitted to rows.*backbone 'tep-process'"):
         model.predict(X)
+
+
+def test_a_backbone_may_have_braces_in_its_name():
+    X, y = moons(200)
+    named = small_backbone(max_epochs=2).describe(name="plant {1} {x}")
+    with pytest.warns(OutOfRangeWarning, match=re.escape("to backbone 'plant {1} {x}' like none of its source")):
+        TransferClassifier(named, strategy=LinearProbing()).fit(1000 * X, y)

@@ -365,3 +365,26 @@ def test_rows_judge_with_their_weights():
     weight = np.linspace(1, 3, len(X))
     trial = source_match._Trial(backbone().source, NAMES, X.astype(float), TrainingRows(X, codes, weight))
     np.testing.assert_array_equal(trial.weight, weight)
+
+
+@pytest.mark.parametrize("way", [{"strategy": LinearProbing(alpha=np.inf)}, {"head": LinearHead(init="source")}])
+def test_numbers_of_an_encoder_meet_an_obeyed_source_head_by_their_rows(way):
+    X, codes = rows(5)
+    model = TransferClassifier(backbone(), random_state=0, **{"strategy": LinearProbing(), **way})
+    with pytest.warns(SourceClassWarning, match="as if an encoder had numbered the names"):
+        model.fit(X, codes)
+    assert model.source_classes_ == NAMES.tolist()
+    named = TransferClassifier(backbone(), random_state=0, **{"strategy": LinearProbing(), **way}).fit(X, NAMES[codes])
+    np.testing.assert_array_equal(model.predict_proba(X), named.predict_proba(X))
+
+
+def test_a_class_of_a_statement_that_y_does_not_hold_is_said():
+    with pytest.warns(SourceClassWarning, match=r"names the classes \['iner'\], which y does not hold.*\['inner'\]"):
+        model = probed(NAMES, source_classes={"ball": "ball", "iner": "inner", "healthy": "healthy", "outer": "outer"})
+    assert model.source_classes_ == ["ball", "healthy", None, "outer"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        every = dict(zip(NAMES, NAMES, strict=True))
+        probed(NAMES, source_classes=every)
+        probed(NAMES, source_classes={**every, "spare": None})  # a fold may lack a class
+        probed(NAMES, source_classes={"ball": "ball"})

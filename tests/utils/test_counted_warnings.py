@@ -79,3 +79,9 @@ def test_a_warning_points_at_the_line_that_called_the_package(call):
     found = [w for w in caught(call) if issubclass(w.category, DataQualityWarning)]
     assert found
     assert {Path(w.filename) for w in found} == {Path(__file__)}
+
+
+@pytest.mark.parametrize("name", ["{1}", "{x}", "{", "}"])
+def test_braces_in_a_name_are_text(name):
+    found = CountedWarning(f"{name}: {{count}} of {{total}} rows", DataQualityWarning, 3, 10)
+    assert caught(lambda: warn_of(found))[0].message.args[0].endswith(": 3 of 10 rows")

@@ -12,6 +12,7 @@ from sktransfer import (
     BaselineScaler,
     BatchedGridSearchCV,
     DataQualityWarning,
+    EnvelopeSpectra,
     FeatureExtractor,
     FromScratch,
     LinearProbing,
@@ -143,3 +144,41 @@ def test_ordinary_use_is_quiet(recwarn):
     cross_val_score(model, X, y, cv=2)
     model.fit(X, y).predict(X[:5])
     assert not [one for one in recwarn.list if "channel" in str(one.message)]
+
+
+ESTIMATORS = [
+    BaselineScaler(),
+    WindowScaler(),
+    EnvelopeSpectra(),
+    FeatureExtractor("process"),
+    TransferClassifier("process", strategy=LinearProbing()),
+]
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda one: type(one).__name__)
+def test_errors_call_channels_by_their_names(estimator):
+    hole = X.like(np.where(np.arange(3)[:, None] == 1, np.nan, np.asarray(X)))
+    with pytest.raises(ValueError, match="NaN in channel 'level'"):
+        estimator.fit(hole, y)
+    estimator.fit(Windows.of(np.tile(np.asarray(X), 4), channels=NAMES, sampling_rate=1e4), y)
+    ask = getattr(estimator, "transform", None) or estimator.predict
+    with pytest.raises(ValueError, match="infinity in channel 'level'"):
+        ask(hole.like(np.nan_to_num(hole, nan=np.inf)))
+    with pytest.raises(ValueError, match="NaN in channel 1"):
+        estimator.fit(np.asarray(hole), y)  # without names they are numbers
+
+
+def test_warnings_call_channels_by_their_names():
+    flat = X.like(np.where(np.arange(3)[:, None] == 1, 2.5, np.asarray(X)))
+    with pytest.warns(DataQualityWarning, match=r"channels \['level'\] do not change within"):
+        WindowScaler().fit_transform(flat)
+    counter = X.like(np.asarray(X) + np.array([0, 1e9, 0])[:, None])
+    with pytest.warns(DataQualityWarning, match=r"channels \['level'\] lie so far from zero"):
+        FeatureExtractor("process").fit(counter)
+
+
+def test_readings_of_spectra_are_called_by_the_channels():
+    long = Windows.of(np.tile(np.asarray(X), 256), sampling_rate=1e4)
+    of = [EnvelopeSpectra().fit(one).get_feature_names_out() for one in (long, Windows.of(long, channels=NAMES))]
+    assert [name.partition("_")[0] for name in of[0][::1667]] == ["ch0", "ch1", "ch2"]
+    assert [name.partition("_")[0] for name in of[1][::1667]] == NAMES

@@ -2,10 +2,12 @@
 
 import pickle
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 import sktransfer
@@ -17,6 +19,7 @@ from sktransfer import (
     LinearProbing,
     SourceClassifier,
     TransferClassifier,
+    Windows,
 )
 from sktransfer.validation.named_rows import NamedRows
 
@@ -144,3 +147,35 @@ def test_names_of_an_earlier_fit_are_forgotten():
     scaler.fit(X.to_numpy())
     assert not hasattr(scaler, "column_names_in_")
     scaler.transform(X.set_axis([5, 6, 7, 8, 9], axis=1))
+
+
+def test_a_cache_of_steps_does_not_answer_for_other_columns(backbone, tmp_path):
+    steps = BaselineScaler(normal_label="normal"), FeatureExtractor(backbone), LogisticRegression()
+    pipeline = make_pipeline(*steps, memory=str(tmp_path)).fit(X, y)
+    with pytest.raises(ValueError, match="in another order"):
+        pipeline.fit(X.set_axis(COLUMNS[::-1], axis=1), y)  # the same numbers
+    named, other = (BaselineScaler().fit_transform(X.set_axis(names, axis=1)) for names in (COLUMNS, COLUMNS[::-1]))
+    assert joblib.hash(named) != joblib.hash(other) != joblib.hash(np.asarray(named))
+    assert joblib.hash(named) == joblib.hash(pickle.loads(pickle.dumps(named)))
+    assert named.strides == np.asarray(named).strides == pickle.loads(pickle.dumps(named.strides))
+
+
+def test_a_pipeline_hands_on_the_names_whether_in_one_piece_or_in_chunks():
+    scaler = sktransfer.make_pipeline(BaselineScaler().fit(X))
+    whole = scaler.transform(X)
+    scaler.chunk_rows = 50
+    chunks = scaler.transform(X)
+    np.testing.assert_array_equal(chunks, whole)
+    assert chunks.columns == whole.columns == tuple(COLUMNS)
+    assert type(scaler.transform(X.to_numpy())) is np.ndarray
+
+
+def test_names_are_forgotten_between_fits_of_rows_and_of_windows():
+    windows = rng.normal(size=(30, 5, 8))
+    of_windows = Windows.of(windows, channels=list("abcde"))
+    scaler = BaselineScaler().fit(X.set_axis([5, 6, 7, 8, 9], axis=1)).fit(windows)
+    assert not hasattr(scaler, "column_names_in_")
+    scaler.transform(X.set_axis([9, 8, 7, 6, 5], axis=1))
+    scaler.fit(of_windows).fit(X.to_numpy())
+    assert not hasattr(scaler, "channel_names_in_")
+    scaler.transform(Windows.of(windows, channels=list("edcba")))

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.preprocessing import StandardScaler
 
 from sktransfer import BaselineScaler, DataQualityWarning, LinearProbing, TransferClassifier, make_pipeline
 from sktransfer.validation.sentinels import CODES, sound_range, warn_of_codes, warn_of_sentinels
@@ -90,7 +91,7 @@ def test_a_code_that_fit_saw_and_said_is_no_part_of_the_range():
     assert "x1 (-9999 in 14%)" in said
     assert len(codes_said(lambda: scaler.transform(spoiled))) == 1
     (said,) = caught(lambda: BaselineScaler().fit_transform(spoiled))  # once
-    assert "hold one value again and again" in said
+    assert "hold one value far from all others" in said
 
 
 def test_a_column_of_nothing_but_codes_has_no_range():
@@ -103,7 +104,7 @@ def test_a_column_of_nothing_but_codes_has_no_range():
 def test_a_single_code_is_found_in_fit():
     X = HEALTHY.copy()
     X[4, 3] = -9999.0
-    assert any("x3 (-9999 in 0%)" in text for text in caught(lambda: BaselineScaler(method="robust").fit(X)))
+    assert any("x3 (-9999 in less than 1%)" in text for text in caught(lambda: BaselineScaler(method="robust").fit(X)))
 
 
 def test_many_columns_make_one_sentence_with_the_number_of_all():
@@ -118,6 +119,39 @@ def test_many_columns_make_one_sentence_with_the_number_of_all():
 def test_an_idle_pump_is_no_sentinel():
     flow = np.where(np.arange(200) % 4 == 0, 0.0, 80 + rng.normal(size=200))[:, None]
     assert caught(lambda: BaselineScaler().fit(flow).transform(flow)) == []
+
+
+@pytest.mark.parametrize(
+    "cut", [np.asarray, lambda X: X.reshape(-1, 20, 5).transpose(0, 2, 1)], ids=["rows", "windows"]
+)
+@pytest.mark.parametrize("scaler", [BaselineScaler(), StandardScaler()], ids=["ours", "scikit-learn's"])
+def test_an_idle_pump_is_no_sentinel_behind_a_scaler(scaler, cut):
+    flow = np.where(np.arange(200) // 20 % 4 == 0, 0.0, 80 + rng.normal(size=200))
+    X = np.column_stack([flow, HEALTHY[:, 1:]])
+    X = cut(scaler.fit_transform(X))
+    y = np.resize(["normal", "leak"], len(X))
+    model = TransferClassifier(max_epochs=1, random_state=0)
+    assert not [text for text in caught(lambda: model.fit(X, y)) if "far from all others" in text]
+    assert not [text for text in caught(lambda: model.fit(X.astype(np.float32), y)) if "far from all others" in text]
+
+
+def test_a_valve_at_its_stop_is_no_sentinel():
+    opened = np.where(np.arange(200) < 150, 40 + rng.normal(size=200), 100.0)
+    X = np.column_stack([opened, HEALTHY[:, 1:]])
+    assert caught(lambda: BaselineScaler(normal_label=0).fit(X, np.arange(200) >= 150)) == []
+
+
+@pytest.mark.parametrize("mark", [-1.0, -99.5, 1e7])
+def test_an_unknown_mark_is_said_where_it_is_written_by_hand_or_very_far(mark):
+    X = rng.uniform(size=(200, 3))
+    X[:, 1] = np.where(np.arange(200) % 8 == 0, mark, 0.9 + 0.1 * X[:, 1])
+    y = np.resize(["normal", "leak"], 200)
+    for given in (X, X.astype(np.float32)):
+        found = caught(lambda given=given: TransferClassifier(max_epochs=1, random_state=0).fit(given, y))
+        assert any(f"x1 ({mark:g} in 12%)" in text for text in found)
+    far = StandardScaler().fit_transform(np.where(X == mark, mark * 100, X))
+    found = caught(lambda: TransferClassifier(max_epochs=1, random_state=0).fit(far, y))
+    assert any("x1 (" in text and "in 12%)" in text for text in found)
 
 
 @pytest.mark.parametrize("kind", ["rows", "windows"])
