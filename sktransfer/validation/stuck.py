@@ -142,13 +142,13 @@ def warn_of_stuck(name: str, X: np.ndarray, typical: np.ndarray, resting: np.nda
     if X.ndim == 3:
         text = (
             f"{name}: the channels {{names}} are stuck in {{count}} of {{total}} windows: they do not change although "
-            "they varied while healthy. The sensors may be stuck or saturated."
+            "they varied while healthy. The sensors may be stuck or saturated, or the machine stands."
         )
         count_windows(text, stuck, names)
         return
     text = (
         f"{name}: the columns {{names}} do not change over {{count}} rows although they varied while healthy. The "
-        "sensors may be stuck or saturated."
+        "sensors may be stuck or saturated, or the machine stands."
     )
     columns = [names[j] for j in np.flatnonzero(stuck[0])]
     count = int(longest[stuck].max(initial=0))

@@ -195,3 +195,11 @@ def test_channels_are_called_by_their_names_where_windows_know_them():
     new[3, 2, 5] = -9999
     scaler = BaselineScaler().fit(named)
     assert any("'level (-9999)'" in text for text in caught(lambda: scaler.transform(named.like(new))))
+
+
+@pytest.mark.parametrize("form", [lambda X: X, lambda X: X.reshape(-1, 50, 4).transpose(0, 2, 1)])
+def test_a_machine_that_stands_is_named_among_the_causes(form):
+    scaler, new = BaselineScaler().fit(form(rng.normal(size=(400, 4)))), rng.normal(size=(400, 4))
+    new[200:300] = new[200]
+    (said,) = caught(lambda: scaler.transform(form(new)))
+    assert said.endswith("The sensors may be stuck or saturated, or the machine stands.")
