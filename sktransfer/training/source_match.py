@@ -14,7 +14,7 @@ class is often enough to see which it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from math import comb, lgamma, log
@@ -29,6 +29,7 @@ from sktransfer.solvers.evidence import LogEvidence
 from sktransfer.training.rows import TrainingRows
 from sktransfer.utils.counted_warnings import CountedWarning, warn_of
 from sktransfer.utils.parameters import InvalidParameterError
+from sktransfer.validation.labels import is_numbered
 
 # Nats by which the labels must be more probable: odds of ten ("strong") where the names or codes with gaps are equal or
 # were numbered, of a hundred ("decisive") where nothing but the rows or counting speaks for it (Jeffreys 1961, Theory
@@ -238,11 +239,6 @@ def _rising(gain: np.ndarray) -> np.ndarray:
         columns.append(j - 1)
         j -= 1
     return np.array(columns[::-1], dtype=np.intp)
-
-
-def is_numbered(classes: Sequence[Any]) -> bool:
-    """Whether the classes are the integers from 0 on, as encoders number them."""
-    return all(type(name) is int for name in classes) and list(classes) == list(range(len(classes)))
 
 
 # ---- what a user states

@@ -28,8 +28,9 @@ from sktransfer.strategies.base import HeadSolver
 from sktransfer.training import source_match
 from sktransfer.training.head_start import HeadStart
 from sktransfer.training.rows import TrainingRows
-from sktransfer.training.source_match import SourceMatch, _first_of_each, _rising, is_numbered
+from sktransfer.training.source_match import SourceMatch, _first_of_each, _rising
 from sktransfer.training.tasks import Classification
+from sktransfer.validation.labels import is_numbered
 
 NAMES = np.array(["ball", "healthy", "inner", "outer"])
 N = 12
