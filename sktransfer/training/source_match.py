@@ -330,7 +330,7 @@ def warn_of_match(name: str, match: SourceMatch, source: Source | None, classes:
             "same names, and the head begins where they agree. Check the labels. If the names mean something else "
             "here, say which classes of the source head they are by LinearHead(source_classes=[...]), or None."
         )
-    elif match.by in ("order", "agreement") and is_numbered(own) and None not in of and of == sorted(map(str, of)):
+    elif match.by == "order" and None not in of:
         text = (
             f"{name}: y holds the integers 0 to {len(own) - 1}, whose rows agree with {of} of the source head in "
             "alphabetical order, as if an encoder had numbered the names (cross_val_predict, VotingClassifier and "
