@@ -15,7 +15,7 @@ from sktransfer.estimators.source_estimator import Rows, SourceEstimator
 from sktransfer.estimators.transfer_classifier import TransferClassifier
 from sktransfer.utils.callbacks import with_callbacks
 from sktransfer.utils.counted_warnings import warn_caller
-from sktransfer.validation.labels import check_labels
+from sktransfer.validation.labels import check_labels, is_numbered
 
 
 class SourceClassifier(ClassifierMixin, SourceEstimator):
@@ -199,7 +199,7 @@ class SourceClassifier(ClassifierMixin, SourceEstimator):
         missing = [label for label in found if label not in known]
         if missing:
             remedy = "Give them the names that classes_ lists, or learn them with TransferClassifier(backbone)."
-            if found == list(range(len(found))):
+            if is_numbered(found):
                 remedy = (
                     "They look as if they had been renumbered, as VotingClassifier and cross_val_predict(method="
                     f"'predict_proba') do; the columns of predict_proba stand for {self.classes_.tolist()}."

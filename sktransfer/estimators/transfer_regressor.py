@@ -12,6 +12,7 @@ from sktransfer.exceptions import OutOfRangeWarning
 from sktransfer.inference.out_of_range import count_out_of_range, warn_of_range
 from sktransfer.utils.callbacks import with_callbacks
 from sktransfer.utils.counted_warnings import CountedWarning, warn_of
+from sktransfer.utils.precision import least_spread
 from sktransfer.validation.labels import check_values
 from sktransfer.validation.sentinels import warn_of_sentinel_labels
 
@@ -200,8 +201,7 @@ class TransferRegressor(RegressorMixin, TransferEstimator):
         self.y_center_ = np.average(values, axis=0, weights=weight)
         scale = np.sqrt(np.average((values - self.y_center_) ** 2, axis=0, weights=weight))
         # a spread below rounding is none: divided by it, the rounding of a constant would be what is learned
-        rounding = 10 * np.finfo(np.float64).eps * np.abs(values).max(axis=0)
-        self.y_scale_ = np.where(scale > rounding, scale, 1.0)
+        self.y_scale_ = np.where(scale > least_spread(np.abs(values).max(axis=0), np.float64), scale, 1.0)
         used = values[weight > 0]
         self.y_range_ = np.array([used.min(axis=0), used.max(axis=0)]) if len(used) >= _ENOUGH else None
         warn_of_sentinel_labels(type(self).__name__, used)

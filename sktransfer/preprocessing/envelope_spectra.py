@@ -32,9 +32,9 @@ from sktransfer.preprocessing.spectra import (
     tapered,
     whitened,
 )
-from sktransfer.preprocessing.window_scaler import least_spread
 from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.counted_warnings import CountedWarning, warn_of
+from sktransfer.utils.precision import least_spread
 from sktransfer.validation.quality import warn_of_quality
 from sktransfer.validation.windows import check_fields, check_windows, count_dimensions
 

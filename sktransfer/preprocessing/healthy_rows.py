@@ -16,6 +16,7 @@ import numpy as np
 
 from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.utils.masks import refuse_mask
+from sktransfer.validation.labels import is_numbered
 
 
 def healthy_rows(name: str, n: int, y: Any, normal_label: Any) -> np.ndarray:
@@ -82,7 +83,7 @@ def _warn_of_new_numbers(name: str, labels: np.ndarray, normal_label: Any) -> No
     if not all(isinstance(label, Integral) and not isinstance(label, bool | np.bool_) for label in labels):
         return
     classes = sorted({int(label) for label in labels})
-    if len(classes) > 1 and classes == list(range(len(classes))):
+    if len(classes) > 1 and is_numbered(classes):
         warn_caller(
             f"{name}(normal_label={normal_label!r}) got the labels 0 to {len(classes) - 1}. If cross_val_predict, "
             "voting or stacking numbered your labels anew, another class is taken for healthy. Pass labels as text, or "

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from sktransfer.exceptions import DataQualityWarning
-from sktransfer.preprocessing.window_scaler import INTERQUARTILE_RANGE, least_spread
+from sktransfer.preprocessing.window_scaler import INTERQUARTILE_RANGE
 from sktransfer.utils.chunks import in_parts
 from sktransfer.utils.counted_warnings import CountedWarning, warn_of
+from sktransfer.utils.precision import least_spread
 from sktransfer.validation.quality import dominant_values
 from sktransfer.validation.stuck import has_few_levels
 

@@ -17,6 +17,7 @@ from sktransfer.preprocessing.windows_out import WindowsOut
 from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.chunks import in_parts
 from sktransfer.utils.parameters import StrOptions
+from sktransfer.utils.precision import least_spread
 from sktransfer.validation.quality import warn_of_flat_channels
 from sktransfer.validation.windows import channel_names, check_samples, is_windows
 from sktransfer.windows.windows import same_fields
@@ -129,12 +130,6 @@ class WindowScaler(Checksummed, OneToOneFeatureMixin, WindowsOut, BaseEstimator)
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def least_spread(level: np.ndarray, dtype: Any) -> np.ndarray:
-    """The spread that rounding alone gives numbers of such a level, which came as `dtype`: less is no spread."""
-    own = float(np.finfo(dtype).eps) if np.dtype(dtype).kind == "f" else 0.0
-    return np.abs(level) * max(10 * np.finfo(np.float64).eps, own)
 
 
 def _scaled(z: np.ndarray, method: str, dtype: Any) -> tuple[np.ndarray, np.ndarray]:

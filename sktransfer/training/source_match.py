@@ -14,7 +14,7 @@ class is often enough to see which it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from math import comb, lgamma, log
@@ -29,6 +29,7 @@ from sktransfer.solvers.evidence import LogEvidence
 from sktransfer.training.rows import TrainingRows
 from sktransfer.utils.counted_warnings import CountedWarning, warn_of
 from sktransfer.utils.parameters import InvalidParameterError
+from sktransfer.validation.labels import is_numbered
 
 # Nats by which the labels must be more probable: odds of ten ("strong") where the names or codes with gaps are equal or
 # were numbered, of a hundred ("decisive") where nothing but the rows or counting speaks for it (Jeffreys 1961, Theory
@@ -240,11 +241,6 @@ def _rising(gain: np.ndarray) -> np.ndarray:
     return np.array(columns[::-1], dtype=np.intp)
 
 
-def is_numbered(classes: Sequence[Any]) -> bool:
-    """Whether the classes are the integers from 0 on, as encoders number them."""
-    return all(type(name) is int for name in classes) and list(classes) == list(range(len(classes)))
-
-
 # ---- what a user states
 
 
@@ -334,7 +330,7 @@ def warn_of_match(name: str, match: SourceMatch, source: Source | None, classes:
             "same names, and the head begins where they agree. Check the labels. If the names mean something else "
             "here, say which classes of the source head they are by LinearHead(source_classes=[...]), or None."
         )
-    elif match.by in ("order", "agreement") and is_numbered(own) and None not in of and of == sorted(map(str, of)):
+    elif match.by == "order" and None not in of:
         text = (
             f"{name}: y holds the integers 0 to {len(own) - 1}, whose rows agree with classes of the source head in "
             "alphabetical order, as if an encoder had numbered the names (cross_val_predict, VotingClassifier and "

@@ -1,4 +1,4 @@
-"""Whether numbers keep their differences in a type of fewer digits."""
+"""What the digits of a type can tell: differences that get lost in it, and spreads that are its rounding."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ _COARSE = 1e-3  # a step of the type this large, relative to the range of the va
 _NOISE = 1e-12  # a range this small, relative to the values, is rounding of one constant
 _FEW = 0.01
 _LOOKED_AT = 4096  # rows that show whether all must be looked at
+
+
+def least_spread(level: np.ndarray, dtype: Any) -> np.ndarray:
+    """The spread that rounding alone gives numbers of such a level, which came as `dtype`: less is no spread."""
+    own = float(np.finfo(dtype).eps) if np.dtype(dtype).kind == "f" else 0.0
+    return np.abs(level) * max(10 * np.finfo(np.float64).eps, own)
 
 
 def merged_columns(parts: Iterable[np.ndarray], dtype: Any) -> np.ndarray:

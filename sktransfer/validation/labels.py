@@ -1,6 +1,7 @@
 """Checks of labels and of numbers to predict."""
 
 import numbers
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -64,3 +65,8 @@ def check_values(name: str, y: Any, n_rows: int) -> np.ndarray:
     if n_rows < 2:
         raise ValueError(f"{name} needs at least 2 rows to fit, got n_samples = {n_rows}: 1 sample.")
     return y
+
+
+def is_numbered(classes: Sequence[Any]) -> bool:
+    """Whether the classes are the integers from 0 on, as encoders number them."""
+    return all(type(name) is int for name in classes) and list(classes) == list(range(len(classes)))

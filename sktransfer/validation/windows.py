@@ -14,6 +14,7 @@ from sktransfer.exceptions import DataQualityWarning
 from sktransfer.utils.counted_warnings import CountedWarning, warn_caller, warn_of
 from sktransfer.utils.masks import without_mask
 from sktransfer.validation.rows import LARGEST_INPUT, check_rows, forget_names, refuse_unusable
+from sktransfer.windows.fields import SAME_RATE
 from sktransfer.windows.windows import Windows
 
 _LOST = (
@@ -30,7 +31,6 @@ _UNKNOWN = (
     "head cannot tell what these tell apart, as the parts of a bearing. Pass them when the recordings are cut: "
     "SlidingWindows(...).cut(recordings, rpm=..., orders=BearingGeometry(...))."
 )
-_SAME_RATE = 1e-3  # rates this near, relative to each other, are one: clocks are no better
 
 
 def is_windows(X: Any) -> bool:
@@ -237,7 +237,7 @@ def check_rate(estimator: Any, X: Any, takes: tuple[float, float] | None, backbo
     name, rate = type(estimator).__name__, getattr(X, "sampling_rate", None)
     fitted = None if reset else getattr(estimator, "sampling_rate_", None)
     remedy = "Resample the recordings: SlidingWindows(..., sampling_rate=...) does it while cutting."
-    if rate is not None and fitted is not None and abs(rate - fitted) > _SAME_RATE * fitted:
+    if rate is not None and fitted is not None and abs(rate - fitted) > SAME_RATE * fitted:
         raise ValueError(
             f"{name} got windows sampled at {rate:g} Hz, but was fitted to windows sampled at {fitted:g} Hz. {remedy}"
         )
@@ -249,7 +249,7 @@ def check_rate(estimator: Any, X: Any, takes: tuple[float, float] | None, backbo
                 f"{name}: backbone {backbone!r} takes windows sampled at {known}, and these do not say their rate. Cut "
                 "them with SlidingWindows, or say it: Windows.of(X, sampling_rate=...)."
             )
-        if not low * (1 - _SAME_RATE) <= rate <= high * (1 + _SAME_RATE):
+        if not low * (1 - SAME_RATE) <= rate <= high * (1 + SAME_RATE):
             raise ValueError(
                 f"{name} got windows sampled at {rate:g} Hz, but its backbone {backbone!r} takes {known}. {remedy}"
             )

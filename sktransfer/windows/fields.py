@@ -21,7 +21,7 @@ from sktransfer.utils.counted_warnings import warn_caller
 ENTRIES: dict[str, tuple[int, ...]] = {"time": (), "rpm": (), "orders": (4,)}
 FIELDS = ("sampling_rate", *ENTRIES, "channels")
 NOTHING: dict[str, Any] = dict.fromkeys(FIELDS)
-_SAME_RATE = 1e-3  # rates this near, relative to each other, are one: clocks are no better
+SAME_RATE = 1e-3  # rates this near, relative to each other, are one: clocks are no better
 
 
 def fields_of(windows: Any) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def _appended(name: str, values: list[Any], parts: Sequence[Any]) -> np.ndarray 
 
 def _common_rate(rates: list[float | None]) -> float | None:
     known = [rate for rate in rates if rate is not None]
-    same = len(known) == len(rates) and max(known) <= min(known) * (1 + _SAME_RATE)
+    same = len(known) == len(rates) and max(known) <= min(known) * (1 + SAME_RATE)
     return known[0] if same else None
 
 

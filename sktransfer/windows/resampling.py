@@ -19,10 +19,10 @@ import numpy as np
 from scipy.signal import resample_poly
 
 from sktransfer.utils.counted_warnings import warn_caller
+from sktransfer.windows.fields import SAME_RATE
 from sktransfer.windows.recordings import Recording, digest
 
 _NAME = "SlidingWindows"
-_SAME_RATE = 1e-3  # rates read off time stamps that differ by less are the same: clocks are not better
 # Where more than this fraction of the rows share the stamp of another row but not its values, the clock is coarse.
 _COARSE = 0.1
 _REPAIRS = {
@@ -141,7 +141,7 @@ def _is_too_short(one: CleanRecording, cutter: Any, rate: float | None) -> bool:
     """Whether a recording has too few samples, at no rate or at another one than the others."""
     if len(one.rows) >= cutter.length or cutter.sampling_rate is not None or rate is None:
         return False
-    return one.rate is None or abs(one.rate / rate - 1) > _SAME_RATE
+    return one.rate is None or abs(one.rate / rate - 1) > SAME_RATE
 
 
 def _judge_short(longest: dict[Any, int], gaps: np.ndarray, cutter: Any) -> None:
@@ -269,7 +269,7 @@ def common_rate(cleaned: list[CleanRecording], length: int = 1) -> float | None:
     rates = [one.rate for one in cleaned if one.rate is not None]
     if not rates:
         return None
-    if len(rates) < len(cleaned) or max(rates) > min(rates) * (1 + _SAME_RATE):
+    if len(rates) < len(cleaned) or max(rates) > min(rates) * (1 + SAME_RATE):
         raise ValueError(
             f"{_NAME}: the recordings have rates from {min(rates):.6g} to {max(rates):.6g} Hz"
             f"{'' if len(rates) == len(cleaned) else ', and some none at all'}. Set sampling_rate, to which all are "
@@ -288,12 +288,12 @@ def _segment(one: CleanRecording, part: slice, cutter: Any, rate: float | None) 
         # Interpolated at a multiple of the target rate, not below the recording's own rate. The anti-aliasing filter
         # then averages what lies between two samples of the target, which interpolation alone would skip.
         target = rate or own
-        own = target * max(1, int(np.ceil(own / target * (1 - _SAME_RATE))))
+        own = target * max(1, int(np.ceil(own / target * (1 - SAME_RATE))))
         grid = seconds[0] + np.arange(int((seconds[-1] - seconds[0]) * own * (1 + 1e-12) + 1e-6) + 1) / own
         values = np.stack([np.interp(grid, seconds, values[:, j]) for j in range(values.shape[1])], axis=1)
         nearest = np.searchsorted((seconds[1:] + seconds[:-1]) / 2, grid)
         rows, seconds = rows[nearest], grid
-    elif own is None or rate is None or abs(own / rate - 1) <= (1e-9 if one.recording.rate else _SAME_RATE):
+    elif own is None or rate is None or abs(own / rate - 1) <= (1e-9 if one.recording.rate else SAME_RATE):
         time = one.recording.time[rows] if one.recording.time is not None else None if rate is None else rows / rate
         return Segment(one.recording, values, rows, time)
     return _at_rate(one, values, rows, 0.0 if seconds is None else seconds[0], own, rate or own)

@@ -381,3 +381,9 @@ def test_a_search_asks_the_features_of_each_head_whether_the_rows_look_like_thos
         models = [TransferClassifier(far, head=head, strategy=PROBING) for head in heads]
         fits = [starts.start(Note(model, X, y, {}, 0)) for model in models]
     assert [fit.estimator.fits_source_ for fit in fits] == [True, False]
+
+
+def test_without_a_source_head_a_head_that_asks_for_it_changes_no_features(backbone):
+    bare = backbone.describe(source=Source(np.zeros(N_POOLED), np.ones(N_POOLED)))
+    for head in (LinearHead(init="source"), LinearHead(source_classes=["healthy", "leak"])):
+        assert with_block_of(TransferClassifier(bare, head=head), bare).n_features_out == N_TAGS * N_OF_TAG

@@ -19,13 +19,16 @@ from sktransfer import (
     BatchedGridSearchCV,
     FeatureExtractor,
     FromScratch,
+    Inputs,
     LinearProbing,
     OutOfRangeWarning,
+    Source,
     TransferClassifier,
     TransferRegressor,
     load_backbone,
     make_pipeline,
 )
+from sktransfer.inference.foreign_rows import are_far, look_foreign
 from tests.helpers import moons, small_backbone
 
 RNG = np.random.default_rng(0)
@@ -175,3 +178,29 @@ def test_a_backbone_may_have_braces_in_its_name():
     named = small_backbone(max_epochs=2).describe(name="plant {1} {x}")
     with pytest.warns(OutOfRangeWarning, match=re.escape("to backbone 'plant {1} {x}' like none of its source")):
         TransferClassifier(named, strategy=LinearProbing()).fit(1000 * X, y)
+
+
+def test_most_rows_must_lie_out_of_range_or_far():
+    inputs = Inputs(n=6, minimum=np.full(6, -1.0), maximum=np.ones(6))
+    ranged = Backbone(nn.Sequential(OrderedDict(a=nn.Identity())), inputs=inputs)
+    rows = np.zeros((20, 6))
+    rows[:10, 3] = 50.0
+    assert not look_foreign(ranged, rows, "cpu", None)
+    rows[10, 0] = -50.0
+    assert look_foreign(ranged, rows, "cpu", None)
+    features = np.zeros((21, 6))
+    features[:10] = 1e3
+    assert not are_far(features)
+    features[10] = 1e3
+    assert are_far(features)
+    assert are_far(np.full((3, 2), np.nan))
+
+
+def test_rows_that_hardly_move_are_foreign_where_there_are_ten_of_several_classes():
+    known = Source(np.zeros(6), np.ones(6))
+    backbone = Backbone(nn.Sequential(OrderedDict(a=nn.Identity())), inputs=Inputs(n=6), source=known)
+    still = 0.05 * RNG.normal(size=(32, 6))
+    assert look_foreign(backbone, still, "cpu", None)
+    assert not look_foreign(backbone, still, "cpu", None, of_classes=False)
+    assert look_foreign(backbone, still[:10], "cpu", None)
+    assert not look_foreign(backbone, still[:9], "cpu", None)

@@ -12,12 +12,13 @@ from scipy.optimize import brentq
 from sktransfer import (
     BaselineScaler,
     FromScratch,
+    Inputs,
     OutOfRangeWarning,
     TransferClassifier,
     TransferRegressor,
     make_pipeline,
 )
-from sktransfer.inference.out_of_range import central_classes, lowered
+from sktransfer.inference.out_of_range import central_classes, confidence_weights, count_out_of_range, lowered
 from sktransfer.training.rows import TrainingRows, class_distances
 from tests.helpers import small_backbone
 
@@ -244,3 +245,19 @@ def test_torch_and_numpy_agree_on_the_middle():
     in_numpy = model._predictor.at_center
     model._predictor._at_center, model._predictor._network, model._predictor._layers = None, None, None
     np.testing.assert_allclose(model._predictor.at_center, in_numpy, atol=1e-5)
+
+
+def test_a_column_that_hardly_moved_is_far_only_where_others_would_be_near():
+    inputs = Inputs(n=3, minimum=np.zeros(3), maximum=np.array([1.0, 1.0, 1e-9]))
+    near, far = [0.5, 0.5, 9e-4], [0.5, 0.5, 1e-2]
+    np.testing.assert_allclose(confidence_weights(np.array([near, far]), inputs), [1.0, 2 / (1e-2 / 5e-4)], rtol=1e-6)
+
+
+def test_rows_are_said_whose_confidence_falls_by_a_third():
+    assert count_out_of_range(np.array([1.0, 0.9, 0.67, 0.66, 0.1])) == 2
+    assert count_out_of_range(None) == 0
+
+
+def test_a_row_is_as_far_as_its_farthest_value():
+    inputs = Inputs(n=2, minimum=np.full(2, -1.0), maximum=np.ones(2))
+    np.testing.assert_allclose(confidence_weights(np.array([[0.0, 8.0], [3.0, 4.0]]), inputs), [0.25, 0.5])

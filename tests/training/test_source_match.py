@@ -28,8 +28,9 @@ from sktransfer.strategies.base import HeadSolver
 from sktransfer.training import source_match
 from sktransfer.training.head_start import HeadStart
 from sktransfer.training.rows import TrainingRows
-from sktransfer.training.source_match import SourceMatch, _first_of_each, _rising, is_numbered
+from sktransfer.training.source_match import SourceMatch, _first_of_each, _rising
 from sktransfer.training.tasks import Classification
+from sktransfer.validation.labels import is_numbered
 
 NAMES = np.array(["ball", "healthy", "inner", "outer"])
 N = 12
@@ -388,3 +389,25 @@ def test_a_class_of_a_statement_that_y_does_not_hold_is_said():
         probed(NAMES, source_classes=every)
         probed(NAMES, source_classes={**every, "spare": None})  # a fold may lack a class
         probed(NAMES, source_classes={"ball": "ball"})
+
+
+def test_an_order_pays_for_the_number_of_orders():
+    """Four of six names in alphabetical order: one of fifteen choices."""
+    likelihood = np.full((4, 6), -9.0)
+    likelihood[np.arange(4), [0, 2, 3, 5]] = 0.0
+    for more, by in ((-0.01, "nothing"), (0.01, "order")):
+        trial = judge(range(4), {(0, 2, 3, 5): log(10) + log(15) + more}, names="abcdef")
+        trial._agreement = lambda: likelihood
+        assert trial.earned(np.full(4, -1)).by == by
+
+
+def test_agreement_weighs_the_rows():
+    X, codes = rows(3)
+    weight = np.random.default_rng(0).uniform(0.1, 5, size=len(codes))
+    source = backbone().source
+    found = source_match._Trial(source, NAMES, X, TrainingRows(X, codes, weight))._agreement()
+    expected = np.zeros((4, 4))
+    for x, code, w in zip(X.astype(float), codes, weight, strict=True):
+        odds = np.exp(source.weight @ x + source.bias)
+        expected[code] += w * np.log(odds / odds.sum())
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
