@@ -56,6 +56,8 @@ def read_rows(file: Path, whole: bool) -> tuple[pd.DataFrame, list[str]]:
         rows = pd.read_csv(io.StringIO(text), na_values=HISTORIAN_WORDS, index_col=False)
         if len(rows) != len(records) - 1:
             raise ValueError(f"{len(records) - 1} rows were written and {len(rows)} read; a line is damaged.")
+    except UnicodeDecodeError as error:
+        raise Unusable(3, f"{file}: it is no text in UTF-8 ({error}). Save it as CSV UTF-8.") from error
     except (OSError, ValueError, csv.Error) as error:  # pandas' parser errors are ValueErrors
         raise Unusable(3, f"{file}: {error}".strip()) from error
     twice = [name for name, count in collections.Counter(records[0]).items() if count > 1]
@@ -64,6 +66,10 @@ def read_rows(file: Path, whole: bool) -> tuple[pd.DataFrame, list[str]]:
 
 def check_records(records: list[list[str]]) -> None:
     """Refuse rows that have lost or won a cell, and cells over several lines."""
+    if not records:
+        raise ValueError("the file is empty: there is no header and no row.")
+    if len(records[0]) == 1 and any(mark in records[0][0] for mark in ";\t|"):
+        raise ValueError(f"the header is one cell ({records[0][0][:40]!r} ...). Separate the cells by commas.")
     for number, record in enumerate(records[1:], start=1):
         if len(record) != len(records[0]):
             raise ValueError(
@@ -85,8 +91,11 @@ def load_model(file: Path):
         raise
     except AttributeError as error:
         raise Unusable(4, f"{file}: the model was not fitted on named columns; fit it on a DataFrame.") from error
-    except Exception as error:  # a damaged pickle raises anything; the job must say so in one line
+    except OSError as error:
         raise Unusable(4, f"{file}: {type(error).__name__}: {error}") from error
+    except Exception as error:  # a damaged pickle raises anything; the job must say so in one line
+        text = f"{file}: no fitted pipeline that joblib.dump wrote, or a damaged one"
+        raise Unusable(4, f"{text} ({type(error).__name__}: {error})") from error
 
 
 def score(model, columns: list[str], rows: pd.DataFrame, unusable: np.ndarray) -> pd.DataFrame:
@@ -99,9 +108,12 @@ def score(model, columns: list[str], rows: pd.DataFrame, unusable: np.ndarray) -
         raise Unusable(3, f"the input lacks the columns {missing[:8]}; it has {list(rows.columns)[:8]} ...")
     X = rows[columns]
     for name in columns:
-        text = [value for value in X[name] if isinstance(value, str)]
-        if text:
-            raise Unusable(3, f"column {name!r} holds the text {text[0]!r}; it must hold numbers or be empty")
+        text = X[name][[isinstance(value, str) for value in X[name]]]
+        if len(text):
+            bad = text[pd.to_numeric(text, errors="coerce").isna()]  # one bad cell makes text of its column
+            bad = bad if len(bad) else text
+            where = f"{bad.iloc[0]!r} in row {bad.index[0] + 1}"
+            raise Unusable(3, f"column {name!r} holds the text {where}; it must hold numbers or be empty")
     usable = X.notna().all(axis=1).to_numpy() & ~unusable
     state = np.where(usable, "SCORED", "NO_DATA").astype(object)
     label, confidence = np.full(len(X), "", dtype=object), np.full(len(X), np.nan)

@@ -27,6 +27,7 @@ from sktransfer.inference.predictor import Predictor
 from sktransfer.networks.heads import LinearHead
 from sktransfer.utils.callbacks import FitTask
 from sktransfer.utils.parameters import Interval, Options, TorchDevice
+from sktransfer.validation.windows import warn_of_unknown_fields
 
 Rows = tuple[np.ndarray, np.ndarray]  # weight (n_outputs, n_features_out) and bias (n_outputs,) of the source head
 
@@ -71,6 +72,8 @@ class SourceEstimator(TransferEstimator):
         """Set the fitted attributes for samples like `X`; returns how many these are."""
         backbone = self._opened()
         X = check_input(self, X, backbone, reset=True)
+        if backbone.inputs.front_end is not None:
+            warn_of_unknown_fields(self, X)
         limits, n_channels = backbone.inputs.minimum, self.n_features_in_
         if limits is not None and backbone.inputs.front_end is None and len(limits) != n_channels:
             # a network for any number of channels, trained on another number of them: their ranges say nothing of these

@@ -14,7 +14,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -25,11 +25,13 @@ from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import indexable
 
-from sktransfer.model_selection.candidates import CandidateFits, in_this_process
 from sktransfer.model_selection.last_step import SearchedPipeline
 from sktransfer.utils.callbacks import SearchTask
 from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.counted_warnings import warnings_once
+
+if TYPE_CHECKING:
+    from sktransfer.model_selection.candidates import CandidateFits
 
 
 class _Splits:
@@ -108,6 +110,8 @@ class _BatchedSearch(Checksummed):
         ValueError
             For parameters that the estimator does not have, for a `refit` that names no score, and if every fit fails.
         """
+        from sktransfer.model_selection.candidates import CandidateFits, in_this_process  # brings torch
+
         self._validate_params()
         self._forget()
         self._get_scorers()  # a `refit` that names no score is an error here, before anything is trained

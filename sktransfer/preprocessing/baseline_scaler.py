@@ -41,7 +41,7 @@ from sktransfer.validation.quality import (
     words_of,
 )
 from sktransfer.validation.rows import column_names, names_seen
-from sktransfer.validation.sentinels import sound_range, warn_of_codes
+from sktransfer.validation.sentinels import CODES, sound_range, warn_of_codes
 from sktransfer.validation.stuck import resting_values, typical_runs, warn_of_stuck
 from sktransfer.validation.windows import channel_names, check_samples
 from sktransfer.windows.windows import same_fields
@@ -274,6 +274,8 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Windows
                     z[which[part] == k] = whiten(z[which[part] == k], self.whitening_[k])
             z = np.sign(z) * np.log1p(np.abs(z)) if self.compress else z
             far = np.abs(z) > self._credible()
+            if far.any():
+                far &= ~np.isin(X[part], CODES)  # these were said
             far = far if X.ndim == 2 else far.any(axis=2)
             z = self._clipped(z, names).astype(X.dtype, copy=False)
             if len(parts) == 1:  # no copy, which is slow where columns lie side by side in memory

@@ -152,6 +152,7 @@ def warn_of_start_up(name: str, X: np.ndarray, rows: np.ndarray, words: tuple[st
     text = (
         f"{name}: {{count}} of {{total}} healthy {row}s{where} (the first is number {rows[far][0]}) lie far from all "
         f"others in {spoiled.sum()} of {X.shape[1]} {column}s, and make the scale of these {times:.0f} times as large: "
-        f"a start-up, a stop, or {row}s that are not healthy. Drop them, or use method='robust'."
+        f"a start-up, a stop, another operating point, or {row}s that are not healthy. Drop them unless the machine "
+        "runs so as a rule, or use method='robust'."
     )
     warn_of(CountedWarning(text, DataQualityWarning, int(far.sum()), len(far)))

@@ -66,7 +66,8 @@ def in_unit_of_labels(given: LabelUnit, features: np.ndarray | None, rows: Train
             continue
         missed = np.sqrt(share @ (outputs[:, k] - rows.y[:, k]) ** 2)
         if missed > _OTHER_UNIT or not 1 / _OTHER_UNIT < abs(slope) < _OTHER_UNIT:
-            done.append(f"its outputs times {slope:.3g}" if slope else "not used")
+            moved = f"its outputs times {slope:.3g}, moved to the mean of the labels"
+            done.append(moved if slope else "not used")
         weight[k], bias[k], known[k] = slope * weight[k], slope * bias[k] + offset, slope != 0
     return LabelUnit(weight, bias, known, "; ".join(done))
 

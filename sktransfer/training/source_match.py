@@ -332,7 +332,7 @@ def warn_of_match(name: str, match: SourceMatch, source: Source | None, classes:
         )
     elif match.by == "order" and None not in of:
         text = (
-            f"{name}: y holds the integers 0 to {len(own) - 1}, whose rows agree with {of} of the source head in "
+            f"{name}: y holds the integers 0 to {len(own) - 1}, whose rows agree with classes of the source head in "
             "alphabetical order, as if an encoder had numbered the names (cross_val_predict, VotingClassifier and "
             f"CalibratedClassifierCV do). The head begins there. Say so by LinearHead(source_classes={of}), or by "
             "source_classes=None if it is chance."

@@ -52,7 +52,8 @@ class CountedWarning:
 
 # Where values go into a text; other braces are those of names.
 _VALUES = re.compile(r"\{(count|total|names)\}")
-# Numbers that are no names: what stands in brackets or quotes are names of columns.
+# Numbers that are no names: what stands in brackets or quotes are names of columns, and at times a share beside them.
+_SHARES = re.compile(r" in \d+%\)")
 _NUMBERS = re.compile(r"(\[[^]]*\]|'[^']*')|\d+(?:[.,]\d+)*(?:e[+-]?\d+)?")
 
 _said: ContextVar[set[tuple[type[Warning], str]] | None] = ContextVar("sentences of the open block", default=None)
@@ -119,7 +120,7 @@ def warnings_once() -> Iterator[None]:
 
     def show(message: Any, category: type[Warning], *where: Any, **options: Any) -> None:
         said = _said.get() if is_open else None
-        sentence = category, _NUMBERS.sub(lambda found: found[1] or "#", str(message))
+        sentence = category, _NUMBERS.sub(lambda found: found[1] or "#", _SHARES.sub(" in #%)", str(message)))
         if said is None or sentence not in said:
             before(message, category, *where, **options)
         if said is not None:

@@ -87,9 +87,9 @@ class SparseInputError(TypeError, ValueError):
 
 
 def column_names(estimator: Any, n_columns: int) -> list[str]:
-    """Names for messages: those of the frame that was fitted, else ``x0``, ``x1``, ..."""
-    names = getattr(estimator, "feature_names_in_", None)
-    return [f"x{j}" for j in range(n_columns)] if names is None else [str(name) for name in names]
+    """Names for messages: those of the frame that was fitted, or that a scaler scaled, else ``x0``, ``x1``, ..."""
+    names = names_seen(estimator)
+    return [f"x{j}" for j in range(n_columns)] if names is None else names
 
 
 def _frame_columns(X: Any) -> list[Any] | None:

@@ -19,6 +19,7 @@ from sktransfer.utils.counted_warnings import CountedWarning, warn_of
 
 # Numbers that historians, loggers and integer registers write where there is no measurement.
 CODES = (-999.0, -999.25, -9999.0, 9999.0, -99999.0, 99999.0, -32768.0, 32767.0, 65535.0)
+_ENOUGH = 50  # values that tell the range of a column
 _STOPS = (0.0, 100.0)  # where idle machines stand, and valves in percent
 _RANGES = {True: 5.0, False: 50.0}  # of all other values, by whether a repeated number has few digits
 _REMEDY = {
@@ -32,8 +33,8 @@ def warn_of_sentinels(name: str, X: np.ndarray, names: list[Any], column: str) -
 
     It is one of `CODES`, at least a tenth of the range of all other values away from them; or any other number than 0
     and 100, which idle machines and open valves show, that makes up 2 to 50 % of the values (at least 3) and is five
-    ranges away. A number of many digits, which nobody writes by hand, must be fifty ranges away: behind a scaler an
-    idle machine is not zero.
+    ranges away. A number of many digits, which nobody writes by hand, must be fifty ranges away, and less than 50 other
+    values tell no range: behind a scaler an idle machine is not zero.
 
     Parameters
     ----------
@@ -51,7 +52,10 @@ def warn_of_sentinels(name: str, X: np.ndarray, names: list[Any], column: str) -
         code = np.isin(extremes, CODES)
         often = (counts >= 3) & (shares >= 0.02) & (shares <= 0.5) & ~np.isin(extremes, _STOPS)
         for j in np.flatnonzero((counts > 0) & (code | often)):
-            if _is_far(values[:, j].ravel(), extremes[j], 0.1 if code[j] else _RANGES[_has_few_digits(extremes[j])]):
+            written = code[j] or _has_few_digits(extremes[j])
+            if not written and values.size / X.shape[1] - counts[j] < _ENOUGH:
+                continue
+            if _is_far(values[:, j].ravel(), extremes[j], 0.1 if code[j] else _RANGES[written]):
                 share = f"{shares[j]:.0%}" if shares[j] >= 0.01 else "less than 1%"
                 found.append(f"{names[j]} ({extremes[j]:g} in {share})")
     text = f"{name}: the {column}s {{names}} hold one value far from all others, repeated or a usual code. "

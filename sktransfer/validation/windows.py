@@ -26,6 +26,11 @@ _NEW = (
     "{count} of {total} windows know their {names}, which no window of fit did, so that what is read off them means "
     "something else. Fit to windows that know it, or take it off here, too: numpy.asarray(X)."
 )
+_UNKNOWN = (
+    "{count} of {total} windows do not know their {names}. What the network reads there is zero, so that its source "
+    "head cannot tell what these tell apart, as the parts of a bearing. Pass them when the recordings are cut: "
+    "SlidingWindows(...).cut(recordings, rpm=..., orders=BearingGeometry(...))."
+)
 
 
 def is_windows(X: Any) -> bool:
@@ -275,6 +280,14 @@ def check_fields(estimator: Any, X: Any, *, reset: bool) -> None:
     for found, text in ((lost, _LOST), (new, _NEW)):
         count = int(np.any(list(found.values()), axis=0).sum()) if found else 0
         warn_of(CountedWarning(f"{name}: {text}", DataQualityWarning, count, len(X), list(found)))
+
+
+def warn_of_unknown_fields(estimator: Any, X: Any) -> None:
+    """Warn of windows whose speed or fault orders a source head would need, and nothing is learned without them."""
+    known = {field: which for field, which in _known_fields(X).items() if field != "sampling_rate"}
+    found = [field for field, which in known.items() if not which.all()]
+    count = int((~np.all(list(known.values()), axis=0)).sum())
+    warn_of(CountedWarning(f"{type(estimator).__name__}: {_UNKNOWN}", DataQualityWarning, count, len(X), found))
 
 
 def _known_fields(X: Any) -> dict[str, np.ndarray]:

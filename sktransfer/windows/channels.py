@@ -21,6 +21,7 @@ _CLASS_WORDS = set("label labels fault faults faulty fail failure anomaly change
 _IDS = set("run unit cycle sample record recording experiment batch machine row".split())
 _ID_WORDS = {"id", "unnamed", "index"}
 _TIME_WORDS = {"t", "time", "timestamp", "date", "datetime", "seconds", "epoch"}
+_TIME_UNITS = {"sec", "ms", "us", "ns"}
 _MOST_CLASSES = 50
 _MOST_STEPS = 0.9  # of the steps from row to row of an id or of a time; the others begin a recording
 
@@ -173,7 +174,10 @@ def _says_what(key: Any, parts: list[np.ndarray]) -> bool:
         return False
     steps = [np.diff(part.astype(np.float64)) for part in parts]
     if is_time:
-        return _share(step > 0 for step in steps) >= _MOST_STEPS
+        coarse = words & _TIME_UNITS or words & _TIME_WORDS != {"t"}  # a "t" alone may be a temperature
+        return _share(step > 0 for step in steps) >= _MOST_STEPS or bool(
+            coarse and all((step > 0).any() and (step >= 0).all() for step in steps)
+        )
     if any((part != np.rint(part)).any() for part in parts):
         return False
     if is_class and len(np.unique(np.concatenate([np.unique(part) for part in parts]))) <= _MOST_CLASSES:

@@ -53,6 +53,8 @@ class Recording:
         Stated rate in Hz.
     orders : ndarray of shape (4,) or None
         Fault orders of the bearing, in multiples of the shaft's speed.
+    channels : tuple or None
+        Names of the channels, for messages.
     """
 
     name: Any
@@ -64,6 +66,7 @@ class Recording:
     rpm: np.ndarray
     rate: float | None
     orders: np.ndarray | None
+    channels: tuple | None = None
 
 
 def read_recordings(
@@ -106,6 +109,7 @@ def read_recordings(
             rpm=np.asarray(each["rpm"][name], dtype=np.float64),
             rate=check_rate(each["from_rate"][name]),
             orders=None if given["orders"] is None else check_orders(name, each["orders"][name]),
+            channels=names,
         )
         for name, table in tables.items()
     ], names

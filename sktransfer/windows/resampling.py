@@ -202,9 +202,10 @@ def _complete_rows(one: Recording, cutter: Any) -> np.ndarray:
     share = bad.mean(axis=0)
     if share.max() == 1 or (cutter.missing == "error" and bad.any()):
         worst = int(share.argmax())
+        label = worst if one.channels is None else repr(one.channels[worst])
         raise ValueError(
             f"{_NAME}: recording {one.name!r} holds NaN in {int(bad.any(axis=1).sum())} of {len(bad)} samples, most in "
-            f"channel {worst} ({share[worst]:.0%}). Leave the channel out, or set missing='gap' (windows end before "
+            f"channel {label} ({share[worst]:.0%}). Leave the channel out, or set missing='gap' (windows end before "
             "such samples) or 'keep'."
         )
     return np.flatnonzero(~bad.any(axis=1))

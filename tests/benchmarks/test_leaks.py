@@ -160,10 +160,11 @@ def test_the_scored_recordings_of_a_pump_change_neither_source_nor_pool(tmp_path
     np.testing.assert_array_equal(clean.X, dirty.X)
     np.testing.assert_array_equal(clean.target.X_pool, dirty.target.X_pool)
     assert not np.array_equal(clean.target.X_test, dirty.target.X_test)
-    # a recording is scaled by its first 200 rows: what comes later changes none of them
-    healthy = np.tile(np.arange(260) < 200, 2)
-    np.testing.assert_array_equal(clean.target.X_test[healthy], dirty.target.X_test[healthy])
-    assert len(clean.target.X_pool) == len(clean.target.X_test) == 2 * 260
+    # a recording is scaled by its first 100 rows, which are not scored: what comes after row 200 changes none before
+    early = np.tile(np.arange(100, 260) < 200, 2)
+    np.testing.assert_array_equal(clean.target.X_test[early], dirty.target.X_test[early])
+    assert len(clean.target.X_pool) == 2 * 260
+    assert len(clean.target.X_test) == len(clean.target.y_test) == 2 * 160
 
 
 def milling_file(folder, *, poison=False):
@@ -249,11 +250,16 @@ def test_the_modes_score_what_no_draw_can_touch(monkeypatch):
 
 def test_tag_features_are_scaled_by_the_healthy_windows_alone(monkeypatch):
     class AsTheyAre:
-        def fit_transform(self, features):
+        def fit(self, features):
+            return self
+
+        def transform(self, features):
             return features
 
-    monkeypatch.setattr(ours_process, "StandardScaler", AsTheyAre)  # which is of all windows, without labels
     faulty = np.arange(72) >= 24
+    healthy_only = (ours_process.tag_features(plant(1, poison), healthy_only=True) for poison in (None, faulty))
+    np.testing.assert_array_equal(*(features[~faulty] for features in healthy_only))
+    monkeypatch.setattr(ours_process, "StandardScaler", AsTheyAre)  # which is of all windows, without labels
     clean, dirty = (ours_process.tag_features(plant(1, poison)) for poison in (None, faulty))
     np.testing.assert_array_equal(clean[~faulty], dirty[~faulty])
     assert not np.array_equal(clean[faulty], dirty[faulty])

@@ -191,7 +191,7 @@ def test_the_unit_by_formula():
     found = in_unit_of_labels(given, features, TrainingRows(features, y, np.ones(30)))
     np.testing.assert_allclose(features @ found.weight.T + found.bias, y, atol=1e-9)
     assert found.known.all()
-    assert found.changed == f"its outputs times {1 / 2800:.3g}"
+    assert found.changed == f"its outputs times {1 / 2800:.3g}, moved to the mean of the labels"
     few = slice(0, 2)
     assert in_unit_of_labels(given, features[few], TrainingRows(features[few], y[few], np.ones(2))) is given
     assert in_unit_of_labels(given, None, TrainingRows(features, y, np.ones(30))) is given

@@ -341,6 +341,34 @@ def test_it_passes_scikit_learns_checks(estimator, check):
     check(estimator)
 
 
+@pytest.mark.parametrize(
+    ("known", "missing"),
+    [({}, "['rpm', 'orders']"), ({"rpm": 1800}, "['orders']"), ({"orders": [3.6, 5.4, 2.4, 0.4]}, "['rpm']")],
+)
+def test_a_head_of_fault_orders_says_what_it_cannot_read(known, missing):
+    X = Windows.of(np.random.default_rng(0).normal(size=(6, 1, 2048)), sampling_rate=12_000, **known)
+    model = SourceClassifier("vibration", classes=["inner", "outer", "ball"])
+    with pytest.warns(DataQualityWarning, match="do not know their") as said:
+        model.predict(X)
+    assert len(said) == 1
+    assert f"6 of 6 windows do not know their {missing}" in str(said[0].message)
+    assert "orders=BearingGeometry" in str(said[0].message)
+
+
+def test_a_head_of_fault_orders_is_quiet_where_all_are_known_and_counts_where_some_are():
+    rng = np.random.default_rng(0)
+    known = Windows.of(rng.normal(size=(6, 1, 2048)), sampling_rate=12_000, rpm=1800, orders=[3.6, 5.4, 2.4, 0.4])
+    model = SourceClassifier("vibration")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.predict(known)
+        SourceClassifier("tep-process").predict(np.zeros((3, 53)))
+    rpm = np.array([1800.0, np.nan, 1800, 1800, np.nan, 1800])
+    some = Windows.of(np.asarray(known), sampling_rate=12_000, rpm=rpm, orders=[3.6, 5.4, 2.4, 0.4])
+    with pytest.warns(DataQualityWarning, match=r"2 of 6 windows do not know their \['rpm'\]"):
+        model.predict(some)
+
+
 def test_a_file_gives_back_the_attributes_it_was_given():
     model = SourceClassifier("tep-process")
     assert vars(pickle.loads(pickle.dumps(model))).keys() == vars(model).keys()

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from sktransfer import BaselineScaler, TransferClassifier
+from sktransfer import BaselineScaler, TransferClassifier, save_backbone
 from tests.helpers import moons, small_backbone
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,6 +96,7 @@ def test_D11_old_input_is_no_data(score, tmp_path):
     [
         (lambda X: X.drop(columns="level"), "lacks the columns ['level']"),
         (lambda X: X.assign(level="high"), "column 'level' holds the text 'high'"),
+        (lambda X: X.assign(level=["1.5", "2.5", "abc", "3", "4"]), "holds the text 'abc' in row 3"),
     ],
 )
 def test_input_that_cannot_be_used_is_one_line_and_exit_3(score, change, message):
@@ -234,3 +235,29 @@ def test_a_model_without_probabilities_is_exit_4(score, tmp_path):
     assert done.returncode == 4
     assert "has no predict_proba" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the file is empty: there is no header and no row"),
+        (ROWS.to_csv(index=False, sep=";"), "Separate the cells by commas"),
+        (ROWS.to_csv(index=False, sep="\t"), "Separate the cells by commas"),
+    ],
+)
+def test_what_is_no_table_of_commas_is_said_so(score, text, message):
+    done = score(text)
+    assert done.returncode == 3
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_another_encoding_and_another_kind_of_model_file_are_called_by_what_they_are(model_file, tmp_path, capsys):
+    rows, out = tmp_path / "rows.csv", tmp_path / "out.csv"
+    rows.write_text(ROWS.to_csv(index=False), encoding="utf-16")
+    assert job.main([str(model_file), str(rows), str(out)]) == 3
+    assert "no text in UTF-8" in capsys.readouterr().err
+    backbone = save_backbone(joblib.load(model_file)[-1].backbone_, tmp_path / "backbone.safetensors")
+    assert job.main([str(backbone), str(rows), str(out)]) == 4
+    assert "no fitted pipeline that joblib.dump wrote" in capsys.readouterr().err
+    assert not out.exists()

@@ -13,6 +13,8 @@ import sktransfer
 from sktransfer import (
     L2SP,
     Augmentation,
+    BatchedGridSearchCV,
+    BatchedRandomizedSearchCV,
     FineTuning,
     FromScratch,
     LayerDecay,
@@ -110,3 +112,13 @@ def test_a_fit_by_epochs_does_not_import_the_compiler_of_torch():
         "print('torch' in sys.modules, 'torch._dynamo' in sys.modules)"
     )
     assert run(code) == ["True", "False"]
+
+
+def test_a_stored_search_needs_no_torch_either(tmp_path):
+    X, y = moons(40)
+    for search in (
+        BatchedGridSearchCV(TransferClassifier(max_epochs=1, random_state=0), {"lr": [0.01, 0.001]}, cv=2),
+        BatchedRandomizedSearchCV(TransferClassifier(max_epochs=1, random_state=0), {"lr": [0.01]}, n_iter=1, cv=2),
+    ):
+        joblib.dump((search.fit(X, y), X), tmp_path / "search.joblib")
+        assert run(MODULES_AFTER_PREDICT, tmp_path / "search.joblib") == []

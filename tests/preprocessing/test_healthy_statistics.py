@@ -102,6 +102,8 @@ def test_a_start_up_among_healthy_rows_is_said_with_the_remedy(form, shuffled):
     row = "windows" if X.ndim == 3 else "rows"
     assert f"of {len(X)} healthy {row}" in said
     assert "a start-up" in said
+    assert "another operating point" in said
+    assert "unless the machine runs so as a rule" in said
     assert "method='robust'" in said
     middle = np.median(healthy(), axis=0)
     found = BaselineScaler(method="robust").fit(X)

@@ -129,8 +129,9 @@ def test_labels_that_an_encoder_numbered_are_noticed_and_lose_nothing():
     X, codes = rows(5)
     y, model = NAMES[codes], TransferClassifier(backbone(), strategy=LinearProbing(), random_state=0)
     expected = model.fit(X, y).predict_proba(X)
-    with pytest.warns(SourceClassWarning, match=r"integers 0 to 3.*source_classes=\['ball', 'healthy'"):
+    with pytest.warns(SourceClassWarning, match=r"integers 0 to 3.*source_classes=\['ball', 'healthy'") as said:
         voting = VotingClassifier([("one", model)], voting="soft").fit(X, y)
+    assert str(said[0].message).count("'healthy'") == 1  # the list of names stands there once
     np.testing.assert_array_equal(voting.predict_proba(X), expected)
     stated = model.set_params(head=LinearHead(source_classes=NAMES.tolist()))
     with warnings.catch_warnings():

@@ -8,7 +8,7 @@ import pytest
 from sklearn.preprocessing import StandardScaler
 
 from sktransfer import BaselineScaler, DataQualityWarning, LinearProbing, TransferClassifier, make_pipeline
-from sktransfer.validation.sentinels import CODES, sound_range, warn_of_codes
+from sktransfer.validation.sentinels import CODES, sound_range, warn_of_codes, warn_of_sentinels
 from tests.helpers import moons, small_backbone
 
 rng = np.random.default_rng(0)
@@ -187,3 +187,52 @@ def test_frames_name_their_columns():
     new.loc[2, "d"] = -999.25
     (said,) = codes_said(lambda: BaselineScaler().fit(frame).transform(new))
     assert "'d (-999.25)'" in said
+
+
+def idle_pump(n_rows):
+    """Flow of a pump that stands in a third of the rows, and runs evenly in the others."""
+    flow = 99 + 0.1 * rng.normal(size=n_rows)
+    flow[::3] = 0.0
+    return np.column_stack([flow, rng.normal(size=n_rows)])
+
+
+def test_an_idle_pump_among_few_labelled_rows_behind_a_scaler_is_no_sentinel():
+    healthy = BaselineScaler().fit(idle_pump(500))
+    y = np.resize(["ok", "ok", "leak"], 12)
+    for n_rows in (10, 12):
+        model = TransferClassifier(max_epochs=1, random_state=0)
+        assert caught(lambda n=n_rows, model=model: model.fit(healthy.transform(idle_pump(n)), y[:n])) == []
+
+
+def test_a_written_number_among_few_rows_is_said_and_so_is_a_scaled_one_among_many():
+    few = HEALTHY[:12].copy()
+    few[:4, 1] = -777.5
+    (said,) = caught(lambda: warn_of_sentinels("Model", few, list("abcde"), "column"))
+    assert "b (-777.5 in 33%)" in said
+    many = HEALTHY.copy()
+    many[:20, 1] = -7700.5
+    many = (many - many.mean(axis=0)) / many.std(axis=0)
+    (said,) = caught(lambda: warn_of_sentinels("Model", many, list("abcde"), "column"))
+    assert "['b (-2.99998 in 10%)']" in said
+    assert caught(lambda: warn_of_sentinels("Model", many[::20], list("abcde"), "column")) == []
+
+
+def test_columns_behind_a_scaler_of_a_frame_are_called_by_their_names():
+    frame = pd.DataFrame(HEALTHY, columns=list("abcde"))
+    found = BaselineScaler().fit(frame).transform(frame)
+    found[:20, 3] = -77.5
+    (said,) = caught(lambda: TransferClassifier(max_epochs=1).fit(found, np.resize([0, 1], 200)))
+    assert "'d (-77.5 in 10%)'" in said
+
+
+@pytest.mark.parametrize("form", [lambda X: X, windows])
+def test_a_code_is_not_said_again_as_a_value_that_is_far_and_other_far_values_are(form):
+    scaler, new = BaselineScaler().fit(form(HEALTHY)), NEW.copy()
+    new[7, 0] = -9999.0
+    (said,) = caught(lambda: scaler.transform(form(new)))
+    assert "usually marks missing data" in said
+    new[8, 1] = 1e7
+    said = caught(lambda: scaler.transform(form(new)))
+    assert len(said) == 2
+    assert "further from the healthy baseline" in said[1]
+    assert ("['x1']" if form(new).ndim == 2 else "channels [1]") in said[1]

@@ -223,6 +223,8 @@ def plant():
         ("ATT_FLAG", np.where(np.arange(120) > 70, 1, -999)),
         ("t_ms", np.tile(np.linspace(0, 3, 40), 3)),
         ("Timestamp", 1e5 + np.arange(120) * 0.5),
+        ("t_ms", np.floor(np.arange(120) / 3) * 16.8),  # a clock that is coarser than the rate
+        ("time", np.floor(np.arange(120) / 5)),
     ],
 )
 @pytest.mark.parametrize("kind", ["long frame", "frames", "polars"])
@@ -242,6 +244,8 @@ def test_a_column_of_labels_or_ids_that_became_a_channel_is_said(column, values,
 
 def test_signals_are_no_labels(recwarn):
     frame = plant().assign(setpoint=np.repeat([20.0, 30.0, 30.0], 40), ramp=np.arange(120.0), mode_s=1.5, load=2)
+    frame["T"] = np.floor(np.arange(120) / 9)  # a temperature that rises
+    frame["t_ms_filtered"] = np.resize([1.0, 1.0, 2.0, 1.0, 1.0], 120)
     SlidingWindows(10).cut(frame, {1: "ok", 2: "leak", 3: "wear"}, recording="run")
     labelled = frame.assign(state=np.arange(120) // 30)
     SlidingWindows(10).cut(labelled, "state", recording="run")

@@ -233,3 +233,10 @@ def test_parameters_are_checked_when_cutting(parameters):
 def test_any_needs_the_healthy_label():
     with pytest.raises(ValueError, match="needs normal_label"):
         SlidingWindows(10, label_rule="any").cut([noise(30)])
+
+
+def test_the_channel_with_most_nan_is_called_by_its_name():
+    frame = pd.DataFrame(noise(100, 2), columns=["flow", "level"])
+    frame["level"] = np.nan
+    with pytest.raises(ValueError, match=r"most in channel 'level' \(100%\)"):
+        SlidingWindows(10, sampling_rate=5).cut({"a": frame})
