@@ -224,3 +224,13 @@ def test_the_warnings_are_of_data_and_of_range(source):
     model.y_scale_ = 90 * model.y_scale_
     with pytest.warns(OutOfRangeWarning, match="clip what cannot be"):
         model.predict(X)
+
+
+@pytest.mark.parametrize(("offset", "kept"), [(1.79, True), (1.95, False)])
+def test_another_unit_must_be_four_times_better(offset, kept):
+    """Twenty labels of mean 0 and deviation 1, and a head that says `offset`: the mean misses by (1 / (1 - 1/20))^2."""
+    label = np.resize([-1.0, 1.0], 20)
+    rows = TrainingRows(np.zeros((20, 1)), label[:, None], np.ones(20))
+    given = LabelUnit(np.zeros((1, 1)), np.array([offset]), np.array([True]))
+    assert (offset**2 + 1 < 4 / (1 - 1 / 20) ** 2) is kept
+    assert in_unit_of_labels(given, np.zeros((20, 1)), rows).known[0] == kept

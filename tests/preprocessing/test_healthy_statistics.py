@@ -132,3 +132,29 @@ def test_ordinary_healthy_rows_are_no_start_up(seed):
     for X in (heavy, skewed, two_states, np.column_stack([heavy, skewed, two_states, pumps[:, :1]])):
         assert caught(lambda X=X: BaselineScaler().fit(X)) == []
     assert not [text for text in caught(lambda: BaselineScaler().fit(pumps)) if "start-up" in text]
+
+
+def test_a_robust_scale_is_never_that_of_rounding():
+    rng = np.random.default_rng(0)
+    column = 0.1 * (1 + np.finfo(float).eps * rng.integers(-2, 3, 200))
+    column[:20] += rng.uniform(1, 2, 20)
+    scaler = BaselineScaler(method="robust").fit(column[:, None])
+    np.testing.assert_allclose(scaler.scale_, column.std(), rtol=1e-9)
+
+
+def test_a_constant_of_float32_has_lost_nothing():
+    X = np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32)
+    X[:, 1] = 123456.7
+    assert X[0, 1].view(np.int32) & 3
+    assert caught(lambda: BaselineScaler().fit(X).transform(X)) == []
+
+
+def test_columns_without_any_healthy_value_do_not_make_rows_empty():
+    X = np.random.default_rng(0).normal(size=(50, 5))
+    X[:, :3] = np.nan
+    scaler = BaselineScaler(missing="impute")
+    caught(lambda: scaler.fit(X))
+    assert caught(lambda: scaler.transform(X)) == []
+    X[7] = np.nan
+    (said,) = caught(lambda: scaler.transform(X))
+    assert "1 of 50 rows hold no number" in said

@@ -7,6 +7,7 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 
 from sktransfer import BaselineScaler, Windows, make_pipeline
+from sktransfer.preprocessing.whitening import whitening_matrix
 
 rng = np.random.default_rng(0)
 MIX = rng.normal(size=(5, 5))
@@ -115,3 +116,9 @@ def test_one_row_and_many_rows_agree():
     scaler = BaselineScaler(whiten=True, absolute=True).fit(X)
     many = scaler.transform(NEW)
     np.testing.assert_allclose(np.concatenate([scaler.transform(NEW[[i]]) for i in range(40)]), many, atol=1e-12)
+
+
+def test_outliers_in_most_rows_are_brought_near():
+    z = rng.normal(size=(200, 5))
+    z[np.arange(200), np.arange(200) % 5] = 100.0
+    np.testing.assert_allclose(whitening_matrix(z, robust=True), whitening_matrix(np.clip(z, -5, 5), robust=False))

@@ -56,3 +56,11 @@ def test_a_column_that_rarely_changes_is_looked_at_as_a_whole():
     X = np.full(100_000, 1e9)
     X[50_001:50_010] += np.arange(9)  # between the rows that are looked at first
     assert merged_columns([X[:, None]], np.float32).tolist() == [0]
+
+
+@pytest.mark.parametrize(("n_lost", "merged"), [(5, []), (15, [0])])
+def test_one_change_in_a_hundred_must_get_lost(n_lost, merged):
+    steps = np.full(1000, 110.0)
+    steps[:: 1000 // n_lost][:n_lost] = 1e-3
+    column = 1e9 + np.cumsum(steps)[:, None]
+    assert merged_columns([column], np.float32).tolist() == merged

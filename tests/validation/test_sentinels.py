@@ -236,3 +236,19 @@ def test_a_code_is_not_said_again_as_a_value_that_is_far_and_other_far_values_ar
     assert len(said) == 2
     assert "further from the healthy baseline" in said[1]
     assert ("['x1']" if form(new).ndim == 2 else "channels [1]") in said[1]
+
+
+def test_a_code_just_above_the_range_is_a_measurement_whatever_else_the_column_holds():
+    scaler = BaselineScaler().fit(np.arange(9000.0, 9900.0, 10)[:, None])
+    assert codes_said(lambda: scaler.transform([[9999.0], [5e5]])) == []
+    assert len(codes_said(lambda: scaler.transform([[-9999.0], [9500.0]]))) == 1
+
+
+def test_three_settings_and_rare_values_are_no_codes():
+    setting = np.resize([0.0, 1.0, 0.0, 1.0, 50.0], 200)
+    rare = np.where(np.arange(200) % 67 == 0, 60.0, rng.normal(size=200))  # 3 of 200
+    X = np.column_stack([setting, rare])
+    assert caught(lambda: warn_of_sentinels("It", X, ["a", "b"], "column")) == []
+    rare[:2] = 60.0
+    (said,) = caught(lambda: warn_of_sentinels("It", np.column_stack([setting, rare]), ["a", "b"], "column"))
+    assert "['b (60 in 2%)']" in said

@@ -111,3 +111,11 @@ def test_chunks_are_counted_together():
     found = said_by(pipe.transform, without(X, "rpm"))
     assert len(found) == 1
     assert "20 of 20 windows" in found[0]
+
+
+def test_another_rate_than_that_of_fit_is_an_error_from_a_thousandth_on():
+    X = np.random.default_rng(0).normal(size=(12, 2, 32))
+    model = TransferClassifier("process", strategy=LinearProbing()).fit(Windows.of(X, sampling_rate=50), [0, 1] * 6)
+    model.predict(Windows.of(X, sampling_rate=50.04))
+    with pytest.raises(ValueError, match="sampled at 51 Hz, but was fitted to windows sampled at 50 Hz"):
+        model.predict(Windows.of(X, sampling_rate=51))
