@@ -143,4 +143,4 @@ def healthy_peers() -> dict[str, Method]:
     def magnitudes(target: Target, state: Any) -> Any:
         return make_pipeline(target.scaler, WithMagnitudes(), LogisticRegression(max_iter=2000))
 
-    return {"random forest, whitened by healthy rows": whitened, "logistic regression on z and |z|": magnitudes}
+    return {"random forest, whitened by healthy rows": whitened, "logistic regression on z and abs(z)": magnitudes}
