@@ -22,7 +22,6 @@ from sktransfer.validation.stuck import has_few_levels, resting_value
 
 _STANDING = 3  # channels at least that stand still at once, and half of all, where the machine does
 
-_COARSE = 0.01  # healthy deviations between two float32: steps as large as this may hide a small fault
 _USUAL = 3  # places where a channel stands still: it does so by nature
 
 
@@ -168,7 +167,7 @@ def warn_of_far(name: str, beyond: np.ndarray, names: list[Any], words: tuple[st
 
 
 def warn_of_lost_digits(name: str, X: np.ndarray, center: np.ndarray, scale: np.ndarray, names: list[Any]) -> None:
-    """Warn of float32 columns whose offset leaves less than two of the seven digits for their spread.
+    """Warn of float32 columns whose offset leaves none of the seven digits for their spread.
 
     Numbers that leave the last two bits of float32 unused, as counts do, lost nothing.
 
@@ -178,7 +177,7 @@ def warn_of_lost_digits(name: str, X: np.ndarray, center: np.ndarray, scale: np.
     center, scale : ndarray of shape (n_domains, n_columns)
         Healthy centre and scale; an infinite scale is left out.
     """
-    lost = (np.abs(center) * np.finfo(np.float32).eps > _COARSE * scale).any(axis=0)
+    lost = (np.abs(center) * np.finfo(np.float32).eps > 1e-3 * scale).any(axis=0)
     found = [names[j] for j in np.flatnonzero(lost) if (np.ascontiguousarray(X[:, j]).view(np.int32) & 3).any()]
     remedy = "Read the data as float64." if X.ndim == 2 else "Cut the recordings with SlidingWindows(dtype='float64')."
     text = (

@@ -63,7 +63,7 @@ class SlidingWindows(Checksummed, BaseEstimator):
         Recordings without a single window are left out with a warning that counts them, or are an error.
     dtype : {"float32", "float64"}, default="float32"
         Type of the windows. Networks compute in float32, and 16-bit samples are exact in it. A channel whose offset is
-        more than 1e5 times its spread needs float64.
+        more than 1e4 times its spread needs float64.
 
     See Also
     --------
