@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.pipeline import make_pipeline
 
 from sktransfer import load_backbone
 
@@ -73,13 +74,20 @@ def test_a_network_of_plain_torch_helps_on_the_digits_of_another_scanner():
 @pytest.mark.shared_data
 @pytest.mark.skipif(not DATA.is_dir(), reason="the benchmark data are not part of the project")
 def test_real_data_few_labels_beat_the_same_network_from_scratch():
-    from benchmarks.four_sets import run as run_real
+    from benchmarks.comparison import compare, draw_labels, plain_baselines, transfer
+    from benchmarks.tasks import tep_tasks
+    from sktransfer import TransferClassifier
 
-    scores = run_real("tep-multimode", DATA, draws=1, n_jobs=2, n_tasks=1)
-    mean = scores[scores["labels"] <= 5].groupby("method")["score"].mean()
-    assert mean["transfer (default)"] > 0.9
-    assert mean["transfer (default)"] > mean["same network from scratch"] + 0.1
-    assert mean["transfer (default)"] > mean["random forest"] + 0.1
+    task = next(iter(tep_tasks(DATA)))
+    methods = {
+        "transfer": transfer(task.pretrain()),
+        "scratch": lambda target, state: make_pipeline(target.scaler, TransferClassifier(random_state=state)),
+        "forest": plain_baselines()["random forest"],
+    }
+    mean = compare(task.target, methods, [1, 5], 1, draw=draw_labels).groupby("method")["score"].mean()
+    assert mean["transfer"] > 0.9
+    assert mean["transfer"] > mean["scratch"] + 0.1
+    assert mean["transfer"] > mean["forest"] + 0.1
 
 
 @pytest.mark.shared_data
