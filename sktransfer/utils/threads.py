@@ -30,7 +30,7 @@ class _Depth(threading.local):
     blocks = 0
 
 
-_LOCK = ForkableLock()
+_LOCK = ForkableLock(awaited=True)  # in the middle of a change of its count BLAS holds a lock that a child cannot open
 _DEPTH = _Depth()
 _n_inside = 0
 _blas: Any = None  # gives BLAS its threads back; None while no block is open
