@@ -22,7 +22,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(VENV)/bin/python -m pip install -q -c constraints.txt -e .[test]
 	touch $@
 
-# scikit-learn's own tests with the classes of this package in place of its own; `make test` runs them, too
+# scikit-learn's own tests with the classes of this package in place of its own: part of the gate
 sklearn: $(VENV)/.installed
 	$(RUN) -m tests.sklearn_suite
 

@@ -22,7 +22,7 @@ def run(*arguments):
 
 @pytest.mark.slow
 def test_the_demo_searches_compares_draws_saves_and_scores(tmp_path):
-    done = run("examples/01_five_labels_a_class.py", "--labels", 1, 5, "--draws", 2, "--out", tmp_path)
+    done = run("examples/01_five_labels_a_class.py", "--labels", 1, 5, "--draws", 1, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     scored = pd.read_csv(tmp_path / "scored.csv")
     assert set(scored["state"]) == {"SCORED"}
