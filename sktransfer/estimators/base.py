@@ -156,6 +156,10 @@ class TransferEstimator(Checksummed, CallbackSupport, BaseEstimator):
 
     # ---- predict
 
+    def _ready(self, X: Any) -> Any:
+        """The estimator that answers for `X`: this one."""
+        return self
+
     def _set_fitted(self, result: FitResult) -> Any:
         """Set the fitted attributes; returns the estimator."""
         self.device_, self.n_outputs_ = str(result.module.device), result.n_outputs

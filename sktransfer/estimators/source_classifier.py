@@ -6,19 +6,18 @@ from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
-from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
 from sktransfer.backbones.backbone import Backbone
 from sktransfer.backbones.source import Source
+from sktransfer.estimators.class_predictions import ClassPredictions
 from sktransfer.estimators.source_estimator import Rows, SourceEstimator
-from sktransfer.estimators.transfer_classifier import TransferClassifier
 from sktransfer.utils.callbacks import with_callbacks
 from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.validation.labels import check_labels, is_numbered
 
 
-class SourceClassifier(ClassifierMixin, SourceEstimator):
+class SourceClassifier(ClassPredictions, SourceEstimator):
     """Classify by the source head of a backbone: zero labels.
 
     What the network of the source machines says of this one: the answer before there are labels, and what a transfer
@@ -120,51 +119,6 @@ class SourceClassifier(ClassifierMixin, SourceEstimator):
         n_rows = super()._make_ready(X)
         self._classes = self._known_classes()  # parameters may be set after the fit
         return n_rows
-
-    def predict_proba(self, X):
-        """Probability of each class.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_windows, n_channels, window_length)
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            As :meth:`TransferClassifier.predict_proba`, rows far outside the range of the source included.
-
-        Raises
-        ------
-        ValueError
-            As ``fit``, and if a value is missing or infinite, or there is no row.
-        """
-        return TransferClassifier.predict_proba(self._ready(X), X)
-
-    def predict_log_proba(self, X):
-        """Logarithm of :meth:`predict_proba`, of the same shape."""
-        return TransferClassifier.predict_log_proba(self._ready(X), X)
-
-    def predict(self, X):
-        """Most probable class.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_windows, n_channels, window_length)
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-
-        Raises
-        ------
-        ValueError
-            As :meth:`predict_proba`.
-        """
-        return TransferClassifier.predict(self._ready(X), X)
-
-    _probabilities = TransferClassifier._probabilities
-    _central = TransferClassifier._central
-    _labels = TransferClassifier._labels
 
     def _chosen(self, backbone: Backbone, source: Source, weight: np.ndarray, bias: np.ndarray) -> Rows:
         if source.classes is None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
 from sktransfer.estimators.base import TransferEstimator
-from sktransfer.inference.out_of_range import central_classes, count_out_of_range, lowered, warn_of_range
+from sktransfer.estimators.class_predictions import ClassPredictions
 from sktransfer.utils.callbacks import with_callbacks
 from sktransfer.utils.parameters import InvalidParameterError
 from sktransfer.validation.labels import check_labels
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from sktransfer.training.tasks import Classification
 
 
-class TransferClassifier(ClassifierMixin, TransferEstimator):
+class TransferClassifier(ClassPredictions, TransferEstimator):
     """Classify rows of a table, or windows of signals, with a pretrained backbone and a new head.
 
     Parameters
@@ -183,87 +182,11 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         """
         return self._fit(X, y, sample_weight)
 
-    def predict_proba(self, X):
-        """Probability of each class.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_windows, n_channels, window_length)
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            Rows sum to one. Of rows far outside everything seen in training, a warning tells how many. The network is
-            asked at the edge of what was seen, and what is not known is shared among all classes but those in the
-            middle of it, where healthy rows lie: the further out, the less certain which fault, never the healthier.
-
-        Raises
-        ------
-        NotFittedError
-            Before ``fit``.
-        ValueError
-            If columns, channels or the sampling rate differ from those of ``fit``, a value is missing or infinite,
-            or there is no row.
-        """
-        outputs, confidence = self._outputs(X)
-        warn_of_range(type(self).__name__, count_out_of_range(confidence), len(outputs))
-        return self._probabilities(outputs, confidence)
-
-    def _probabilities(self, outputs: np.ndarray, confidence: np.ndarray | None) -> np.ndarray:
-        """Softmax of `outputs`, shared out where `confidence` is below one; computed in place."""
-        probabilities = _softmax(outputs)
-        if confidence is not None and (outside := confidence < 1).any():
-            probabilities[outside] = lowered(probabilities[outside], confidence[outside], self._central())
-        return probabilities
-
-    def _central(self) -> np.ndarray:
-        """Which classes hold the middle of what was seen, of shape (n_classes,)."""
-        at_center = self._predictor.at_center
-        at_center = None if at_center is None else _softmax(at_center[None].copy())[0]
-        return central_classes(at_center, getattr(self, "class_distances_", None), self.n_outputs_)
-
     def _set_fitted(self, result: FitResult) -> Any:
         self.source_classes_ = result.source_classes
         if result.class_distances is not None:
             self.class_distances_ = result.class_distances
         return super()._set_fitted(result)
-
-    def _labels(self, probabilities: np.ndarray) -> np.ndarray:
-        """Most probable class of each row."""
-        return self.classes_[probabilities.argmax(axis=1)]
-
-    def predict_log_proba(self, X):
-        """Logarithm of :meth:`predict_proba`, of the same shape."""
-        return np.log(np.maximum(self.predict_proba(X), np.finfo(np.float64).tiny))
-
-    def predict(self, X):
-        """Most probable class.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_windows, n_channels, window_length)
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-
-        Raises
-        ------
-        NotFittedError, ValueError
-            As :meth:`predict_proba`.
-        """
-        X, checked = self._rows(X)
-        labels, n_outside = np.empty(len(X), dtype=self.classes_.dtype), 0
-
-        def decide(rows: slice, outputs: np.ndarray, confidence: np.ndarray | None) -> None:
-            # a chunk at a time: the probabilities of all rows would take more memory than the labels
-            nonlocal n_outside
-            labels[rows] = self._labels(self._probabilities(outputs, confidence))
-            n_outside += count_out_of_range(confidence)
-
-        self._run(X, checked, decide)
-        warn_of_range(type(self).__name__, n_outside, len(X))
-        return labels
 
     def _check_y(self, y: Any, weight: np.ndarray, n_rows: int) -> tuple[np.ndarray, Classification]:
         from sktransfer.training.tasks import Classification
@@ -289,11 +212,3 @@ class TransferClassifier(ClassifierMixin, TransferEstimator):
         # rows of weight zero may carry other labels; they are dropped before training
         codes = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
         return codes.astype(np.int64), Classification(classes, self.class_weight)
-
-
-def _softmax(outputs: np.ndarray) -> np.ndarray:
-    """Softmax over classes, in place."""
-    outputs -= np.maximum.reduce(outputs, axis=1, keepdims=True)
-    np.exp(outputs, out=outputs)
-    outputs /= np.add.reduce(outputs, axis=1, keepdims=True)
-    return outputs
