@@ -1,7 +1,7 @@
 """Measure the choices behind the defaults on development tasks.
 
     python -m benchmarks.defaults ../shared/data [--draws 3]
-    python -m benchmarks.defaults ../shared/data --networks [--seeds 0 1]      (networks from scratch alone)
+    python -m benchmarks.defaults ../shared/data --networks [--seeds 0 1 2 3 4]      (networks from scratch alone)
 
 The tasks are Tennessee Eastman modes with faults that the scored benchmark does not use, and gas batches 2, 3 and 6
 to batch 1, which is never a target of the scored benchmark. What is chosen here is chosen for good.
@@ -79,16 +79,22 @@ def run_tep(folder: Path, dropouts: list[float], labels: list[int], draws: int, 
     return pd.concat(parts)
 
 
-def run_networks(folder: Path, seeds: list[int], labels: list[int], draws: int, n_jobs: int) -> pd.DataFrame:
-    """Scores of each pretrained network as it is, and with a new head by probing, over seeds of the pretraining."""
+def run_networks(
+    folder: Path, seeds: list[int], labels: list[int], draws: int, n_jobs: int, named: list[str] | None = None
+) -> pd.DataFrame:
+    """Scores of each pretrained network as it is, by probing and by the default, over seeds of the pretraining.
+
+    `named`: these networks alone.
+    """
     parts = []
     for task in tep_development(folder):
         for seed in seeds:
             methods = {}
-            for name, network in NETWORKS.items():
-                backbone = task.pretrain(seed, network)
+            for name in named or NETWORKS:
+                backbone = task.pretrain(seed, NETWORKS[name])
                 methods[f"{name}: source as it is"] = source_as_it_is(backbone)
                 methods[f"{name}: probing"] = transfer(backbone, strategy=LinearProbing())
+                methods[f"{name}: default"] = transfer(backbone)
             scores = compare(task.target, methods, labels, draws, n_jobs=n_jobs, title=f"{task.name}, seed {seed}")
             parts.append(scores.assign(target=f"{task.name}{task.y.max()}, seed {seed}"))
     return pd.concat(parts)
@@ -116,12 +122,13 @@ def main() -> None:
     parser.add_argument("--labels", type=int, nargs="+", default=[1, 5, 20, 100])
     parser.add_argument("--dropouts", type=float, nargs="+", default=[0.0, 0.1, 0.3])
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--networks", action="store_true", help="compare networks from scratch, and nothing else")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="of the pretraining of these networks")
+    parser.add_argument("--networks", nargs="*", choices=NETWORKS, help="compare networks from scratch, and no more")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)), help="of their pretraining")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    if options.networks:
-        found = run_networks(options.folder, options.seeds, options.labels, options.draws, options.jobs)
+    if options.networks is not None:
+        settings = options.folder, options.seeds, options.labels, options.draws, options.jobs
+        found = run_networks(*settings, options.networks)
         print(f"\nTennessee Eastman, development tasks, networks, pretraining seeds {options.seeds}\n\n{table(found)}")
         return
     scores = run_tep(options.folder, options.dropouts, options.labels, options.draws, options.jobs)
