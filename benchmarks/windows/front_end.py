@@ -20,11 +20,9 @@ from sklearn.preprocessing import StandardScaler
 
 from benchmarks.windows.bearings import LABELS, ByBearing
 from benchmarks.windows.contrasts import contrasts, simulated_windows
-from benchmarks.windows.features import doubly_scaled, window_statistics
 from benchmarks.windows.few_labels import Method
-from benchmarks.windows.loaders import WindowSet
 from benchmarks.windows.ours import OneLabel, features_of, shipped
-from benchmarks.windows.process import Skab
+from benchmarks.windows.process import Skab, tep_statistics
 from sktransfer.preprocessing.envelope_spectra import N_LINES, N_VIEWS
 
 CS = (0.01, 0.1, 1.0, 10.0)
@@ -135,19 +133,7 @@ def few_labels() -> dict[str, Method]:
 
 def tep() -> dict[str, Callable]:
     """For `process.tep_modes`: extra trees on window statistics of the sources and the labelled windows."""
-    cached: dict[int, np.ndarray] = {}
-
-    def rows_of(windows: WindowSet) -> np.ndarray:
-        if id(windows.y) not in cached:
-            cached[id(windows.y)] = doubly_scaled(window_statistics(windows.X), windows.y == 0)
-        return cached[id(windows.y)]
-
-    def method(sources: list, target: WindowSet, labelled: np.ndarray, random_state: int) -> np.ndarray:
-        rows = np.concatenate([rows_of(source) for source in sources] + [rows_of(target)[labelled]])
-        y = np.concatenate([source.y for source in sources] + [target.y[labelled]])
-        return trees(random_state).fit(rows, y).predict(rows_of(target))
-
-    return {"extra trees on window statistics, sources and labels": method}
+    return {"extra trees on window statistics, sources and labels": tep_statistics(trees, weight=None)}
 
 
 def six_statistics(recording: Skab) -> np.ndarray:

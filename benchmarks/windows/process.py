@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -64,10 +65,16 @@ def draw_labels(y: np.ndarray, pool: np.ndarray, n: int, draw: int) -> np.ndarra
     return np.sort(np.concatenate(chosen))
 
 
-def tep_statistics(weight: float = 1.0) -> TepMethod:
-    """Logistic regression on window statistics, doubly scaled, on source and labelled target windows together.
+def tep_statistics(make: Callable[[int], Any] | None = None, weight: float | None = 1.0) -> TepMethod:
+    """A classifier of window statistics, doubly scaled, on source and labelled target windows together.
 
-    The labelled windows of the target weigh together `weight` times as much as the source's.
+    Parameters
+    ----------
+    make : callable, optional
+        random_state -> classifier; None: logistic regression.
+    weight : float or None, default=1.0
+        How many times as much as the source's the labelled windows of the target weigh together; None: each window
+        weighs the same.
     """
     cached: dict[int, np.ndarray] = {}
 
@@ -81,10 +88,10 @@ def tep_statistics(weight: float = 1.0) -> TepMethod:
         y = np.concatenate([source.y for source in sources] + [target.y[labelled]])
         n_source = len(y) - len(labelled)
         weights = np.ones(len(y))
-        if len(labelled):
+        if len(labelled) and weight is not None:
             weights[n_source:] = weight * n_source / len(labelled)
-        classifier = LogisticRegression(max_iter=300).fit(rows, y, sample_weight=weights)
-        return classifier.predict(rows_of(target))
+        classifier = LogisticRegression(max_iter=300) if make is None else make(random_state)
+        return classifier.fit(rows, y, sample_weight=weights).predict(rows_of(target))
 
     return method
 
