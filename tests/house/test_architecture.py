@@ -27,6 +27,7 @@ FLOORS = {
     "convert": 6,
     "backbones": 5,
     "preprocessing": 4,
+    "adaptation": 4,
     "validation": 3,
     "strategies": 2,
     "networks": 2,
