@@ -2,6 +2,7 @@
 
     python -m benchmarks.defaults ../shared/data [--draws 3]
     python -m benchmarks.defaults ../shared/data --networks [--seeds 0 1 2 3 4]      (networks from scratch alone)
+    python -m benchmarks.defaults ../shared/data --strategies [--seeds 0 1 2 3 4]    (strategies on the default network)
 
 The tasks are Tennessee Eastman modes with faults that the scored benchmark does not use, and gas batches 2, 3 and 6
 to batch 1, which is never a target of the scored benchmark. What is chosen here is chosen for good.
@@ -39,7 +40,10 @@ STRATEGIES = {
     "probe then tune (default)": ProbeThenTune(),
     "probe then tune, rate 0.1": ProbeThenTune(tune_rate=0.1),
     "probe then tune, rate 1": ProbeThenTune(tune_rate=1.0),
+    "probe then tune, interpolation 0.25": ProbeThenTune(tune_interpolation=0.25),
+    "probe then tune, interpolation 0.75": ProbeThenTune(tune_interpolation=0.75),
     "probe then tune, interpolation 1 (plain LP-FT)": ProbeThenTune(tune_interpolation=1.0),
+    "probe then tune, alpha auto": ProbeThenTune(alpha="auto"),
     "fine-tuning": FineTuning(),
     "fine-tuning, layer decay 0.5": LayerDecay(0.5),
     "gradual unfreezing": GradualUnfreezing(),
@@ -100,6 +104,24 @@ def run_networks(
     return pd.concat(parts)
 
 
+def run_strategies(
+    folder: Path, seeds: list[int], labels: list[int], draws: int, n_jobs: int, named: list[str] | None = None
+) -> pd.DataFrame:
+    """Scores of each strategy on the network that a fit without a backbone trains, over seeds of the pretraining.
+
+    `named`: these strategies alone.
+    """
+    parts = []
+    for task in tep_development(folder):
+        for seed in seeds:
+            backbone = task.pretrain(seed)
+            methods = {"source as it is": source_as_it_is(backbone)}
+            methods |= {name: transfer(backbone, strategy=STRATEGIES[name]) for name in named or STRATEGIES}
+            scores = compare(task.target, methods, labels, draws, n_jobs=n_jobs, title=f"{task.name}, seed {seed}")
+            parts.append(scores.assign(target=f"{task.name}{task.y.max()}, seed {seed}"))
+    return pd.concat(parts)
+
+
 def run_gas(folder: Path, draws: int, n_jobs: int) -> pd.DataFrame:
     """Twenty random labels; one hidden layer against three."""
     parts = []
@@ -123,14 +145,21 @@ def main() -> None:
     parser.add_argument("--dropouts", type=float, nargs="+", default=[0.0, 0.1, 0.3])
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--networks", nargs="*", choices=NETWORKS, help="compare networks from scratch, and no more")
+    parser.add_argument(
+        "--strategies", nargs="*", choices=STRATEGIES, help="compare strategies over seeds, and no more"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)), help="of their pretraining")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    if options.networks is not None:
-        settings = options.folder, options.seeds, options.labels, options.draws, options.jobs
-        found = run_networks(*settings, options.networks)
-        print(f"\nTennessee Eastman, development tasks, networks, pretraining seeds {options.seeds}\n\n{table(found)}")
-        return
+    settings = options.folder, options.seeds, options.labels, options.draws, options.jobs
+    for word, run, named in (
+        ("networks", run_networks, options.networks),
+        ("strategies", run_strategies, options.strategies),
+    ):
+        if named is not None:
+            print(f"\nTennessee Eastman, development tasks, {word}, pretraining seeds {options.seeds}\n")
+            print(table(run(*settings, named)))
+            return
     scores = run_tep(options.folder, options.dropouts, options.labels, options.draws, options.jobs)
     for dropout, part in scores.groupby("dropout"):
         print(f"\nTennessee Eastman, development tasks, dropout {dropout} in pretraining, {options.draws} draws\n")
