@@ -16,6 +16,7 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -117,19 +118,20 @@ def fit_and_score(task: RealTask, backbone: Backbone, index: np.ndarray, name: s
     return records
 
 
-def compare_solvers(tasks: list[RealTask], labels: list[int], draws: int, draw: Callable[..., np.ndarray]) -> None:
-    """One table for each score."""
+def compare_solvers(
+    tasks: list[RealTask], seeds: int, labels: list[int], draws: int, draw: Callable[..., np.ndarray]
+) -> None:
+    """One table for each score, means over tasks and seeds of the pretraining."""
     records = []
-    bar = Progress(len(tasks) * len(labels) * draws * len(METHODS), tasks[0].name)
-    for number, task in enumerate(tasks):
-        backbone = task.pretrain(network=mlp(256, 256, 256))
-        for n in labels:
-            for seed in range(draws):
-                index = draw(task.target.y_pool, n, seed)
-                for name in METHODS:
-                    found = fit_and_score(task, backbone, index, name)
-                    records += [{"target": number, "labels": n, "draw": seed, **record} for record in found]
-                    bar.step()
+    bar = Progress(len(tasks) * seeds * len(labels) * draws * len(METHODS), tasks[0].name)
+    for (number, task), seed in product(enumerate(tasks), range(seeds)):
+        backbone = task.pretrain(seed)
+        for n, k in product(labels, range(draws)):
+            index = draw(task.target.y_pool, n, k)
+            for name in METHODS:
+                found = fit_and_score(task, backbone, index, name)
+                records += [{"target": f"{number}, {seed}", "labels": n, "draw": k, **record} for record in found]
+                bar.step()
     scores = pd.DataFrame(records)
     for score in ("balanced accuracy", "log-loss", "calibration error", "seconds"):
         print(f"\n{score}\n\n{table(scores.assign(score=scores[score]))}")
@@ -140,14 +142,15 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--labels", type=int, nargs="+", default=[1, 2, 5, 20])
+    parser.add_argument("--seeds", type=int, default=5, help="of pretraining")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     measure_time()
     if options.folder is not None:
         print(f"\nTennessee Eastman, seven development tasks, {options.draws} draws, labels a class")
-        compare_solvers(tep_development(options.folder), options.labels, options.draws, draw_labels)
+        compare_solvers(tep_development(options.folder), options.seeds, options.labels, options.draws, draw_labels)
         print(f"\nGas sensors, three development tasks, {options.draws} draws, labels in all")
-        compare_solvers(gas_development(options.folder), [20, 60], options.draws, draw_total)
+        compare_solvers(gas_development(options.folder), options.seeds, [20, 60], options.draws, draw_total)
 
 
 if __name__ == "__main__":
