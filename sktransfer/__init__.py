@@ -34,6 +34,7 @@ _HOMES = {
     "make_pipeline": "estimators.pipeline",
     "BatchedGridSearchCV": "model_selection.batched_search",
     "BatchedRandomizedSearchCV": "model_selection.batched_search",
+    "rank_backbones": "evaluation.rank_backbones",
     "Strategy": "strategies.base",
     "ProbeThenTune": "strategies.probe_then_tune",
     "LinearProbing": "strategies.linear_probing",
