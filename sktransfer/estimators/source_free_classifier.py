@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
 
+from sktransfer.adaptation.agreement import agreement_of_surest
 from sktransfer.adaptation.shot import SHOT, estimated_shares
 from sktransfer.backbones.backbone import Backbone
 from sktransfer.backbones.check_input import prepared
@@ -30,9 +31,11 @@ from sktransfer.validation.quality import warn_of_quality
 from sktransfer.validation.rows import column_names
 
 # Total variation between equal shares and those that the source network finds, above which a method that assumes equal
-# shares is warned of. A network on another machine finds 0.13 to 0.29 where the shares are equal, and 0.43 to 0.62 where
-# 80 to 90 % of the rows are healthy (development tasks of the benchmarks).
+# shares is warned of. On the development tasks of the benchmarks a source network finds 0.13 to 0.29 where they are
+# equal, and 0.43 to 0.62 where 80 to 90 % of the rows are healthy.
 _UNEQUAL = 0.35
+# Of the rows that the source network is surest of, the share that an adaptation may not change its mind about.
+_AGREED = 0.95
 
 
 def _is_missing(label: Any) -> bool:
@@ -58,8 +61,8 @@ class SourceFreeClassifier(SourceClassifier):
     unlabelled_label : object, default=-1
         What `y` holds for a row without a label. Among texts None does, too.
     guard : bool, default=True
-        Whether an adaptation is refused that a look at its own predictions speaks against; the source network answers
-        then, and a warning says so.
+        Whether an adaptation is refused whose ``agreement_`` is below 0.95; the source network answers then, and a
+        warning says so.
     max_epochs : int or "auto", default="auto"
         Passes over the rows; ``"auto"``: about a thousand steps, between 10 and 500 epochs.
     lr : float, default=0.001
@@ -81,6 +84,9 @@ class SourceFreeClassifier(SourceClassifier):
         The adapted network with the source head; what the next fit may begin with.
     shares_ : ndarray of shape (n_classes,)
         Share of each class among the rows of ``fit``, as the source network finds by expectation maximisation.
+    agreement_ : float
+        Of the half of the rows that the source network is surest of, the share that the adapted network gives the same
+        class, or the class of their label.
     adapted_ : bool
         Whether the network was adapted; False if the guard refused.
     history_ : list of dict
@@ -246,16 +252,21 @@ class SourceFreeClassifier(SourceClassifier):
             )
             self.history_ = source_free.run_shot(module, rows, labels, method, plan)
         self.n_iter_ = len(self.history_)
-        self.adapted_ = not self._is_refused(before, source_free.outputs_of(module, rows))
+        self.agreement_ = agreement_of_surest(before, source_free.outputs_of(module, rows), labels)
+        self.adapted_ = not (self.guard and self.agreement_ < _AGREED)
         if self.adapted_:
             source = self._used_source(backbone)
             self.backbone_ = source_free.finish_source_free(self, backbone, module, source, rows)
             self._predictor = Predictor(self.backbone_, LinearHead(), self.n_outputs_, arrays)
             self.device_ = str(module.device)
-
-    def _is_refused(self, before: np.ndarray, after: np.ndarray) -> bool:
-        """Whether the guard refuses the adapted network, given the logits of both for the rows of the fit."""
-        return False
+        else:
+            warn_caller(
+                f"{type(self).__name__}: the adaptation by {method!r} is refused, and the source network answers as it "
+                f"is. Of the half of the rows that it is surest of, the adapted network changed {1 - self.agreement_:.0%} "
+                f"to another class, and more than {1 - _AGREED:.0%} mostly did harm. Label some rows, restrict classes "
+                "to those that occur, try AdaBN(), or pass guard=False.",
+                DataQualityWarning,
+            )
 
     def _used_source(self, backbone: Backbone) -> Source:
         """What the backbone remembers of its source, without the rows of classes that cannot occur."""

@@ -173,9 +173,26 @@ def test_shares_that_differ_are_a_warning_that_names_the_remedy_and_equal_ones_a
         warnings.simplefilter("error")
         estimated = fitted(backbone, SHOT(prior="estimate"), X)
         fitted(backbone, SHOT(), clusters(300, seed=4)[0])
-        fitted(backbone, AdaBN(), X)
     np.testing.assert_allclose(estimated.shares_, [0.05, 0.9, 0.05], atol=0.08)
     assert estimated.score(X, y) > equal.score(X, y)
+
+
+def test_an_adaptation_that_changes_its_mind_about_sure_rows_is_refused_and_said(backbone):
+    # statistics of rows that are nearly all of one class
+    X, y = clusters(300, seed=4, shares=(1, 18, 1))
+    source = SourceClassifier(backbone)
+    with pytest.warns(UserWarning, match=r"AdaBN\(\) is refused, and the source network answers") as told:
+        guarded = fitted(backbone, AdaBN(), X)
+    assert len(told) == 1
+    assert not guarded.adapted_
+    np.testing.assert_array_equal(guarded.predict_proba(X), source.predict_proba(X))
+    bold = fitted(backbone, AdaBN(), X, guard=False)
+    assert bold.adapted_
+    assert bold.agreement_ == guarded.agreement_ < 0.95
+    assert bold.score(X, y) < guarded.score(X, y)
+    sure = np.sort(source.predict_proba(X), axis=1)
+    sure = sure[:, -1] / sure[:, -2] >= np.median(sure[:, -1] / sure[:, -2])
+    assert guarded.agreement_ == pytest.approx(np.mean(bold.predict(X)[sure] == source.predict(X)[sure]), abs=0.01)
 
 
 # ---- scikit-learn's ways
