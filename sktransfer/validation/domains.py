@@ -181,3 +181,21 @@ def unlabelled_rows(name: str, y: Any, unlabelled_label: Any) -> np.ndarray:
 
 def _equal(value: Any, label: Any) -> bool:
     return isinstance(value, str) == isinstance(label, str) and bool(value == label)
+
+
+def labelled_part(y: Any, labelled: np.ndarray) -> np.ndarray:
+    """Labels of the rows that have one, in the kind that they have without the marks of the others.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,) or (n_rows, n_outputs)
+    labelled : ndarray of bool of shape (n_rows,)
+    """
+    import pandas as pd
+
+    values = y if isinstance(y, np.ndarray) else pd.Series(y).to_numpy() if np.ndim(y) == 1 else np.asarray(y)
+    values = values[labelled]
+    if values.dtype == object and values.ndim == 1:
+        inferred = pd.Series(values.tolist()).infer_objects().to_numpy()
+        values = inferred if inferred.dtype.kind in "iufb" else values
+    return values
