@@ -30,6 +30,8 @@ _HOMES = {
     "SourceClassifier": "estimators.source_classifier",
     "SourceRegressor": "estimators.source_regressor",
     "DomainAdaptationClassifier": "estimators.domain_adaptation_classifier",
+    "DomainAdaptationRegressor": "estimators.domain_adaptation_regressor",
+    "Pooled": "estimators.pooled",
     "FeatureExtractor": "estimators.feature_extractor",
     "Pipeline": "estimators.pipeline",
     "make_pipeline": "estimators.pipeline",

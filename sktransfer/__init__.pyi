@@ -49,3 +49,7 @@ from sktransfer.exceptions import ModelVersionWarning as ModelVersionWarning
 from sktransfer.exceptions import DataQualityWarning as DataQualityWarning
 from sktransfer.exceptions import OutOfRangeWarning as OutOfRangeWarning
 from sktransfer.exceptions import SourceClassWarning as SourceClassWarning
+from sktransfer.estimators.domain_adaptation_classifier import DomainAdaptationClassifier as DomainAdaptationClassifier
+from sktransfer.estimators.domain_adaptation_regressor import DomainAdaptationRegressor as DomainAdaptationRegressor
+from sktransfer.estimators.pooled import Pooled as Pooled
+from sktransfer.adaptation.deep_coral import DeepCORAL as DeepCORAL

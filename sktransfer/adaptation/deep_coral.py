@@ -30,8 +30,7 @@ class DeepCORAL(Alignment):
     -----
     NOTE[DIFF] The paper divides the squared Frobenius norm of the difference by :math:`4 d^2`, and compares features
     as they are. Here each feature is divided by its deviation over both machines first, so that one weight means the
-    same for networks of every scale, the means are compared as well, and the sum is divided by :math:`d`: by
-    :math:`4 d^2` the loss of 256 features is about zero.
+    same for networks of every scale, the means are compared as well, and the sum is divided by :math:`d^2`.
 
     References
     ----------
@@ -57,7 +56,7 @@ class DeepCORAL(Alignment):
         network: nn.Module | None = None,
         progress: float = 1.0,
     ) -> torch.Tensor:
-        """Squared differences of covariances and means, summed over features and divided by their number."""
+        """Squared differences of the covariances and of the means, summed, over ``d ** 2``."""
         n_source, n_target, width = source.shape[-2], target.shape[-2], source.shape[-1]
         if min(n_source, n_target) < 2:
             return 0 * (source.sum() + target.sum())
@@ -68,4 +67,4 @@ class DeepCORAL(Alignment):
         a, b = a / scale, b / scale
         covariance = a.mT @ a / (n_source - 1) - b.mT @ b / (n_target - 1)
         means = ((mean_s - mean_t) / scale).square().sum(dim=(-2, -1))
-        return (covariance.square().sum(dim=(-2, -1)) + means) / width
+        return (covariance.square().sum(dim=(-2, -1)) + means) / width**2

@@ -169,9 +169,7 @@ def train(
     return history
 
 
-def _train_epochs(
-    start: FitStart, rows: TrainingRows, plan: Plan, joint: Joint | None = None
-) -> list[dict[str, Any]]:
+def _train_epochs(start: FitStart, rows: TrainingRows, plan: Plan, joint: Joint | None = None) -> list[dict[str, Any]]:
     # skorch is imported when something trains by epochs, never for predict
     from sktransfer.training.skorch_net import train as train_epochs
 

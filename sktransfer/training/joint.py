@@ -22,6 +22,7 @@ import torch
 
 from sktransfer.training.frozen_features import FrozenFeatures
 from sktransfer.training.rows import TrainingRows, count_batches
+from sktransfer.validation.domains import share_weights
 
 
 @dataclass
@@ -48,29 +49,18 @@ class Joint:
     def __post_init__(self) -> None:
         self.frozen = FrozenFeatures(self.unlabelled)
 
-    def shares(self) -> dict[int, float]:
-        """Share of each machine that has labelled rows in the loss of the labels; they sum to one."""
-        present = [int(number) for number in np.unique(self.domains)]
-        sources, targets = [d for d in present if d > 0], [d for d in present if d < 0]
-        of_target = 0.0 if not targets else 1.0 if not sources else self.target_share
-        return {d: (1 - of_target) / len(sources) for d in sources} | {d: of_target / len(targets) for d in targets}
-
     def balanced(self, rows: TrainingRows) -> TrainingRows:
         """`rows` with weights of mean one, of which each machine has its share."""
-        weight = rows.weight.astype(np.float64)
-        for domain, share in self.shares().items():
-            own = self.domains == domain
-            weight[own] *= share * len(weight) / weight[own].sum()
-        return rows._replace(weight=weight)
+        return rows._replace(weight=share_weights(self.domains, rows.weight, self.target_share))
 
     def streams(self, rows: TrainingRows, batch_size: int) -> Streams:
         """How batches of about `batch_size` rows are made up of these rows and of those without a label after them."""
-        shares, half = self.shares(), max(batch_size // 2, 1)
-        n_sources = sum(domain > 0 for domain in shares)
+        machines, half = sorted(np.unique(self.domains).tolist(), reverse=True), max(batch_size // 2, 1)
+        n_sources = sum(domain > 0 for domain in machines)
         found = []
-        for domain in shares:
+        for domain in machines:
             own = np.flatnonzero(self.domains == domain)
-            wanted = half // n_sources if domain > 0 else half // (len(shares) - n_sources)
+            wanted = half // n_sources if domain > 0 else half // (len(machines) - n_sources)
             count = max(min(len(own), wanted), 1)
             found.append(Stream(torch.from_numpy(own), count, len(own) / len(rows.X), domain > 0))
         if self.alignment is not None:
@@ -176,9 +166,11 @@ def check_joint(estimator: Any, start: Any, joint: Joint, strategies: list[Any])
         If batches are augmented, and if features are to be aligned that nothing changes.
     """
     name, n_blocks = type(estimator).__name__, len(start.module.blocks)
-    if any(strategy.augment(depth, n_blocks) is not None for strategy in strategies for depth in range(n_blocks + 1)):
+    depths = range(n_blocks + 1)
+    if any(strategy.augment(depth, n_blocks) is not None for strategy in strategies for depth in depths):
         raise ValueError(
-            f"{name}: {start.strategy!r} augments batches, which mixes rows of several machines. Leave Augmentation out."
+            f"{name}: {start.strategy!r} augments batches, which would mix rows of several machines. Leave "
+            "Augmentation out."
         )
     if joint.alignment is not None and not strategies:
         raise ValueError(

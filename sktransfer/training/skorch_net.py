@@ -168,8 +168,6 @@ class TransferNet(NeuralNet):
         y, weight = y_true
         losses, streams = self.plan.loss(y_pred, y), self.plan.streams
         loss = torch.dot(losses, weight) / len(weight) if streams is None else streams.label_loss(losses, weight)
-        if self.alignment_ is not None:
-            loss = loss + self._alignment_loss(y_pred)
         return loss + self.plan.strategy.penalty(self.learning_, self.plan.source) if self.adds_penalty_ else loss
 
     def _alignment_loss(self, outputs: torch.Tensor) -> torch.Tensor:
@@ -187,7 +185,7 @@ class TransferNet(NeuralNet):
         self.optimizer_.zero_grad(set_to_none=True)
         outputs = self.infer(Xi)
         loss = self.get_loss(outputs, yi, X=Xi, training=True)
-        loss.backward()
+        (loss if self.alignment_ is None else loss + self._alignment_loss(outputs)).backward()
         if self.callbacks_:
             self.notify("on_grad_computed", named_parameters=list(self.module_.named_parameters()), X=Xi, y=yi[0])
         self.optimizer_.step()
@@ -301,7 +299,9 @@ def train(
     with private_dropout(module, plan.seed, rows.X.device):
         net.initialize()
         _warn_of_validation(net)
-        net.order_ = BatchOrder(len(rows.X), plan.batch_size, plan.seed) if streams is None else streams.order(plan.seed)
+        net.order_ = (
+            BatchOrder(len(rows.X), plan.batch_size, plan.seed) if streams is None else streams.order(plan.seed)
+        )
         net.draws_ = Draws(plan.seed, rows.X.device)
         net.adds_penalty_ = adds_penalty(plan.strategy)
         net.epoch_ = 0
