@@ -1,8 +1,7 @@
 """Measure the choices behind the defaults on development tasks.
 
-    python -m benchmarks.defaults ../shared/data [--draws 3]
-    python -m benchmarks.defaults ../shared/data --networks [--seeds 0 1 2 3 4]      (networks from scratch alone)
-    python -m benchmarks.defaults ../shared/data --strategies [--seeds 0 1 2 3 4]    (strategies on the default network)
+    python -m benchmarks.defaults ../shared/data [--seeds 0 1 2 3 4] [--draws 3] [--strategies NAME ...]
+    python -m benchmarks.defaults ../shared/data --networks [NAME ...]    (networks in place of strategies)
 
 The tasks are Tennessee Eastman modes with faults that the scored benchmark does not use, and gas batches 2, 3 and 6
 to batch 1, which is never a target of the scored benchmark. What is chosen here is chosen for good.
@@ -12,11 +11,13 @@ from __future__ import annotations
 
 import argparse
 import warnings
+from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.comparison import compare, draw_total, from_scratch, source_as_it_is, table, transfer
+from benchmarks.comparison import Progress, compare, draw_total, from_scratch, source_as_it_is, table, transfer
 from benchmarks.tasks import RealTask, gas_task, mlp, tep_tasks
 from sktransfer import FineTuning, FromScratch, GradualUnfreezing, LayerDecay, LinearProbing, ProbeThenTune
 
@@ -68,21 +69,6 @@ def gas_development(folder: Path) -> list[RealTask]:
     return [gas_task(folder, batch, 1) for batch in (2, 3, 6)]
 
 
-def run_tep(folder: Path, dropouts: list[float], labels: list[int], draws: int, n_jobs: int) -> pd.DataFrame:
-    """Scores of all strategies for each dropout of the pretrained network."""
-    parts = []
-    for task in tep_development(folder):
-        for dropout in dropouts:
-            backbone = task.pretrain(network=mlp(256, 256, 256, dropout=dropout))
-            methods = {"source as it is": source_as_it_is(backbone)}
-            if dropout == 0.1:
-                methods |= {name: transfer(backbone, strategy=strategy) for name, strategy in STRATEGIES.items()}
-                methods["from scratch"] = from_scratch(backbone)
-            scores = compare(task.target, methods, labels, draws, n_jobs=n_jobs, title=f"{task.name}, {dropout}")
-            parts.append(scores.assign(target=task.name + str(task.y.max()), dropout=dropout))
-    return pd.concat(parts)
-
-
 def run_networks(
     folder: Path, seeds: list[int], labels: list[int], draws: int, n_jobs: int, named: list[str] | None = None
 ) -> pd.DataFrame:
@@ -111,29 +97,37 @@ def run_strategies(
 
     `named`: these strategies alone.
     """
-    parts = []
-    for task in tep_development(folder):
-        for seed in seeds:
-            backbone = task.pretrain(seed)
-            methods = {"source as it is": source_as_it_is(backbone)}
-            methods |= {name: transfer(backbone, strategy=STRATEGIES[name]) for name in named or STRATEGIES}
-            scores = compare(task.target, methods, labels, draws, n_jobs=n_jobs, title=f"{task.name}, seed {seed}")
-            parts.append(scores.assign(target=f"{task.name}{task.y.max()}, seed {seed}"))
-    return pd.concat(parts)
+    return _over_seeds(
+        tep_development(folder),
+        seeds,
+        named,
+        lambda task, methods: compare(task.target, methods, labels, draws, n_jobs=n_jobs),
+    )
 
 
-def run_gas(folder: Path, draws: int, n_jobs: int) -> pd.DataFrame:
-    """Twenty random labels; one hidden layer against three."""
+def run_gas(folder: Path, seeds: list[int], draws: int, n_jobs: int, named: list[str] | None = None) -> pd.DataFrame:
+    """The same with twenty random labels of gas batch 1."""
+    return _over_seeds(
+        gas_development(folder),
+        seeds,
+        named,
+        lambda task, methods: compare(task.target, methods, [20], draws, draw=draw_total, n_jobs=n_jobs),
+    )
+
+
+def _over_seeds(
+    tasks: list[RealTask], seeds: list[int], named: list[str] | None, scored: Callable[[RealTask, dict], pd.DataFrame]
+) -> pd.DataFrame:
     parts = []
-    for task in gas_development(folder):
-        for widths in ((256,), (256, 256, 256)):
-            backbone = task.pretrain(network=mlp(*widths))
-            methods = {
-                f"{len(widths)} hidden: {name}": transfer(backbone, strategy=strategy)
-                for name, strategy in STRATEGIES.items()
-            }
-            methods[f"{len(widths)} hidden: source as it is"] = source_as_it_is(backbone)
-            parts.append(compare(task.target, methods, [20], draws, draw=draw_total, n_jobs=n_jobs, title=task.name))
+    bar = Progress(len(tasks) * len(seeds), "strategies")
+    for task, seed in product(tasks, seeds):
+        backbone = task.pretrain(seed)
+        methods = {"source as it is": source_as_it_is(backbone)}
+        methods |= {name: transfer(backbone, strategy=STRATEGIES[name]) for name in named or STRATEGIES}
+        if not named:
+            methods["from scratch"] = from_scratch(backbone)
+        parts.append(scored(task, methods).assign(target=f"{task.name}{task.y.max()}, seed {seed}"))
+        bar.step()
     return pd.concat(parts)
 
 
@@ -142,30 +136,22 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--labels", type=int, nargs="+", default=[1, 5, 20, 100])
-    parser.add_argument("--dropouts", type=float, nargs="+", default=[0.0, 0.1, 0.3])
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)), help="of pretraining")
     parser.add_argument("--networks", nargs="*", choices=NETWORKS, help="compare networks from scratch, and no more")
-    parser.add_argument(
-        "--strategies", nargs="*", choices=STRATEGIES, help="compare strategies over seeds, and no more"
-    )
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)), help="of their pretraining")
+    parser.add_argument("--strategies", nargs="*", choices=STRATEGIES, help="only these")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     settings = options.folder, options.seeds, options.labels, options.draws, options.jobs
-    for word, run, named in (
-        ("networks", run_networks, options.networks),
-        ("strategies", run_strategies, options.strategies),
-    ):
-        if named is not None:
-            print(f"\nTennessee Eastman, development tasks, {word}, pretraining seeds {options.seeds}\n")
-            print(table(run(*settings, named)))
-            return
-    scores = run_tep(options.folder, options.dropouts, options.labels, options.draws, options.jobs)
-    for dropout, part in scores.groupby("dropout"):
-        print(f"\nTennessee Eastman, development tasks, dropout {dropout} in pretraining, {options.draws} draws\n")
-        print(table(part))
-    print(f"\nGas sensors, development tasks (2, 3, 6 -> 1), 20 labels in all, {options.draws} draws\n")
-    print(table(run_gas(options.folder, options.draws, options.jobs)))
+    said = f"pretraining seeds {options.seeds}, {options.draws} draws"
+    if options.networks is not None:
+        print(f"\nTennessee Eastman, development tasks, networks, {said}\n")
+        print(table(run_networks(*settings, options.networks)))
+        return
+    print(f"\nTennessee Eastman, development tasks, {said}\n")
+    print(table(run_strategies(*settings, options.strategies)))
+    print(f"\nGas sensors, development tasks (2, 3, 6 -> 1), 20 labels in all, {said}\n")
+    print(table(run_gas(options.folder, options.seeds, options.draws, options.jobs, options.strategies)))
 
 
 if __name__ == "__main__":

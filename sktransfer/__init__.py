@@ -26,6 +26,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "TransferClassifier": "estimators.transfer_classifier",
     "TransferRegressor": "estimators.transfer_regressor",
+    "MultiTaskTransfer": "estimators.multi_task_transfer",
     "SourceClassifier": "estimators.source_classifier",
     "SourceRegressor": "estimators.source_regressor",
     "FeatureExtractor": "estimators.feature_extractor",

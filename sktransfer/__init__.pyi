@@ -5,6 +5,7 @@ __version__: str
 
 from sktransfer.estimators.transfer_classifier import TransferClassifier as TransferClassifier
 from sktransfer.estimators.transfer_regressor import TransferRegressor as TransferRegressor
+from sktransfer.estimators.multi_task_transfer import MultiTaskTransfer as MultiTaskTransfer
 from sktransfer.estimators.source_classifier import SourceClassifier as SourceClassifier
 from sktransfer.estimators.source_regressor import SourceRegressor as SourceRegressor
 from sktransfer.estimators.feature_extractor import FeatureExtractor as FeatureExtractor

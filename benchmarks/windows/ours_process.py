@@ -22,6 +22,17 @@ WINDOW = 60  # rows of a window of SKAB
 N_STATISTICS = 11  # features of a tag that the network computes and did not learn; the others are its code
 
 
+def raw_tag_features(X: np.ndarray, healthy: np.ndarray | None = None) -> np.ndarray:
+    """Features of each tag by "process", (n_windows, n_tags * n_features), of windows scaled by the healthy ones.
+
+    `healthy` is a mask; None: the windows come in healthy deviations.
+    """
+    if healthy is not None:
+        X = BaselineScaler().fit(X[healthy]).transform(X)
+    features = FeatureExtractor(shipped("process"), block="tag").fit_transform(X)
+    return features.reshape(len(X), -1)
+
+
 def tag_features(windows: WindowSet, which: slice = slice(None), healthy_only: bool = False) -> np.ndarray:
     """Features of each tag by "process": a plant is scaled by its healthy windows, its features by all its windows.
 
@@ -29,9 +40,8 @@ def tag_features(windows: WindowSet, which: slice = slice(None), healthy_only: b
     features by healthy windows alone.
     """
     X = np.asarray(windows.X)
-    scaled = BaselineScaler().fit(X[windows.y == 0]).transform(X)
-    features = FeatureExtractor(shipped("process"), block="tag").fit_transform(scaled)
-    features = features.reshape(len(X), X.shape[1], -1)[:, :, which].reshape(len(X), -1)
+    features = raw_tag_features(X, windows.y == 0).reshape(len(X), X.shape[1], -1)
+    features = features[:, :, which].reshape(len(X), -1)
     scaler = StandardScaler().fit(features[windows.y == 0] if healthy_only else features)
     return np.clip(scaler.transform(features), -5, 5)
 

@@ -86,7 +86,7 @@ class ClassPredictions(ClassifierMixin):
 
     def _probabilities(self, outputs: np.ndarray, confidence: np.ndarray | None) -> np.ndarray:
         """Softmax of `outputs`, shared out where `confidence` is below one; computed in place."""
-        probabilities = _softmax(outputs)
+        probabilities = softmax(outputs)
         if confidence is not None and (outside := confidence < 1).any():
             probabilities[outside] = lowered(probabilities[outside], confidence[outside], self._central())
         return probabilities
@@ -94,11 +94,11 @@ class ClassPredictions(ClassifierMixin):
     def _central(self: Any) -> np.ndarray:
         """Which classes hold the middle of what was seen, of shape (n_classes,)."""
         at_center = self._predictor.at_center
-        at_center = None if at_center is None else _softmax(at_center[None].copy())[0]
+        at_center = None if at_center is None else softmax(at_center[None].copy())[0]
         return central_classes(at_center, getattr(self, "class_distances_", None), self.n_outputs_)
 
 
-def _softmax(outputs: np.ndarray) -> np.ndarray:
+def softmax(outputs: np.ndarray) -> np.ndarray:
     """Softmax over classes, in place."""
     outputs -= np.maximum.reduce(outputs, axis=1, keepdims=True)
     np.exp(outputs, out=outputs)
