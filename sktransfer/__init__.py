@@ -37,6 +37,7 @@ _HOMES = {
     "make_pipeline": "estimators.pipeline",
     "BatchedGridSearchCV": "model_selection.batched_search",
     "BatchedRandomizedSearchCV": "model_selection.batched_search",
+    "compare": "evaluation.compare",
     "Strategy": "strategies.base",
     "ProbeThenTune": "strategies.probe_then_tune",
     "LinearProbing": "strategies.linear_probing",
