@@ -38,6 +38,7 @@ _HOMES = {
     "BatchedGridSearchCV": "model_selection.batched_search",
     "BatchedRandomizedSearchCV": "model_selection.batched_search",
     "compare": "evaluation.compare",
+    "rank_backbones": "evaluation.rank_backbones",
     "Strategy": "strategies.base",
     "ProbeThenTune": "strategies.probe_then_tune",
     "LinearProbing": "strategies.linear_probing",
