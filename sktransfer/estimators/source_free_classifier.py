@@ -262,9 +262,9 @@ class SourceFreeClassifier(SourceClassifier):
         else:
             warn_caller(
                 f"{type(self).__name__}: the adaptation by {method!r} is refused, and the source network answers as it "
-                f"is. Of the half of the rows that it is surest of, the adapted network changed {1 - self.agreement_:.0%} "
-                f"to another class, and more than {1 - _AGREED:.0%} mostly did harm. Label some rows, restrict classes "
-                "to those that occur, try AdaBN(), or pass guard=False.",
+                f"is. Of the half of the rows that it is surest of, the adapted network changed "
+                f"{1 - self.agreement_:.0%} to another class, and more than {1 - _AGREED:.0%} mostly did harm. Label "
+                "some rows, restrict classes to those that occur, try another method, or pass guard=False.",
                 DataQualityWarning,
             )
 

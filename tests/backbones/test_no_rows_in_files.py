@@ -87,7 +87,7 @@ def test_a_file_holds_what_is_listed_here_and_no_row(backbones, rows, name, tmp_
     X, _ = rows
     path = save_backbone(backbones[name], tmp_path / "b.safetensors")
     with safe_open(path, "numpy") as file:
-        metadata, tensors = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        metadata, tensors = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}
     header = json.loads(metadata["backbone"])
     assert set(metadata) == {"sktransfer", "backbone", "sha256"}
     assert set(header) == set(FIELDS)
