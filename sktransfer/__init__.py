@@ -35,6 +35,7 @@ _HOMES = {
     "BatchedGridSearchCV": "model_selection.batched_search",
     "BatchedRandomizedSearchCV": "model_selection.batched_search",
     "compare": "evaluation.compare",
+    "TransferGainDisplay": "evaluation.transfer_gain_display",
     "Strategy": "strategies.base",
     "ProbeThenTune": "strategies.probe_then_tune",
     "LinearProbing": "strategies.linear_probing",
