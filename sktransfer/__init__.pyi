@@ -15,6 +15,7 @@ from sktransfer.model_selection.batched_search import BatchedGridSearchCV as Bat
 from sktransfer.model_selection.batched_search import BatchedRandomizedSearchCV as BatchedRandomizedSearchCV
 from sktransfer.evaluation.compare import compare as compare
 from sktransfer.evaluation.transfer_gain_display import TransferGainDisplay as TransferGainDisplay
+from sktransfer.evaluation.rank_backbones import rank_backbones as rank_backbones
 from sktransfer.strategies.base import Strategy as Strategy
 from sktransfer.strategies.probe_then_tune import ProbeThenTune as ProbeThenTune
 from sktransfer.strategies.linear_probing import LinearProbing as LinearProbing
@@ -51,3 +52,7 @@ from sktransfer.exceptions import ModelVersionWarning as ModelVersionWarning
 from sktransfer.exceptions import DataQualityWarning as DataQualityWarning
 from sktransfer.exceptions import OutOfRangeWarning as OutOfRangeWarning
 from sktransfer.exceptions import SourceClassWarning as SourceClassWarning
+from sktransfer.estimators.domain_adaptation_classifier import DomainAdaptationClassifier as DomainAdaptationClassifier
+from sktransfer.estimators.domain_adaptation_regressor import DomainAdaptationRegressor as DomainAdaptationRegressor
+from sktransfer.estimators.pooled import Pooled as Pooled
+from sktransfer.adaptation.deep_coral import DeepCORAL as DeepCORAL
