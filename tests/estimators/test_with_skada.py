@@ -2,15 +2,17 @@
 
 import importlib
 
+import joblib
 import numpy as np
 import pytest
 import sklearn
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.model_selection import cross_validate
+from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline as sklearn_pipeline
 
 from sktransfer import (
     BaselineScaler,
+    BatchedGridSearchCV,
     DeepCORAL,
     DomainAdaptationClassifier,
     DomainAdaptationRegressor,
@@ -183,6 +185,45 @@ def test_scores_and_splits_of_skada_on_our_estimators(skada, data):
     )
     assert np.isfinite(scores["test_entropy"]).all()
     assert np.isfinite(scores["test_density"]).all()
+
+
+@pytest.mark.usefixtures("routing")
+@pytest.mark.parametrize("search", [GridSearchCV, BatchedGridSearchCV])
+@pytest.mark.parametrize("outside", ["skada", "ours"])
+def test_a_search_by_splits_and_scores_of_skada_reaches_our_parameters(skada, data, search, outside):
+    """A clone of skada's pipeline forgets `mask_target_labels`; few labels go through our pipeline or scikit-learn's."""
+    metrics = importlib.import_module("skada.metrics")
+    selection = importlib.import_module("skada.model_selection")
+    name, values = {
+        "skada": ("alignment", [DeepCORAL(weight=0.01), DeepCORAL(weight=100.0)]),
+        "ours": ("target_weight", [0.2, 0.9]),
+    }[outside]
+
+    def pipe(**parameters):
+        make = skada.make_da_pipeline if outside == "skada" else make_pipeline
+        return make(BaselineScaler(compress=False), adapted(**parameters))
+
+    cv = selection.SourceTargetShuffleSplit(n_splits=2, random_state=0)
+    options = {"cv": cv, "scoring": metrics.PredictionEntropyScorer(), "error_score": "raise"}
+    grid = {f"domainadaptationclassifier__{name}": values}
+    X, domain = data["X"], data["domain"]
+    found = search(pipe(), grid, **options).fit(X, data["masked"].copy(), sample_domain=domain)
+    by_hand = [
+        cross_validate(pipe(**{name: value}), X, data["masked"].copy(), params={"sample_domain": domain}, **options)
+        for value in values
+    ]
+    by_hand = [scores["test_score"].mean() for scores in by_hand]
+    np.testing.assert_allclose(found.cv_results_["mean_test_score"], by_hand)
+    assert by_hand[0] != by_hand[1]
+
+
+@pytest.mark.usefixtures("routing")
+def test_a_pipeline_of_both_is_saved_and_loaded(skada, data, tmp_path):
+    pipe = skada.make_da_pipeline(BaselineScaler(compress=False), adapted(), mask_target_labels=False)
+    pipe.fit(data["X"], data["masked"].copy(), sample_domain=data["domain"])
+    loaded = joblib.load(joblib.dump(pipe, tmp_path / "model.joblib")[0])
+    X = data["new"][0]
+    np.testing.assert_array_equal(loaded.predict_proba(X, **at_target(X)), pipe.predict_proba(X, **at_target(X)))
 
 
 def test_our_package_leaves_the_routing_of_scikit_learn_as_it_is(data):
