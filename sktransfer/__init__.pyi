@@ -8,6 +8,9 @@ from sktransfer.estimators.transfer_regressor import TransferRegressor as Transf
 from sktransfer.estimators.multi_task_transfer import MultiTaskTransfer as MultiTaskTransfer
 from sktransfer.estimators.source_classifier import SourceClassifier as SourceClassifier
 from sktransfer.estimators.source_regressor import SourceRegressor as SourceRegressor
+from sktransfer.estimators.domain_adaptation_classifier import DomainAdaptationClassifier as DomainAdaptationClassifier
+from sktransfer.estimators.domain_adaptation_regressor import DomainAdaptationRegressor as DomainAdaptationRegressor
+from sktransfer.estimators.pooled import Pooled as Pooled
 from sktransfer.estimators.feature_extractor import FeatureExtractor as FeatureExtractor
 from sktransfer.estimators.pipeline import Pipeline as Pipeline
 from sktransfer.estimators.pipeline import make_pipeline as make_pipeline
@@ -22,6 +25,10 @@ from sktransfer.strategies.layer_decay import LayerDecay as LayerDecay
 from sktransfer.strategies.l2sp import L2SP as L2SP
 from sktransfer.strategies.weight_decay import WeightDecay as WeightDecay
 from sktransfer.strategies.augmentation import Augmentation as Augmentation
+from sktransfer.adaptation.deep_coral import DeepCORAL as DeepCORAL
+from sktransfer.adaptation.mmd import MMD as MMD
+from sktransfer.adaptation.mcc import MCC as MCC
+from sktransfer.adaptation.dann import DANN as DANN
 from sktransfer.networks.heads import LinearHead as LinearHead
 from sktransfer.networks.heads import MLPHead as MLPHead
 from sktransfer.backbones.list_backbones import list_backbones as list_backbones

@@ -1,9 +1,9 @@
-"""What both estimators of source and target rows share: who is who, weights by machine, one joint fit.
+r"""What both estimators of source and target rows share: who is who, weights by machine, one joint fit.
 
 ::
 
     X, y, sample_domain --> rows of each machine: merged, weighed by share --+--> fit of TransferClassifier / -Regressor
-                        \\-> target rows without a label: no loss of labels --+    with batches of all machines
+                        \-> target rows without a label: no loss of labels --+    with batches of all machines
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ from sktransfer.estimators.base import TransferEstimator
 from sktransfer.exceptions import DataQualityWarning
 from sktransfer.inference.foreign_rows import look_foreign, warn_of_foreign
 from sktransfer.training.rows import TrainingRows, as_ratios, merge_copies
-from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.utils.parameters import Interval, Options
 from sktransfer.utils.random import draw_seed
 from sktransfer.utils.threads import capped_threads
-from sktransfer.validation.domains import Domains, labelled_part, source_and_target, unlabelled_rows
+from sktransfer.validation.domains import Domains, labelled_part, labelled_rows, source_and_target
 from sktransfer.validation.quality import warn_of_quality
 from sktransfer.validation.rows import check_weights, column_names
 
@@ -57,7 +56,7 @@ class DomainAdaptation(TransferEstimator):
                 "of the estimator without adaptation. Pass sample_domain=..., one whole number a row: positive for "
                 "source machines, negative for target machines.",
                 DataQualityWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
             return self._fit(X, y, sample_weight)
         from sktransfer.training.fit import fit
@@ -81,19 +80,22 @@ class DomainAdaptation(TransferEstimator):
         names = column_names(self, X.shape[1])
         domains = source_and_target(name, sample_domain, len(X), self.target_domain)
         weight = check_weights(self, sample_weight, X)
-        labelled = self._labelled(y, domains, weight)
+        labelled = labelled_rows(name, y, domains, self.unlabelled_label)
         alignment = self._alignment(domains, labelled)
         warn_of_quality(name, X, names if X.ndim == 2 else [])
         backbone, untrained = resolve_block(self, opened, X.shape[1:], seed)
         codes, task = self._check_y(labelled_part(y, labelled), weight[labelled], int(labelled.sum()))
+        if alignment is not None:
+            alignment.refuse(name, task.n_classes)
         P = prepared(name, X, backbone, names, self._dtype)
         rows, machines = _merged(P[labelled], codes, weight[labelled], domains.ids[labelled], task)
         spare = ~labelled & domains.target & (weight > 0)
-        unlabelled = merge_copies(P[spare], np.zeros(int(spare.sum())), np.ones(int(spare.sum()))).X
+        n_spare = int(spare.sum())
+        unlabelled = merge_copies(P[spare], np.zeros(n_spare), np.ones(n_spare)).X if n_spare else P[:0]
         joint = Joint(machines, unlabelled, self._share(), alignment)
         rows = joint.balanced(rows)
         self.domains_ = domains.names
-        self.n_unlabelled_ = int(spare.sum())
+        self.n_unlabelled_ = n_spare
         self.alignment_ = alignment
         self.fits_source_ = untrained or not look_foreign(backbone, rows.X, self.device, self.n_jobs)
         if not self.fits_source_:
@@ -102,23 +104,6 @@ class DomainAdaptation(TransferEstimator):
 
     def _share(self: Any) -> float:
         return _TARGET_SHARE if self.target_weight == "auto" else float(self.target_weight)
-
-    def _labelled(self: Any, y: Any, domains: Domains, weight: np.ndarray) -> np.ndarray:
-        """Rows that have a label."""
-        name = type(self).__name__
-        if len(y) != len(domains.ids):
-            raise ValueError(
-                f"Found input variables with inconsistent numbers of samples: [{len(domains.ids)}, {len(y)}] (X and y)."
-            )
-        unlabelled = unlabelled_rows(name, y, self.unlabelled_label)
-        clash = unlabelled & ~domains.target
-        if clash.any():
-            raise ValueError(
-                f"{name}: {int(clash.sum())} source rows carry unlabelled_label={self.unlabelled_label!r} or no label at "
-                f"all (rows {np.flatnonzero(clash)[:5].tolist()}). If it is a class, pass another unlabelled_label; "
-                "else leave these rows out: a source teaches by its labels."
-            )
-        return ~unlabelled
 
     def _alignment(self: Any, domains: Domains, labelled: np.ndarray) -> Alignment | None:
         """The alignment, with ``"auto"`` resolved."""
@@ -131,12 +116,6 @@ class DomainAdaptation(TransferEstimator):
             raise ValueError(
                 f"{name}: the target {reason} no label, and without an alignment nothing of it would be learned. Label "
                 "some target rows, or pass alignment=DeepCORAL()."
-            )
-        if alignment is None and n_unlabelled and self.alignment is None:
-            warn_caller(
-                f"{name}: {n_unlabelled} target rows without a label are not used, because alignment=None. Leave them "
-                "out, or pass an alignment.",
-                DataQualityWarning,
             )
         return alignment
 

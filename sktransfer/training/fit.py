@@ -161,7 +161,8 @@ def train(
             before = copy.deepcopy(module.state_dict()) if last and todo.interpolation < 1 else {}
             plan = make_plan(estimator, start, task, strategy, len(rows.X))
             plan.on_epoch = progress.epoch
-            plan.streams = None if joint is None else joint.streams(rows, plan.batch_size)
+            if joint is not None:
+                joint.change(plan, rows)
             history += _train_epochs(start, rows, plan, joint)
             if before:
                 module.load_state_dict(average(before, module.state_dict(), todo.interpolation))
@@ -169,9 +170,7 @@ def train(
     return history
 
 
-def _train_epochs(
-    start: FitStart, rows: TrainingRows, plan: Plan, joint: Joint | None = None
-) -> list[dict[str, Any]]:
+def _train_epochs(start: FitStart, rows: TrainingRows, plan: Plan, joint: Joint | None = None) -> list[dict[str, Any]]:
     # skorch is imported when something trains by epochs, never for predict
     from sktransfer.training.skorch_net import train as train_epochs
 

@@ -19,9 +19,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
+from sktransfer.networks.transfer_module import TransferModule
 from sktransfer.training.frozen_features import FrozenFeatures
+from sktransfer.training.plan import Plan
 from sktransfer.training.rows import TrainingRows, count_batches
+from sktransfer.utils.random import build_seeded
+from sktransfer.validation.domains import share_weights
 
 
 @dataclass
@@ -48,29 +53,27 @@ class Joint:
     def __post_init__(self) -> None:
         self.frozen = FrozenFeatures(self.unlabelled)
 
-    def shares(self) -> dict[int, float]:
-        """Share of each machine that has labelled rows in the loss of the labels; they sum to one."""
-        present = [int(number) for number in np.unique(self.domains)]
-        sources, targets = [d for d in present if d > 0], [d for d in present if d < 0]
-        of_target = 0.0 if not targets else 1.0 if not sources else self.target_share
-        return {d: (1 - of_target) / len(sources) for d in sources} | {d: of_target / len(targets) for d in targets}
-
     def balanced(self, rows: TrainingRows) -> TrainingRows:
         """`rows` with weights of mean one, of which each machine has its share."""
-        weight = rows.weight.astype(np.float64)
-        for domain, share in self.shares().items():
-            own = self.domains == domain
-            weight[own] *= share * len(weight) / weight[own].sum()
-        return rows._replace(weight=weight)
+        return rows._replace(weight=share_weights(self.domains, rows.weight, self.target_share))
+
+    def change(self, plan: Plan, rows: TrainingRows) -> None:
+        """Make `plan` one of rows of all machines.
+
+        What an alignment has to learn is not learned where the labels are: training does not end with their loss.
+        """
+        plan.streams = self.streams(rows, plan.batch_size)
+        if self.alignment is not None:
+            plan.stop_loss = 0.0
 
     def streams(self, rows: TrainingRows, batch_size: int) -> Streams:
         """How batches of about `batch_size` rows are made up of these rows and of those without a label after them."""
-        shares, half = self.shares(), max(batch_size // 2, 1)
-        n_sources = sum(domain > 0 for domain in shares)
+        machines, half = sorted(np.unique(self.domains).tolist(), reverse=True), max(batch_size // 2, 1)
+        n_sources = sum(domain > 0 for domain in machines)
         found = []
-        for domain in shares:
+        for domain in machines:
             own = np.flatnonzero(self.domains == domain)
-            wanted = half // n_sources if domain > 0 else half // (len(shares) - n_sources)
+            wanted = half // n_sources if domain > 0 else half // (len(machines) - n_sources)
             count = max(min(len(own), wanted), 1)
             found.append(Stream(torch.from_numpy(own), count, len(own) / len(rows.X), domain > 0))
         if self.alignment is not None:
@@ -136,15 +139,61 @@ class Streams:
                 total = total + stream.part * torch.dot(losses[rows], weight[rows]) / stream.count
         return total
 
-    def aligned(self, features: torch.Tensor, outputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Features of the source rows and of the target rows of a batch, and outputs of the target rows."""
-        slices = self.slices()
-        source = torch.cat([features[rows] for s, rows in zip(self.streams, slices, strict=True) if s.is_source])
-        return source, features[slices[-1]], outputs[slices[-1]]
+    def aligning(self, module: TransferModule, seed: int, X: torch.Tensor) -> Aligning | None:
+        """The alignment of one training of `module` on rows like `X`; None: nothing is aligned."""
+        if self.alignment is None:
+            return None
+        n_features, n_outputs = module.head.standardize.mean.numel(), module.head.output.out_features
+        network = build_seeded(lambda: self.alignment.network(n_features, n_outputs), seed)
+        network = None if network is None else network.to(X.device, X.dtype)
+        sources = [rows for s, rows in zip(self.streams, self.slices(), strict=True) if s.is_source]
+        # the sources come first
+        return Aligning(self.alignment, network, slice(0, sources[-1].stop), self.slices()[-1])
 
     def order(self, seed: int) -> StreamOrder:
         """Which rows make up the batches."""
         return StreamOrder(self, seed)
+
+
+class Aligning:
+    """An alignment in one training: its network, and its losses of the present epoch.
+
+    Parameters
+    ----------
+    alignment : Alignment
+    network : nn.Module or None
+        That trains along.
+    source, target : slice
+        Where the rows that are aligned are in a batch.
+    """
+
+    def __init__(self, alignment: Any, network: nn.Module | None, source: slice, target: slice):
+        self.alignment, self.network, self.source, self.target = alignment, network, source, target
+        self.losses: list[torch.Tensor] = []
+
+    def loss(self, features: torch.Tensor, outputs: torch.Tensor, progress: float) -> torch.Tensor:
+        """The alignment's loss of a batch, times its weight."""
+        source, target = features[self.source], features[self.target]
+        loss = self.alignment.loss(source, target, outputs[self.target], network=self.network, progress=progress)
+        self.losses.append(loss.detach())
+        return float(self.alignment.weight) * loss
+
+    def epoch_mean(self, epoch: int, label_losses: torch.Tensor) -> float:
+        """Mean loss of the epoch that ends, before the weight.
+
+        Raises
+        ------
+        ValueError
+            If a loss is not finite where that of the labels still was.
+        """
+        losses = torch.stack(self.losses)
+        self.losses = []
+        if bool((~torch.isfinite(losses) & torch.isfinite(label_losses)).any()):
+            raise ValueError(
+                f"The loss of alignment={self.alignment!r} is not finite in epoch {epoch + 1}, where that of the "
+                "labels is. Lower its weight, or pass another alignment."
+            )
+        return float(losses.mean())
 
 
 class StreamOrder:
@@ -176,9 +225,11 @@ def check_joint(estimator: Any, start: Any, joint: Joint, strategies: list[Any])
         If batches are augmented, and if features are to be aligned that nothing changes.
     """
     name, n_blocks = type(estimator).__name__, len(start.module.blocks)
-    if any(strategy.augment(depth, n_blocks) is not None for strategy in strategies for depth in range(n_blocks + 1)):
+    depths = range(n_blocks + 1)
+    if any(strategy.augment(depth, n_blocks) is not None for strategy in strategies for depth in depths):
         raise ValueError(
-            f"{name}: {start.strategy!r} augments batches, which mixes rows of several machines. Leave Augmentation out."
+            f"{name}: {start.strategy!r} augments batches, which would mix rows of several machines. Leave "
+            "Augmentation out."
         )
     if joint.alignment is not None and not strategies:
         raise ValueError(
