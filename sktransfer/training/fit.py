@@ -26,6 +26,7 @@ from sktransfer.backbones.inputs import Inputs
 from sktransfer.networks.transfer_module import TransferModule, as_tensor, share_blocks
 from sktransfer.strategies.base import HeadSolver, Strategy, adds_penalty
 from sktransfer.strategies.linear_probing import HeadFirst
+from sktransfer.training.joint import Joint, check_joint
 from sktransfer.training.plan import Plan, Rows, average
 from sktransfer.training.rows import TrainingRows, class_distances
 from sktransfer.training.start import (
@@ -80,11 +81,19 @@ class FitResult:
 
 
 def fit(
-    estimator: Any, rows: TrainingRows, task: Classification | Regression, resolved: tuple[Backbone, bool], seed: int
+    estimator: Any,
+    rows: TrainingRows,
+    task: Classification | Regression,
+    resolved: tuple[Backbone, bool],
+    seed: int,
+    joint: Joint | None = None,
 ) -> FitResult:
-    """One fit; the parameters are those of :func:`sktransfer.training.start.start_fit`."""
+    """One fit; the parameters are those of :func:`sktransfer.training.start.start_fit`.
+
+    `joint`: what is known of the rows of a fit on several machines.
+    """
     start = start_fit(estimator, rows, task, resolved, seed)
-    history = train(estimator, start, rows, task)
+    history = train(estimator, start, rows, task, joint)
     return finish(estimator, start, history, rows, task)
 
 
@@ -132,11 +141,17 @@ def schedule(start: FitStart, n_epochs: int) -> Schedule:
 
 
 def train(
-    estimator: Any, start: FitStart, rows: TrainingRows, task: Classification | Regression
+    estimator: Any,
+    start: FitStart,
+    rows: TrainingRows,
+    task: Classification | Regression,
+    joint: Joint | None = None,
 ) -> list[dict[str, Any]]:
     """Train ``start.module`` in place; the records of its history."""
     module, n_epochs = start.module, estimator._n_epochs(len(rows.X))
     todo = schedule(start, n_epochs)
+    if joint is not None:
+        check_joint(estimator, start, joint, todo.strategies)
     history = (
         [] if todo.head_solver is None else [solve_head(start, rows, task, todo.head_solver, bool(todo.strategies))]
     )
@@ -146,18 +161,20 @@ def train(
             before = copy.deepcopy(module.state_dict()) if last and todo.interpolation < 1 else {}
             plan = make_plan(estimator, start, task, strategy, len(rows.X))
             plan.on_epoch = progress.epoch
-            history += _train_epochs(start, rows, plan)
+            plan.streams = None if joint is None else joint.streams(rows, plan.batch_size)
+            history += _train_epochs(start, rows, plan, joint)
             if before:
                 module.load_state_dict(average(before, module.state_dict(), todo.interpolation))
     warn_if_worse(type(estimator).__name__, history, estimator.lr, task.chance_loss)
     return history
 
 
-def _train_epochs(start: FitStart, rows: TrainingRows, plan: Plan) -> list[dict[str, Any]]:
+def _train_epochs(start: FitStart, rows: TrainingRows, plan: Plan, joint: Joint | None = None) -> list[dict[str, Any]]:
     # skorch is imported when something trains by epochs, never for predict
     from sktransfer.training.skorch_net import train as train_epochs
 
-    return train_epochs(start.module, start.frozen, as_tensors(rows, start), plan)
+    others = None if joint is None else joint.frozen
+    return train_epochs(start.module, start.frozen, as_tensors(rows, start), plan, others)
 
 
 def as_tensors(rows: TrainingRows, start: FitStart) -> Rows:

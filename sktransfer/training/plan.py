@@ -50,6 +50,8 @@ class Plan:
         For augmentation that mixes classes; None: a regressor trains.
     on_epoch : callable
         Called after each epoch with its number and mean loss; returns True to stop.
+    streams : Streams or None
+        Of a fit on several machines: how its batches are made up. None: batches are slices of one permutation.
     """
 
     strategy: Strategy
@@ -63,6 +65,7 @@ class Plan:
     on_epoch: Callable[[int, float], bool] = lambda epoch, loss: False
     stop_loss: float = 0.0
     n_classes: int | None = None
+    streams: Any = None
 
     def phases(self, n_blocks: int) -> list[tuple[int, int]]:
         """Runs of epochs with the same frozen depth: (number of frozen blocks, number of epochs)."""

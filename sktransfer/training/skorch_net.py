@@ -34,7 +34,7 @@ from sktransfer.training.frozen_features import FrozenFeatures
 from sktransfer.training.plan import BatchOrder, Plan, Rows, cosine, diverged, diverged_weight, groups
 from sktransfer.utils.chunks import chunk_of, in_chunks
 from sktransfer.utils.counted_warnings import warn_caller
-from sktransfer.utils.random import Draws
+from sktransfer.utils.random import Draws, build_seeded
 
 
 class _StopTraining(Exception):
@@ -132,6 +132,8 @@ class TransferNet(NeuralNet):
             {"params": [parameter for _, parameter in named], "lr": lr, "weight_decay": decay}
             for (lr, decay), named in groups(self.plan, self.module_.groups()).items()
         ]
+        if self.adversary_ is not None:
+            options.append({"params": list(self.adversary_.parameters()), "lr": self.plan.lr, "weight_decay": 0.0})
         # callbacks may want all that an optimizer of torch can
         self.optimizer_ = torch.optim.AdamW(options, fused=True) if self.callbacks_ else FusedAdamW(options)
         self.first_rates_ = [group["lr"] for group in self.optimizer_.param_groups]
@@ -152,8 +154,11 @@ class TransferNet(NeuralNet):
             raise _StopTraining
 
     def infer(self, x: torch.Tensor, **fit_params: Any) -> torch.Tensor:
-        """Outputs from what the frozen blocks returned."""
-        return self.module_(x, start=self.start_)
+        """Outputs from what the frozen blocks returned; an alignment gets the features on the way."""
+        if self.alignment_ is None:
+            return self.module_(x, start=self.start_)
+        self.features_ = self.module_.head.standardize(self.module_.features(x, self.start_))
+        return self.module_.head.learned(self.features_)
 
     def get_loss(self, y_pred: torch.Tensor, y_true: Any, X: Any = None, training: bool = False) -> torch.Tensor:
         """Mean of the weighted losses plus the strategy's penalty.
@@ -161,8 +166,16 @@ class TransferNet(NeuralNet):
         Weights are 1 on average over all rows, not over each batch: a batch of light rows must stay light.
         """
         y, weight = y_true
-        loss = torch.dot(self.plan.loss(y_pred, y), weight) / len(weight)
+        losses, streams = self.plan.loss(y_pred, y), self.plan.streams
+        loss = torch.dot(losses, weight) / len(weight) if streams is None else streams.label_loss(losses, weight)
         return loss + self.plan.strategy.penalty(self.learning_, self.plan.source) if self.adds_penalty_ else loss
+
+    def _alignment_loss(self, outputs: torch.Tensor) -> torch.Tensor:
+        """The alignment's loss of this batch, times its weight; kept for the history."""
+        source, target, of_target = self.plan.streams.aligned(self.features_, outputs)
+        loss = self.alignment_.loss(source, target, of_target, network=self.adversary_, progress=self.progress_)
+        self.alignment_losses_.append(loss.detach())
+        return float(self.alignment_.weight) * loss
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, torch.Tensor]:
         """One step of the optimizer; training mode is set once a phase, not once a batch."""
@@ -172,7 +185,7 @@ class TransferNet(NeuralNet):
         self.optimizer_.zero_grad(set_to_none=True)
         outputs = self.infer(Xi)
         loss = self.get_loss(outputs, yi, X=Xi, training=True)
-        loss.backward()
+        (loss if self.alignment_ is None else loss + self._alignment_loss(outputs)).backward()
         if self.callbacks_:
             self.notify("on_grad_computed", named_parameters=list(self.module_.named_parameters()), X=Xi, y=yi[0])
         self.optimizer_.step()
@@ -185,6 +198,7 @@ class TransferNet(NeuralNet):
         if self.callbacks_ or not self.module_.training:
             self.module_.train()  # a callback may have put any part of it in inference mode
         losses, sizes = [], []
+        self.alignment_losses_: list[torch.Tensor] = []
         for number, batch in enumerate(iterator):
             self._set_rate((self.epoch_ + number / len(iterator)) / self.plan.max_epochs)
             plain = (batch[0], batch[1][0])  # callbacks know rows and labels, not weights
@@ -202,11 +216,13 @@ class TransferNet(NeuralNet):
         if not math.isfinite(mean):
             raise diverged(self.plan.lr, self.epoch_)
         self.history.record(f"{prefix}_loss", mean)
+        if self.alignment_losses_:
+            self.history.record("alignment_loss", float(torch.stack(self.alignment_losses_).mean()))
         self.history.record("frozen_blocks", self.module_.n_frozen)
         self._report(mean)
 
     def _set_rate(self, progress: float) -> None:
-        factor = cosine(progress)
+        factor, self.progress_ = cosine(progress), progress
         for group, base in zip(self.optimizer_.param_groups, self.first_rates_, strict=True):
             group["lr"] = base * factor
 
@@ -238,7 +254,9 @@ def _prints(callbacks: list[Any] | None) -> bool:
     return any(isinstance(callback, PrintLog) for callback in given)
 
 
-def train(module: TransferModule, frozen: FrozenFeatures, rows: Rows, plan: Plan) -> list[dict[str, Any]]:
+def train(
+    module: TransferModule, frozen: FrozenFeatures, rows: Rows, plan: Plan, others: FrozenFeatures | None = None
+) -> list[dict[str, Any]]:
     """Train `module` in place and return one record an epoch.
 
     Frozen blocks are run once for each run of epochs with the same frozen depth, in inference mode, and what is
@@ -253,6 +271,8 @@ def train(module: TransferModule, frozen: FrozenFeatures, rows: Rows, plan: Plan
     rows : Rows
         Inputs of the first block, labels and weights.
     plan : Plan
+    others : FrozenFeatures, optional
+        Of the rows without a label that ``plan.streams`` counts after `rows`.
 
     Raises
     ------
@@ -272,10 +292,16 @@ def train(module: TransferModule, frozen: FrozenFeatures, rows: Rows, plan: Plan
         verbose=int(_prints(plan.callbacks)),
         callbacks=plan.callbacks or "disable",
     )
+    streams = plan.streams
+    net.alignment_ = None if streams is None else streams.alignment
+    net.adversary_ = None if net.alignment_ is None else _adversary(net.alignment_, module, plan, rows.X)
+    net.others = others
     with private_dropout(module, plan.seed, rows.X.device):
         net.initialize()
         _warn_of_validation(net)
-        net.order_ = BatchOrder(len(rows.X), plan.batch_size, plan.seed)
+        net.order_ = (
+            BatchOrder(len(rows.X), plan.batch_size, plan.seed) if streams is None else streams.order(plan.seed)
+        )
         net.draws_ = Draws(plan.seed, rows.X.device)
         net.adds_penalty_ = adds_penalty(plan.strategy)
         net.epoch_ = 0
@@ -318,13 +344,30 @@ def _run_phases(net: TransferNet, frozen: FrozenFeatures) -> None:
         # batch, in inference mode all the same
         net.start_ = n_frozen if augment is None and frozen.fits(module, n_frozen) else 0
         X = frozen.after(module, net.start_, device)
-        if net.start_ == len(module.blocks):
+        if net.start_ == len(module.blocks) and net.plan.streams is None:
             net.start_ += 1  # the head's constants apply to all rows at once
             X = module.head.standardize(X)
-        net.rows_of_phase_ = _PhaseRows(Rows(X, rows.y, rows.weight))
+        net.rows_of_phase_ = _PhaseRows(_with_others(net, Rows(X, rows.y, rows.weight), device))
         net.fit_loop(None, epochs=n_epochs)
         frozen = frozen.below(n_frozen)
+        net.others = None if net.others is None else net.others.below(n_frozen)
 
 
 def _augmented(net: TransferNet, augment: Augment, batch: Batch) -> Batch:
     return augment(batch._replace(n_classes=net.plan.n_classes), net.draws_)
+
+
+def _with_others(net: TransferNet, rows: Rows, device: torch.device) -> Rows:
+    """`rows`, and after them those without a label; their labels and weights are zero."""
+    if net.others is None or len(net.others.X) == 0:
+        return rows
+    X = net.others.after(net.module_, net.start_, device).to(rows.X.dtype)
+    y, weight = rows.y.new_zeros((len(X), *rows.y.shape[1:])), rows.weight.new_zeros(len(X))
+    return Rows(torch.cat([rows.X, X]), torch.cat([rows.y, y]), torch.cat([rows.weight, weight]))
+
+
+def _adversary(alignment: Any, module: TransferModule, plan: Plan, X: torch.Tensor) -> nn.Module | None:
+    """The network that trains along with the alignment, with weights drawn from the seed of the fit."""
+    n_features, n_outputs = module.head.standardize.mean.numel(), module.head.output.out_features
+    network = build_seeded(lambda: alignment.network(n_features, n_outputs), plan.seed)
+    return None if network is None else network.to(X.device, X.dtype)

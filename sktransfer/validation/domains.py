@@ -181,3 +181,70 @@ def unlabelled_rows(name: str, y: Any, unlabelled_label: Any) -> np.ndarray:
 
 def _equal(value: Any, label: Any) -> bool:
     return isinstance(value, str) == isinstance(label, str) and bool(value == label)
+
+
+def labelled_rows(name: str, y: Any, domains: Domains, unlabelled_label: Any) -> np.ndarray:
+    """Rows that have a label, shape (n_rows,) of bool; those of the sources must.
+
+    Raises
+    ------
+    ValueError
+        For another number of labels than rows, and for source rows without a label.
+    """
+    if len(y) != len(domains.ids):
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: [{len(domains.ids)}, {len(y)}] (X and y)."
+        )
+    unlabelled = unlabelled_rows(name, y, unlabelled_label)
+    clash = unlabelled & ~domains.target
+    if clash.any():
+        raise ValueError(
+            f"{name}: {int(clash.sum())} source rows carry unlabelled_label={unlabelled_label!r} or no label at all "
+            f"(rows {np.flatnonzero(clash)[:5].tolist()}). If it is a class, pass another unlabelled_label; else leave "
+            "these rows out: a source teaches by its labels."
+        )
+    return ~unlabelled
+
+
+def domain_shares(ids: np.ndarray, target_share: float) -> dict[int, float]:
+    """Share of each machine in all labelled rows' weight; they sum to one.
+
+    Parameters
+    ----------
+    ids : ndarray of shape (n_labelled,), int64
+        Machine of each labelled row: positive for sources, negative for targets.
+    target_share : float
+        Of all targets together, where there are labelled rows of both; the sources share the rest equally.
+    """
+    present = [int(number) for number in np.unique(ids)]
+    sources, targets = [d for d in present if d > 0], [d for d in present if d < 0]
+    of_target = 0.0 if not targets else 1.0 if not sources else target_share
+    return {d: (1 - of_target) / len(sources) for d in sources} | {d: of_target / len(targets) for d in targets}
+
+
+def share_weights(ids: np.ndarray, weight: np.ndarray, target_share: float) -> np.ndarray:
+    """Weights of mean one, of which each machine has its share; ratios within a machine stay as they are."""
+    weight = weight.astype(np.float64)
+    for domain, share in domain_shares(ids, target_share).items():
+        own = ids == domain
+        total = weight[own].sum()
+        weight[own] *= share * len(weight) / total if total > 0 else 0.0
+    return weight
+
+
+def labelled_part(y: Any, labelled: np.ndarray) -> np.ndarray:
+    """Labels of the rows that have one, in the kind that they have without the marks of the others.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,) or (n_rows, n_outputs)
+    labelled : ndarray of bool of shape (n_rows,)
+    """
+    import pandas as pd
+
+    values = y if isinstance(y, np.ndarray) else pd.Series(y).to_numpy() if np.ndim(y) == 1 else np.asarray(y)
+    values = values[labelled]
+    if values.dtype == object and values.ndim == 1:
+        inferred = pd.Series(values.tolist()).infer_objects().to_numpy()
+        values = inferred if inferred.dtype.kind in "iufb" else values
+    return values

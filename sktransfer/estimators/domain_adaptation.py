@@ -1,0 +1,138 @@
+r"""What both estimators of source and target rows share: who is who, weights by machine, one joint fit.
+
+::
+
+    X, y, sample_domain --> rows of each machine: merged, weighed by share --+--> fit of TransferClassifier / -Regressor
+                        \-> target rows without a label: no loss of labels --+    with batches of all machines
+"""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from sktransfer.adaptation.alignment import Alignment
+from sktransfer.adaptation.deep_coral import DeepCORAL
+from sktransfer.backbones.by_tag import resolve_block
+from sktransfer.backbones.check_input import check_input, prepared
+from sktransfer.backbones.from_scratch import open_backbone
+from sktransfer.estimators.base import TransferEstimator
+from sktransfer.exceptions import DataQualityWarning
+from sktransfer.inference.foreign_rows import look_foreign, warn_of_foreign
+from sktransfer.training.rows import TrainingRows, as_ratios, merge_copies
+from sktransfer.utils.counted_warnings import warn_caller
+from sktransfer.utils.parameters import Interval, Options
+from sktransfer.utils.random import draw_seed
+from sktransfer.utils.threads import capped_threads
+from sktransfer.validation.domains import Domains, labelled_part, labelled_rows, source_and_target
+from sktransfer.validation.quality import warn_of_quality
+from sktransfer.validation.rows import check_weights, column_names
+
+_TARGET_SHARE = 0.5
+_ENOUGH = 32  # target rows without a label that tell where the target's features lie
+
+CONSTRAINTS: dict[str, Any] = {
+    "alignment": [Alignment, Options(str, {"auto"}), None],
+    "target_weight": [Interval(Real, 0, 1, closed="neither"), Options(str, {"auto"})],
+    "unlabelled_label": "no_validation",
+    "target_domain": "no_validation",
+}
+
+
+class DomainAdaptation(TransferEstimator):
+    """One fit on source and target rows; a subclass says whether `y` holds classes or values."""
+
+    block = "auto"
+    head = None
+    callbacks = None
+
+    def _fit_domains(self: Any, X: Any, y: Any, sample_domain: Any, sample_weight: Any) -> Any:
+        name = type(self).__name__
+        if sample_domain is None:
+            warnings.warn(
+                f"{name} got no sample_domain, so that all rows are those of one machine, with labels: this is the fit "
+                "of the estimator without adaptation. Pass sample_domain=..., one whole number a row: positive for "
+                "source machines, negative for target machines.",
+                DataQualityWarning,
+                stacklevel=3,
+            )
+            return self._fit(X, y, sample_weight)
+        from sktransfer.training.fit import fit
+
+        self._forget()
+        self._check_parameters()
+        seed = draw_seed(self.random_state)
+        rows, task, resolved, joint = self._check_domains(X, y, sample_domain, sample_weight, seed)
+        with capped_threads(self.n_jobs):
+            return self._set_fitted(fit(self, rows, task, resolved, seed, joint))
+
+    def _check_domains(self: Any, X: Any, y: Any, sample_domain: Any, sample_weight: Any, seed: int) -> Any:
+        """Training rows of all machines, the task, the backbone, and what is known of the rows' machines."""
+        from sktransfer.training.joint import Joint
+
+        name = type(self).__name__
+        if y is None:
+            raise ValueError(f"{name} requires y to be passed, but the target y is None.")
+        opened = open_backbone(self.backbone)
+        X = check_input(self, X, opened, reset=True)
+        names = column_names(self, X.shape[1])
+        domains = source_and_target(name, sample_domain, len(X), self.target_domain)
+        weight = check_weights(self, sample_weight, X)
+        labelled = labelled_rows(name, y, domains, self.unlabelled_label)
+        alignment = self._alignment(domains, labelled)
+        warn_of_quality(name, X, names if X.ndim == 2 else [])
+        backbone, untrained = resolve_block(self, opened, X.shape[1:], seed)
+        codes, task = self._check_y(labelled_part(y, labelled), weight[labelled], int(labelled.sum()))
+        P = prepared(name, X, backbone, names, self._dtype)
+        rows, machines = _merged(P[labelled], codes, weight[labelled], domains.ids[labelled], task)
+        spare = ~labelled & domains.target & (weight > 0)
+        n_spare = int(spare.sum())
+        unlabelled = merge_copies(P[spare], np.zeros(n_spare), np.ones(n_spare)).X if n_spare else P[:0]
+        joint = Joint(machines, unlabelled, self._share(), alignment)
+        rows = joint.balanced(rows)
+        self.domains_ = domains.names
+        self.n_unlabelled_ = n_spare
+        self.alignment_ = alignment
+        self.fits_source_ = untrained or not look_foreign(backbone, rows.X, self.device, self.n_jobs)
+        if not self.fits_source_:
+            warn_of_foreign(name, backbone, len(X), learned=False)
+        return rows, task, (backbone, untrained), joint
+
+    def _share(self: Any) -> float:
+        return _TARGET_SHARE if self.target_weight == "auto" else float(self.target_weight)
+
+    def _alignment(self: Any, domains: Domains, labelled: np.ndarray) -> Alignment | None:
+        """The alignment, with ``"auto"`` resolved."""
+        name, n_unlabelled = type(self).__name__, int((domains.target & ~labelled).sum())
+        alignment = self.alignment
+        if alignment == "auto":
+            alignment = DeepCORAL() if n_unlabelled >= _ENOUGH else None
+        if alignment is None and not (domains.target & labelled).any():
+            reason = f"has {n_unlabelled} rows, fewer than {_ENOUGH}, and" if self.alignment == "auto" else "has"
+            raise ValueError(
+                f"{name}: the target {reason} no label, and without an alignment nothing of it would be learned. Label "
+                "some target rows, or pass alignment=DeepCORAL()."
+            )
+        if alignment is None and n_unlabelled and self.alignment is None:
+            warn_caller(
+                f"{name}: {n_unlabelled} target rows without a label are not used, because alignment=None. Leave them "
+                "out, or pass an alignment.",
+                DataQualityWarning,
+            )
+        return alignment
+
+
+def _merged(
+    X: np.ndarray, y: np.ndarray, weight: np.ndarray, machines: np.ndarray, task: Any
+) -> tuple[TrainingRows, np.ndarray]:
+    """Rows in canonical form, machine by machine, and the machine of each."""
+    parts = []
+    for machine in np.unique(machines):
+        own = machines == machine
+        part = merge_copies(X[own], y[own], weight[own])
+        parts.append((part, np.full(len(part.X), machine)))
+    rows = TrainingRows(*(np.concatenate(field) for field in zip(*(part for part, _ in parts), strict=True)))
+    return as_ratios(task.weigh(rows), weight), np.concatenate([machine for _, machine in parts])

@@ -1,0 +1,179 @@
+"""Rows of several machines in one fit: how each batch is made up, and what draws their features together.
+
+::
+
+    source 1, labelled --+                  +--> loss of each stream's labels, times its share --+
+    source 2, labelled --+--> one batch ----+                                                    +--> sum
+    target,   labelled --+    of all        +--> alignment: features of the sources' rows        |
+    target,   any rows --+                       beside those of the target's any rows ----------+
+
+Every batch holds rows of every stream, however few rows a stream has: nine labelled rows of the target beside four
+thousand of a source are in each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from sktransfer.training.frozen_features import FrozenFeatures
+from sktransfer.training.rows import TrainingRows, count_batches
+from sktransfer.validation.domains import share_weights
+
+
+@dataclass
+class Joint:
+    """What a fit on several machines knows beside its labelled rows.
+
+    Parameters
+    ----------
+    domains : ndarray of shape (n_labelled,), int64
+        Machine of each labelled row: positive for sources, negative for targets.
+    unlabelled : ndarray of shape (n_unlabelled, ...)
+        Rows of the target without a label, as the first block takes them.
+    target_share : float
+        Share of the labelled target rows in the loss of the labels; the rest is shared equally by the source machines.
+    alignment : Alignment or None
+    """
+
+    domains: np.ndarray
+    unlabelled: np.ndarray
+    target_share: float
+    alignment: Any
+    frozen: FrozenFeatures = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.frozen = FrozenFeatures(self.unlabelled)
+
+    def balanced(self, rows: TrainingRows) -> TrainingRows:
+        """`rows` with weights of mean one, of which each machine has its share."""
+        return rows._replace(weight=share_weights(self.domains, rows.weight, self.target_share))
+
+    def streams(self, rows: TrainingRows, batch_size: int) -> Streams:
+        """How batches of about `batch_size` rows are made up of these rows and of those without a label after them."""
+        machines, half = sorted(np.unique(self.domains).tolist(), reverse=True), max(batch_size // 2, 1)
+        n_sources = sum(domain > 0 for domain in machines)
+        found = []
+        for domain in machines:
+            own = np.flatnonzero(self.domains == domain)
+            wanted = half // n_sources if domain > 0 else half // (len(machines) - n_sources)
+            count = max(min(len(own), wanted), 1)
+            found.append(Stream(torch.from_numpy(own), count, len(own) / len(rows.X), domain > 0))
+        if self.alignment is not None:
+            labelled = np.flatnonzero(self.domains < 0)
+            target = np.r_[labelled, np.arange(len(rows.X), len(rows.X) + len(self.unlabelled))]
+            found.append(Stream(torch.from_numpy(target), max(min(len(target), half), 1), 0.0, False))
+        return Streams(found, count_batches(len(rows.X), batch_size), self.alignment)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Rows that every batch holds some of.
+
+    Parameters
+    ----------
+    rows : tensor of shape (n_rows,), int64
+        Their numbers.
+    count : int
+        How many are in a batch.
+    part : float
+        Of all labelled rows, that they are: their mean loss counts as much, times their weights, which hold the share
+        of their machine. Zero: their labels are not looked at, and alignment sees them as the target's.
+    is_source : bool
+    """
+
+    rows: torch.Tensor
+    count: int
+    part: float
+    is_source: bool
+
+
+@dataclass(frozen=True)
+class Streams:
+    """The streams of a fit, in the order in which a batch holds them.
+
+    Parameters
+    ----------
+    streams : list of Stream
+    n_batches : int
+        In an epoch.
+    alignment : Alignment or None
+    """
+
+    streams: list[Stream]
+    n_batches: int
+    alignment: Any
+
+    def slices(self) -> list[slice]:
+        """Where each stream's rows are in a batch."""
+        ends = np.cumsum([stream.count for stream in self.streams])
+        return [slice(int(end) - stream.count, int(end)) for end, stream in zip(ends, self.streams, strict=True)]
+
+    def label_loss(self, losses: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        """An estimate of the mean over all labelled rows of weight times loss, from the rows of one batch.
+
+        Parameters
+        ----------
+        losses, weight : tensor of shape (n_batch,)
+        """
+        total = losses.new_zeros(())
+        for stream, rows in zip(self.streams, self.slices(), strict=True):
+            if stream.part:
+                total = total + stream.part * torch.dot(losses[rows], weight[rows]) / stream.count
+        return total
+
+    def aligned(self, features: torch.Tensor, outputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Features of the source rows and of the target rows of a batch, and outputs of the target rows."""
+        slices = self.slices()
+        source = torch.cat([features[rows] for s, rows in zip(self.streams, slices, strict=True) if s.is_source])
+        return source, features[slices[-1]], outputs[slices[-1]]
+
+    def order(self, seed: int) -> StreamOrder:
+        """Which rows make up the batches."""
+        return StreamOrder(self, seed)
+
+
+class StreamOrder:
+    """Row numbers of each batch, by a private generator on the CPU; a stream begins again where its rows end."""
+
+    def __init__(self, streams: Streams, seed: int):
+        self.streams, self.n_batches = streams, streams.n_batches
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def __len__(self) -> int:
+        return self.n_batches
+
+    def draw(self, device: torch.device) -> Iterator[torch.Tensor]:
+        """Row numbers of each batch of the next epoch."""
+        parts = []
+        for stream in self.streams.streams:
+            wanted, n_rows = self.n_batches * stream.count, len(stream.rows)
+            rounds = [torch.randperm(n_rows, generator=self.generator) for _ in range(-(-wanted // n_rows))]
+            parts.append(stream.rows[torch.cat(rounds)[:wanted]].view(self.n_batches, stream.count))
+        return iter(torch.cat(parts, dim=1).to(device))
+
+
+def check_joint(estimator: Any, start: Any, joint: Joint, strategies: list[Any]) -> None:
+    """Refuse what a fit on several machines cannot do.
+
+    Raises
+    ------
+    ValueError
+        If batches are augmented, and if features are to be aligned that nothing changes.
+    """
+    name, n_blocks = type(estimator).__name__, len(start.module.blocks)
+    depths = range(n_blocks + 1)
+    if any(strategy.augment(depth, n_blocks) is not None for strategy in strategies for depth in depths):
+        raise ValueError(
+            f"{name}: {start.strategy!r} augments batches, which would mix rows of several machines. Leave "
+            "Augmentation out."
+        )
+    if joint.alignment is not None and not strategies:
+        raise ValueError(
+            f"{name}: alignment={joint.alignment!r} changes features, but {start.strategy!r} keeps all blocks frozen. "
+            "Pass alignment=None, or a strategy that lets blocks learn, such as FineTuning()."
+        )
