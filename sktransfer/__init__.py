@@ -56,6 +56,7 @@ _HOMES = {
     "MMD": "adaptation.mmd",
     "MCC": "adaptation.mcc",
     "DANN": "adaptation.dann",
+    "Alignment": "adaptation.alignment",
     "LinearHead": "networks.heads",
     "MLPHead": "networks.heads",
     "list_backbones": "backbones.list_backbones",
