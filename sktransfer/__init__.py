@@ -39,6 +39,7 @@ _HOMES = {
     "BatchedGridSearchCV": "model_selection.batched_search",
     "BatchedRandomizedSearchCV": "model_selection.batched_search",
     "compare": "evaluation.compare",
+    "TransferGainDisplay": "evaluation.transfer_gain_display",
     "rank_backbones": "evaluation.rank_backbones",
     "Strategy": "strategies.base",
     "ProbeThenTune": "strategies.probe_then_tune",

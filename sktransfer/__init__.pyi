@@ -18,6 +18,7 @@ from sktransfer.estimators.pipeline import make_pipeline as make_pipeline
 from sktransfer.model_selection.batched_search import BatchedGridSearchCV as BatchedGridSearchCV
 from sktransfer.model_selection.batched_search import BatchedRandomizedSearchCV as BatchedRandomizedSearchCV
 from sktransfer.evaluation.compare import compare as compare
+from sktransfer.evaluation.transfer_gain_display import TransferGainDisplay as TransferGainDisplay
 from sktransfer.evaluation.rank_backbones import rank_backbones as rank_backbones
 from sktransfer.strategies.base import Strategy as Strategy
 from sktransfer.strategies.probe_then_tune import ProbeThenTune as ProbeThenTune

@@ -24,6 +24,7 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
@@ -34,17 +35,14 @@ from sktransfer.estimators.source_classifier import SourceClassifier
 from sktransfer.estimators.source_regressor import SourceRegressor
 from sktransfer.estimators.transfer_classifier import TransferClassifier
 from sktransfer.estimators.transfer_regressor import TransferRegressor
+from sktransfer.evaluation.fits import Rows, takes_domains
+from sktransfer.evaluation.last_step import last_step
 from sktransfer.evaluation.window_statistics import window_statistics
 from sktransfer.utils.parameters import invalid_parameter
 
 SCRATCH, SOURCE = "from scratch", "source as it is"
 # What the network from scratch takes over; strategy, block, rate and the head's beginning are those of transfer.
 _KEPT = ("max_epochs", "batch_size", "class_weight", "device", "n_jobs", "random_state")
-
-
-def last_step(estimator: Any) -> Any:
-    """The last step of a pipeline, or the estimator itself."""
-    return last_step(estimator.steps[-1][1]) if isinstance(estimator, Pipeline) else estimator
 
 
 def with_loaded_backbone(estimator: Any) -> Any:
@@ -57,9 +55,7 @@ def with_loaded_backbone(estimator: Any) -> Any:
     return estimator
 
 
-def make_methods(
-    estimator: Any, baselines: Any, classes: np.ndarray | None, n_dimensions: int, has_source_rows: bool
-) -> dict[str, Any]:
+def make_methods(estimator: Any, baselines: Any, data: Rows) -> dict[str, Any]:
     """The estimators that are compared, by name, none of them fitted.
 
     Parameters
@@ -68,19 +64,15 @@ def make_methods(
         With its backbone read.
     baselines : "default", dict of str to estimator or None, or None
         Others beside the default ones; None in place of an estimator leaves a default one out.
-    classes : ndarray or None
-        None for a regression.
-    n_dimensions : int
-        Of X: 2 for rows, 3 for windows.
-    has_source_rows : bool
+    data : Rows
 
     Returns
     -------
     dict
     """
-    own = _own_name(estimator)
-    found = {own: estimator, **_network_baselines(estimator, classes)}
-    found |= _plain_baselines(estimator, classes is not None, n_dimensions, has_source_rows)
+    own = _own_name(estimator, data.X_source is not None)
+    searched = estimator.estimator if isinstance(estimator, BaseSearchCV) else estimator
+    found = {own: estimator, **_network_baselines(searched, data.classes), **_plain_baselines(searched, data)}
     if baselines is None:
         return {name: found[name] for name in (own, SCRATCH, SOURCE) if name in found}
     if not isinstance(baselines, Mapping) and not (isinstance(baselines, str) and baselines == "default"):
@@ -95,8 +87,10 @@ def make_methods(
     return {name: one for name, one in found.items() if one is not None}
 
 
-def _own_name(estimator: Any) -> str:
-    return "transfer" if hasattr(last_step(estimator), "backbone") else type(last_step(estimator)).__name__
+def _own_name(estimator: Any, has_source_rows: bool) -> str:
+    last = last_step(estimator)
+    transfers = isinstance(getattr(last, "backbone", None), Backbone) or (has_source_rows and takes_domains(last))
+    return "transfer" if transfers else type(last).__name__
 
 
 def _behind(estimator: Any, last: Any) -> Any:
@@ -127,7 +121,8 @@ def _network_baselines(estimator: Any, classes: np.ndarray | None) -> dict[str, 
     return found
 
 
-def _plain_baselines(estimator: Any, classifies: bool, n_dimensions: int, has_source_rows: bool) -> dict[str, Any]:
+def _plain_baselines(estimator: Any, data: Rows) -> dict[str, Any]:
+    n_dimensions, classifies = len(data.X.shape), data.classes is not None
     has_front = isinstance(estimator, Pipeline) and len(estimator.steps) > 1
     front: list[BaseEstimator] = [] if n_dimensions == 2 else [FunctionTransformer(window_statistics)]
     scaled = front if has_front and n_dimensions == 2 else [*front, StandardScaler()]
@@ -145,7 +140,9 @@ def _plain_baselines(estimator: Any, classifies: bool, n_dimensions: int, has_so
         "random forest": _chain(front, forest),
         "gradient boosting": _chain(front, boosting),
     }
-    if has_source_rows:
+    if data.y.ndim > 1:
+        del found["gradient boosting"]  # it predicts one number
+    if data.X_source is not None:
         from sktransfer.estimators.pooled import Pooled
 
         found[f"pooled {linear[0]}"] = _chain(scaled, Pooled(linear[1]))

@@ -23,7 +23,7 @@ from sklearn.utils.validation import check_memory
 from sktransfer import __version__
 from sktransfer.evaluation.baselines import SOURCE, make_methods, with_loaded_backbone
 from sktransfer.evaluation.draws import make_draws
-from sktransfer.evaluation.fits import Outcome, Rows, fit_and_predict
+from sktransfer.evaluation.fits import Outcome, Rows, attempt, fit_and_predict
 from sktransfer.evaluation.intervals import units_of
 from sktransfer.evaluation.metrics import metric_of
 from sktransfer.evaluation.outcomes import Outcomes
@@ -144,12 +144,17 @@ def compare(
     >>> results.methods
     ['transfer', 'from scratch', 'source as it is']
     """
-    if not (is_classifier(estimator) or is_regressor(estimator)):
+    if not hasattr(estimator, "fit") or not (is_classifier(estimator) or is_regressor(estimator)):
         raise invalid_parameter(_NAME, "estimator", "be a classifier or a regressor", estimator)
     estimator = with_loaded_backbone(estimator)
     n_labels = _check_parameters(estimator, n_labels, n_draws, label_by, groups, random_state)
     data, groups = _rows(estimator, X, y, X_source, y_source, source_domain, groups)
-    methods = make_methods(estimator, baselines, data.classes, len(data.X.shape), X_source is not None)
+    methods = make_methods(estimator, baselines, data)
+    if len(methods) < 2:
+        raise ValueError(
+            f"{_NAME} has nothing to compare {next(iter(methods))!r} with: baselines={baselines!r} leaves no other "
+            "method. Pass baselines='default', or a dict of estimators."
+        )
     metric = metric_of(scoring, 0 if data.classes is None else len(data.classes))
     rng = np.random.default_rng(random_state)
     draws = make_draws(
@@ -254,11 +259,8 @@ def _run(fit: Any, calls: Sequence[Any], n_jobs: Any, verbose: int) -> Iterator[
     """Numbers and outcomes of the calls, as they come."""
     from tqdm.auto import tqdm
 
-    def one(number: int) -> tuple[int, Outcome]:
-        return number, fit(*calls[number])
-
     if effective_n_jobs(n_jobs) == 1:
-        found: Any = map(one, range(len(calls)))
+        found: Any = (_numbered(number, fit, call) for number, call in enumerate(calls))
     else:
         runner = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
         found = runner(delayed(_numbered)(number, fit, call) for number, call in enumerate(calls))
@@ -266,7 +268,7 @@ def _run(fit: Any, calls: Sequence[Any], n_jobs: Any, verbose: int) -> Iterator[
 
 
 def _numbered(number: int, fit: Any, call: Any) -> tuple[int, Outcome]:
-    return number, fit(*call)
+    return number, attempt(fit, *call)
 
 
 def _unit_words(classifies: bool, label_by: str) -> str:

@@ -30,7 +30,8 @@ class Comparison:
         For each number of labels sums over the scored rows of each group, by which groups are resampled; without them
         draws alone are.
     warnings : DataFrame, optional
-        Columns ``method``, ``category``, ``message``, ``n_fits``: what the fits warned of.
+        Columns ``method``, ``category``, ``message``, ``n_fits``: what the fits warned of, sentences that differ in
+        numbers alone once.
     seed : int, default=0
         Of the bootstrap.
 
@@ -127,7 +128,7 @@ class Comparison:
 
     def __repr__(self) -> str:
         turned = " (its sign turned)" if self.metric.is_error else ""
-        head = f"{self.metric.words}{turned}, mean over {self.n_draws} draws"
+        head = f"{self.metric.words}{turned}, mean over {self.n_draws} draw{'s' * (self.n_draws != 1)}"
         return f"{head}; columns: {self.unit}\n{self.table().round(3).to_string()}\n{self.verdict}"
 
     def _repr_html_(self) -> Any:

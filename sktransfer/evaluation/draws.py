@@ -86,6 +86,13 @@ def make_draws(
     ValueError
         If no split is possible, or a split has common rows on both sides.
     """
+    if groups is not None and len(np.unique(groups)) < 2:
+        raise ValueError(
+            f"{_NAME}: all rows are of one group, so that no row of another group is left to score on. Label rows of a "
+            "second group (run, machine, day), or leave groups out and read the scores as those of this group alone."
+        )
+    if classes is not None and groups is not None and (cv is None or is_whole(cv)):
+        _check_groups_of_classes(y, classes, groups)
     splits = _splits(X, y, classes, groups, cv, n_draws, rng)
     draws: list[Draw] = []
     short: dict[Any, int] = {}
@@ -108,11 +115,6 @@ def make_draws(
 
 def _splits(X: Any, y: Any, classes: Any, groups: Any, cv: Any, n_draws: int, rng: Any) -> list[tuple[Any, Any]]:
     """Pairs of pool and scored rows, one a draw."""
-    if groups is not None and len(np.unique(groups)) < 2:
-        raise ValueError(
-            f"{_NAME}: all rows are of one group, so that no row of another group is left to score on. Label rows of a "
-            "second group (run, machine, day), or leave groups out and read the scores as those of this group alone."
-        )
     if cv is None or is_whole(cv):
         n_folds = 2 if cv is None else int(cv)
         if n_folds < 2:
@@ -126,6 +128,17 @@ def _splits(X: Any, y: Any, classes: Any, groups: Any, cv: Any, n_draws: int, rn
         raise ValueError(f"{_NAME}: cv={cv!r} yields no split.")
     pairs = [(_indices(pool, len(y)), _indices(scored, len(y))) for pool, scored in drawn]
     return [pairs[k % len(pairs)] for k in range(n_draws)]
+
+
+def _check_groups_of_classes(y: np.ndarray, classes: np.ndarray, groups: np.ndarray) -> None:
+    """Two classes must lie in two groups each, or no split has both sides."""
+    lone = [name for c, name in enumerate(classes.tolist()) if len(np.unique(groups[y == c])) < 2]
+    if len(classes) - len(lone) < 2:
+        raise ValueError(
+            f"{_NAME}: the classes {listed(lone)} lie in one group each, so that their rows cannot be both labelled "
+            "and scored. Give rows of a second group (run, machine, day) of them, or leave groups out and read the "
+            "scores as those of these groups alone."
+        )
 
 
 def _folds(n_folds: int, X: Any, y: np.ndarray, classes: Any, groups: Any, seed: int) -> list[tuple[Any, Any]]:

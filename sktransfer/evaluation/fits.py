@@ -21,7 +21,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import has_fit_parameter
 
-from sktransfer.evaluation.baselines import last_step
+from sktransfer.evaluation.last_step import last_step
 
 
 @dataclass
@@ -65,7 +65,7 @@ class Outcome:
 
     predicted: Any
     seconds: float
-    warnings: list[tuple[str, str]]
+    warnings: list[tuple[type[Warning], str]]
     error: str = ""
 
 
@@ -91,23 +91,31 @@ def fit_and_predict(
     Returns
     -------
     Outcome
+
+    Raises
+    ------
+    Exception
+        What the estimator raises.
     """
     estimator = _seeded(clone(estimator), seed)
-    began = time.perf_counter()
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        try:
-            fitted = _fit(estimator, labelled, pool, data)
-            seconds = time.perf_counter() - began
-            X = _safe_indexing(data.X, scored)
-            predicted: Any = (
-                _coded(fitted.predict(X), data.classes) if scorer is None else float(scorer(fitted, X, data.y[scored]))
-            )
-            error = ""
-        except Exception as failure:  # of any estimator, for any reason: it is counted and told, as a search does
-            predicted, seconds, error = None, float("nan"), f"{type(failure).__name__}: {failure}"
-    found = dict.fromkeys((one.category.__name__, str(one.message)) for one in said)
-    return Outcome(predicted, seconds, list(found), error)
+        began = time.perf_counter()
+        fitted = _fit(estimator, labelled, pool, data)
+        seconds = time.perf_counter() - began
+        X = _safe_indexing(data.X, scored)
+        predicted: Any = (
+            _coded(fitted.predict(X), data.classes) if scorer is None else float(scorer(fitted, X, data.y[scored]))
+        )
+    return Outcome(predicted, seconds, list(dict.fromkeys((one.category, str(one.message)) for one in said)))
+
+
+def attempt(fit: Any, *arguments: Any) -> Outcome:
+    """Call `fit`; what any estimator raises for any reason is told in the outcome, and is not kept by a memory."""
+    try:
+        return fit(*arguments)
+    except Exception as failure:
+        return Outcome(None, float("nan"), [], f"{type(failure).__name__}: {failure}")
 
 
 def _seeded(estimator: Any, seed: int) -> Any:

@@ -12,8 +12,9 @@ is the least of upper ends that hold for all alternatives together (largest stud
 Westfall and Young 1993).
 
 Draws and groups are resampled independently of each other and crossed (pigeonhole bootstrap; Owen 2007,
-doi:10.1214/07-AOAS122), because draws share the rows that are scored. Percentiles are taken further out, as many as
-Student's t lies outside the normal distribution for so few draws (Hesterberg 2015, doi:10.1080/00031305.2015.1089789).
+doi:10.1214/07-AOAS122), because draws share the rows that are scored. Intervals are as many standard deviations of the
+replicates wide as Student's t asks for with so few draws; percentiles of so few are too narrow (Hesterberg 2015,
+doi:10.1080/00031305.2015.1089789).
 """
 
 from __future__ import annotations
@@ -150,11 +151,12 @@ def _ends(gain: np.ndarray, again: np.ndarray, among: list[int], n_draws: int, l
     """Lower and upper end of each gain for itself, and the upper end of the least of some gains."""
     if n_draws < 2 or len(again) < 2:
         return np.full(len(gain), -np.inf), np.full(len(gain), np.inf), np.inf
-    tail = _tail(n_draws, level)
-    low, high = np.quantile(again, [tail, 1 - tail], axis=0)
     spread = again.std(axis=0)
+    near = _widened(stats.norm.isf((1 - level) / 2), n_draws)
+    low, high = gain - near * spread, gain + near * spread
     deviations = np.divide(gain - again, spread, out=np.zeros_like(again), where=spread > 0)
-    together = gain + np.quantile(deviations[:, among].max(axis=1), 1 - tail) * spread
+    far = float(np.quantile(deviations[:, among].max(axis=1), (1 + level) / 2))
+    together = gain + _widened(far, n_draws) * spread
     return low, high, together[among].min()
 
 
@@ -167,7 +169,6 @@ def _mean(differences: np.ndarray) -> np.ndarray:
     )
 
 
-def _tail(n_draws: int, level: float) -> float:
-    """Share of replicates outside of each end."""
-    wide = np.sqrt(n_draws / (n_draws - 1)) * stats.t.ppf((1 + level) / 2, n_draws - 1)
-    return float(stats.norm.sf(wide))
+def _widened(z: float, n_draws: int) -> float:
+    """The distance, in standard deviations of replicates, that is to the mean of few draws what `z` is to many."""
+    return float(np.sqrt(n_draws / (n_draws - 1)) * stats.t.isf(stats.norm.sf(z), n_draws - 1))

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +19,7 @@ from sktransfer.evaluation.comparison import Comparison
 from sktransfer.evaluation.draws import Draw
 from sktransfer.evaluation.fits import Outcome, Rows
 from sktransfer.evaluation.metrics import Metric
-from sktransfer.utils.counted_warnings import warn_caller
+from sktransfer.utils.counted_warnings import warn_caller, without_numbers
 
 
 class Outcomes:
@@ -47,7 +46,7 @@ class Outcomes:
         self.draws, self.unit, self.n_units = draws, unit, n_units
         self.records: dict[tuple[str, int, int], dict[str, Any]] = {}
         self.sums: dict[int, Any] = {}
-        self.warnings: Counter[tuple[str, str, str]] = Counter()
+        self.said: dict[tuple[str, type[Warning], str], list[Any]] = {}  # text and number of fits
         self.errors: dict[str, list[str]] = {}
 
     def add(self, name: str, n: int, draw: Draw, outcome: Outcome) -> None:
@@ -56,6 +55,7 @@ class Outcomes:
         score = float("nan")
         if outcome.error:
             self.errors.setdefault(name, []).append(outcome.error)
+            self._stop_if_it_always_fails()
         elif self.metric.by_rows:
             sums = self.metric.sums(
                 self.data.codes[draw.scored], outcome.predicted, self.unit[draw.scored], self.n_units
@@ -70,7 +70,8 @@ class Outcomes:
                 "method": name, "n_labels": number, "draw": draw.number, "score": score,
                 "fit_seconds": outcome.seconds,
             }  # fmt: skip
-        self.warnings.update((name, *said) for said in outcome.warnings)
+        for category, text in outcome.warnings:
+            self.said.setdefault((name, category, without_numbers(text)), [text, 0])[1] += 1
 
     def _keep(self, n: int, method: int, draw: int, sums: np.ndarray) -> None:
         if n not in self.sums:
@@ -80,16 +81,27 @@ class Outcomes:
     def comparison(self, unit: str, seed: int) -> Comparison:
         """All of it, in the order of numbers of labels, draws and methods."""
         own = self.methods[0]
-        n_fits = len(self.draws) * len(self.n_labels)
-        if len(self.errors.get(own, [])) == n_fits:
-            raise ValueError(f"compare: every fit of {own!r} failed. The first error: {self.errors[own][0]}")
         self._warn_of_errors()
         order = [(m, n, d.number) for n in self.n_labels for d in self.draws for m in self.methods]
         frame = pd.DataFrame([self.records[key] for key in order])
-        said = [(*key, count) for key, count in self.warnings.most_common()]
+        counted = sorted(self.said.items(), key=lambda item: (self.methods.index(item[0][0]), -item[1][1]))
+        said = [(name, category.__name__, text, count) for (name, category, _), (text, count) in counted]
+        for (name, category, _), (text, _) in counted:
+            if name == own:
+                warn_caller(text, category)
         warned = pd.DataFrame(said, columns=["method", "category", "message", "n_fits"])
         sums = self.sums if self.metric.by_rows else None
         return Comparison(frame, self.metric, own, unit=unit, sums=sums, warnings=warned, seed=seed)
+
+    def _stop_if_it_always_fails(self) -> None:
+        """Raise once as many fits of the estimator have failed as there are in a draw, and none has not."""
+        own = self.methods[0]
+        failed = self.errors.get(own, [])
+        done = sum(name == own for name, _, _ in self.records)
+        if len(failed) >= len(self.n_labels) and len(failed) > done:
+            raise ValueError(
+                f"compare: all of the first {len(failed)} fits of {own!r} failed. The first error: {failed[0]}"
+            )
 
     def _warn_of_errors(self) -> None:
         if self.errors:

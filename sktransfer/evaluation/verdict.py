@@ -22,7 +22,7 @@ from sktransfer.evaluation.metrics import Metric
 FEWEST_DRAWS = 5
 # A gain that is surely smaller is called none: two points, or two hundredths of an error.
 _NEGLIGIBLE = 0.02
-_SOURCE_WORDS = "the source network as it is"
+_IN_WORDS = {SCRATCH: "the same network from scratch", SOURCE: "the source network as it is"}
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def verdict_of(findings: Sequence[Finding], words: Words, *, n_draws: int, chanc
 
 def _sentence(kind: str, run: list[Finding], words: Words, is_first: bool) -> str:
     who = words.name if is_first else "it"
-    rivals = in_a_list(list(dict.fromkeys(one.best for one in run)))
+    rivals = in_a_list(list(dict.fromkeys(_IN_WORDS.get(one.best, one.best) for one in run)))
     amounts = words.amounts(run, lambda one: one.gain)
     if kind == "gain":
         return f"{words.where(run)} {who} gains {amounts} over the best alternative, {rivals}."
@@ -168,7 +168,8 @@ def _sentence(kind: str, run: list[Finding], words: Words, is_first: bool) -> st
         return f"{words.where(run)} {who} loses {lost} to the best alternative, {rivals}."
     if kind == "nothing":
         return f"{words.where(run)} {who} gains nothing over the best alternative, {rivals}: {amounts}."
-    return f"{words.where(run)} the draws do not decide between {words.name} and {rivals}: {amounts}."
+    pair = f"{words.name} and the best alternative, {rivals}"
+    return f"{words.where(run)} the draws do not decide between {pair}: {amounts}."
 
 
 def _turned(gain: Interval) -> Interval:
@@ -202,11 +203,11 @@ def _advice(kinds: list[tuple[str, Finding]], words: Words) -> str:
     """What to take: the estimator where it gains, or where the draws do not decide and its mean is higher."""
 
     def taken(kind: str, one: Finding) -> str:
-        over_source = one.over.get(SOURCE)
+        over_source, rival = one.over.get(SOURCE), _IN_WORDS.get(one.best, one.best)
         with_transfer = kind == "gain" or (kind == "open" and one.gain.value > 0)
         if over_source is not None and (over_source.high < 0 or (with_transfer and over_source.value < 0)):
-            return _SOURCE_WORDS if with_transfer or over_source.value < one.gain.value else one.best
-        return words.name if with_transfer else one.best
+            return _IN_WORDS[SOURCE] if with_transfer or over_source.value < one.gain.value else rival
+        return words.name if with_transfer else rival
 
     runs = [(who, [one.n_labels for _, one in run]) for who, run in groupby(kinds, key=lambda pair: taken(*pair))]
     if len(runs) == 1:

@@ -15,6 +15,8 @@ from sklearn.preprocessing import StandardScaler
 from sktransfer import compare
 
 FEW = {"random forest": None, "gradient boosting": None}
+NONE = {**FEW, "logistic regression": None}
+OTHER = {**NONE, "other": DummyClassifier()}
 
 
 class Spy(ClassifierMixin, BaseEstimator):
@@ -95,7 +97,7 @@ def test_a_restart_makes_only_the_fits_that_are_missing(tmp_path):
     X, y, groups = numbered()
     options = {"groups": groups, "n_labels": (1, 2), "n_draws": 5, "memory": str(tmp_path)}
 
-    baselines = {**FEW, "logistic regression": None}
+    baselines = OTHER
     Interrupted.left = 7
     with pytest.raises(Stop):
         compare(Interrupted(), X, y, baselines=baselines, **options)
@@ -113,11 +115,21 @@ def test_wrong_lengths_one_group_and_one_class_are_one_sentence_each():
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         compare(Spy(), X, y[1:])
     with pytest.raises(ValueError, match="all rows are of one group"):
-        compare(Spy(), X, y, groups=np.zeros(60))
+        compare(Spy(), X, y, groups=np.zeros(60), cv=[(np.arange(30), np.arange(30, 60))])
     with pytest.raises(ValueError, match="needs rows of at least two classes; y holds"):
         compare(Spy(), X, np.full(60, "a"))
     with pytest.raises(ValueError, match="X_source without y_source"):
         compare(Spy(), X, y, X_source=X)
+    with pytest.raises(ValueError, match="nothing to compare 'Spy' with"):
+        compare(Spy(), X, y, baselines=None)
+    with pytest.raises(ValueError, match="'estimator' parameter of compare must be a classifier or a regressor"):
+        compare("forest", X, y)
+    with pytest.raises(ValueError, match=r"the classes \['leak'\] lie in one group each"):
+        compare(Spy(), X, np.where(groups == 3, "leak", "ok"), groups=groups)
+    with pytest.raises(ValueError, match="label_by='group'\\) needs groups"):
+        compare(Spy(), X, y, label_by="group")
+    with pytest.raises(ValueError, match=r"cv gives a split with 60 rows on both sides \(first: \[0, 1, 2, 3, 4\]\)"):
+        compare(Spy(), X, y, cv=[(np.arange(60), np.arange(60))])
     with pytest.raises(ValueError, match="'n_labels' parameter of compare must hold whole numbers of at least 1"):
         compare(Spy(), X, y, n_labels=(0, 1))
 
@@ -127,11 +139,11 @@ def test_a_class_with_few_rows_is_drawn_whole_and_said_once():
     X, y = rng.normal(size=(300, 2)), np.where(np.arange(300) < 6, "leak", "normal")
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        results = compare(DummyClassifier(), X, y, n_labels=(2, 5), n_draws=5, baselines=None)
+        results = compare(DummyClassifier(), X, y, n_labels=(2, 5), n_draws=5, baselines=OTHER)
     assert [str(one.message).split(";")[0] for one in said] == [
         "compare: there are fewer than 5 rows to draw from in the classes ['leak']"
     ]
-    assert results.frame["score"].tolist() == [0.5] * 10
+    assert results.frame["score"].tolist() == [0.5] * 20
 
 
 def test_memory_asks_for_estimators_that_can_be_pickled(tmp_path):
@@ -140,4 +152,4 @@ def test_memory_asks_for_estimators_that_can_be_pickled(tmp_path):
 
     X, y, _ = numbered()
     with pytest.raises(ValueError, match="'Local' cannot be pickled"):
-        compare(Local(), X, y, memory=str(tmp_path))
+        compare(Local(), X, y, n_labels=1, memory=str(tmp_path))
