@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -104,7 +105,7 @@ def compare(
         ``"neg_root_mean_squared_error"`` are resampled by groups, too; of other scores draws alone are resampled.
     n_jobs : int or None, default=None
         Processes in which fits run; None: this one.
-    memory : str, joblib.Memory or None, default=None
+    memory : str, path, joblib.Memory or None, default=None
         Where fits are kept. An interrupted comparison that is started again makes only those that are missing.
     random_state : int, default=0
         Of splits, draws and fits. It is a number, so that the same call finds its fits in `memory`.
@@ -174,7 +175,7 @@ def compare(
         for name in methods
         if name != SOURCE or n == n_labels[0]  # it learns nothing from labels
     ]
-    memory = check_memory(memory)
+    memory = check_memory(os.fspath(memory) if isinstance(memory, os.PathLike) else memory)
     keys = dict.fromkeys(methods, "") if memory.location is None else _keys(methods, scorer, data)
     fit = memory.cache(fit_and_predict, ignore=["estimator", "scorer", "data"])
     calls = [
