@@ -8,6 +8,10 @@ from sktransfer.estimators.transfer_regressor import TransferRegressor as Transf
 from sktransfer.estimators.multi_task_transfer import MultiTaskTransfer as MultiTaskTransfer
 from sktransfer.estimators.source_classifier import SourceClassifier as SourceClassifier
 from sktransfer.estimators.source_regressor import SourceRegressor as SourceRegressor
+from sktransfer.estimators.source_free_classifier import SourceFreeClassifier as SourceFreeClassifier
+from sktransfer.estimators.domain_adaptation_classifier import DomainAdaptationClassifier as DomainAdaptationClassifier
+from sktransfer.estimators.domain_adaptation_regressor import DomainAdaptationRegressor as DomainAdaptationRegressor
+from sktransfer.estimators.pooled import Pooled as Pooled
 from sktransfer.estimators.feature_extractor import FeatureExtractor as FeatureExtractor
 from sktransfer.estimators.pipeline import Pipeline as Pipeline
 from sktransfer.estimators.pipeline import make_pipeline as make_pipeline
@@ -24,7 +28,10 @@ from sktransfer.strategies.gradual_unfreezing import GradualUnfreezing as Gradua
 from sktransfer.strategies.layer_decay import LayerDecay as LayerDecay
 from sktransfer.strategies.l2sp import L2SP as L2SP
 from sktransfer.strategies.weight_decay import WeightDecay as WeightDecay
+from sktransfer.strategies.adabn import AdaBN as AdaBN
+from sktransfer.adaptation.shot import SHOT as SHOT
 from sktransfer.strategies.augmentation import Augmentation as Augmentation
+from sktransfer.adaptation.deep_coral import DeepCORAL as DeepCORAL
 from sktransfer.networks.heads import LinearHead as LinearHead
 from sktransfer.networks.heads import MLPHead as MLPHead
 from sktransfer.backbones.list_backbones import list_backbones as list_backbones
@@ -52,7 +59,3 @@ from sktransfer.exceptions import ModelVersionWarning as ModelVersionWarning
 from sktransfer.exceptions import DataQualityWarning as DataQualityWarning
 from sktransfer.exceptions import OutOfRangeWarning as OutOfRangeWarning
 from sktransfer.exceptions import SourceClassWarning as SourceClassWarning
-from sktransfer.estimators.domain_adaptation_classifier import DomainAdaptationClassifier as DomainAdaptationClassifier
-from sktransfer.estimators.domain_adaptation_regressor import DomainAdaptationRegressor as DomainAdaptationRegressor
-from sktransfer.estimators.pooled import Pooled as Pooled
-from sktransfer.adaptation.deep_coral import DeepCORAL as DeepCORAL
