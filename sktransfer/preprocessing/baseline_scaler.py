@@ -144,6 +144,9 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Windows
         "absolute": ["boolean"],
     }
 
+    __metadata_request__fit = {"sample_domain": True}
+    __metadata_request__transform = {"sample_domain": True}
+
     def __init__(
         self, normal_label=None, *, method="standard", compress=True, clip=20.0, missing="error", whiten=False,
         absolute=False,
