@@ -175,7 +175,7 @@ def unlabelled_rows(name: str, y: Any, unlabelled_label: Any) -> np.ndarray:
     marked = np.asarray(pd.isna(y), dtype=bool)
     if not pd.isna(unlabelled_label):
         # element by element: numpy compares a text and a number by turning both into texts, or not at all
-        marked |= np.fromiter((_equal(v, unlabelled_label) for v in y.ravel()), bool, y.size).reshape(y.shape)
+        marked[~marked] = [_equal(value, unlabelled_label) for value in y[~marked].tolist()]
     return np.asarray(marked.reshape(len(y), -1).all(axis=1))
 
 
