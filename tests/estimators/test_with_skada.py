@@ -191,7 +191,7 @@ def test_scores_and_splits_of_skada_on_our_estimators(skada, data):
 @pytest.mark.parametrize("search", [GridSearchCV, BatchedGridSearchCV])
 @pytest.mark.parametrize("outside", ["skada", "ours"])
 def test_a_search_by_splits_and_scores_of_skada_reaches_our_parameters(skada, data, search, outside):
-    """A clone of skada's pipeline forgets `mask_target_labels`; few labels go through our pipeline or scikit-learn's."""
+    """A clone of skada's pipeline forgets `mask_target_labels`; few labels go through ours or scikit-learn's."""
     metrics = importlib.import_module("skada.metrics")
     selection = importlib.import_module("skada.model_selection")
     name, values = {
