@@ -8,6 +8,7 @@ from sktransfer.estimators.transfer_regressor import TransferRegressor as Transf
 from sktransfer.estimators.multi_task_transfer import MultiTaskTransfer as MultiTaskTransfer
 from sktransfer.estimators.source_classifier import SourceClassifier as SourceClassifier
 from sktransfer.estimators.source_regressor import SourceRegressor as SourceRegressor
+from sktransfer.estimators.source_free_classifier import SourceFreeClassifier as SourceFreeClassifier
 from sktransfer.estimators.domain_adaptation_classifier import DomainAdaptationClassifier as DomainAdaptationClassifier
 from sktransfer.estimators.domain_adaptation_regressor import DomainAdaptationRegressor as DomainAdaptationRegressor
 from sktransfer.estimators.pooled import Pooled as Pooled
@@ -16,6 +17,9 @@ from sktransfer.estimators.pipeline import Pipeline as Pipeline
 from sktransfer.estimators.pipeline import make_pipeline as make_pipeline
 from sktransfer.model_selection.batched_search import BatchedGridSearchCV as BatchedGridSearchCV
 from sktransfer.model_selection.batched_search import BatchedRandomizedSearchCV as BatchedRandomizedSearchCV
+from sktransfer.evaluation.compare import compare as compare
+from sktransfer.evaluation.transfer_gain_display import TransferGainDisplay as TransferGainDisplay
+from sktransfer.evaluation.rank_backbones import rank_backbones as rank_backbones
 from sktransfer.strategies.base import Strategy as Strategy
 from sktransfer.strategies.probe_then_tune import ProbeThenTune as ProbeThenTune
 from sktransfer.strategies.linear_probing import LinearProbing as LinearProbing
@@ -24,11 +28,14 @@ from sktransfer.strategies.gradual_unfreezing import GradualUnfreezing as Gradua
 from sktransfer.strategies.layer_decay import LayerDecay as LayerDecay
 from sktransfer.strategies.l2sp import L2SP as L2SP
 from sktransfer.strategies.weight_decay import WeightDecay as WeightDecay
+from sktransfer.strategies.adabn import AdaBN as AdaBN
+from sktransfer.adaptation.shot import SHOT as SHOT
 from sktransfer.strategies.augmentation import Augmentation as Augmentation
 from sktransfer.adaptation.deep_coral import DeepCORAL as DeepCORAL
 from sktransfer.adaptation.mmd import MMD as MMD
 from sktransfer.adaptation.mcc import MCC as MCC
 from sktransfer.adaptation.dann import DANN as DANN
+from sktransfer.adaptation.alignment import Alignment as Alignment
 from sktransfer.networks.heads import LinearHead as LinearHead
 from sktransfer.networks.heads import MLPHead as MLPHead
 from sktransfer.backbones.list_backbones import list_backbones as list_backbones

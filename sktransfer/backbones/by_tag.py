@@ -80,6 +80,11 @@ def _pools(backbone: Backbone) -> bool:
     return backbone.blocks == ("tag", "plant") and keeps_channels(backbone.network, False, 1) is not None
 
 
+def keeps_tags(backbone: Backbone) -> bool:
+    """Whether a backbone can give features by tag, pooled or both, and was not fitted to one of these."""
+    return _pools(backbone)
+
+
 def _keeps_or_pools(backbone: Backbone) -> bool:
     from sktransfer.networks.registry import channels_kept
 

@@ -69,6 +69,9 @@ class FeatureExtractor(Checksummed, CallbackSupport, ClassNamePrefixFeaturesOutM
     window_fields_ : dict of str to str
         Whether ``"all"``, ``"some"`` or ``"none"`` of the windows of ``fit`` knew their ``sampling_rate``, ``rpm`` and
         ``orders``, if the backbone reads them.
+    standardizes_by_source : bool
+        Whether features come in deviations of the source: `standardize` asks for it, and the backbone has the
+        statistics of these features.
 
     Notes
     -----
@@ -175,11 +178,17 @@ class FeatureExtractor(Checksummed, CallbackSupport, ClassNamePrefixFeaturesOutM
             backbone, X, stop, self.device, self.n_jobs, lambda chunk: prepared(name, chunk, backbone, names)
         )
         source = backbone.source
-        if self._standardized and stop == len(backbone.blocks) and source is not None:
+        if source is not None and self.standardizes_by_source:
             found = (found - source.feature_mean) / source.feature_scale
             if warn and are_far(found):
                 warn_of_foreign(name, backbone, len(X), learned=False)
         return np.asarray(found.reshape(len(X), -1), dtype=np.float32)
+
+    @property
+    def standardizes_by_source(self) -> bool:
+        """Whether features come in deviations of the source: `standardize` asks for it, and there are statistics."""
+        check_is_fitted(self)
+        return self._standardized and self._stop == len(self.backbone_.blocks) and self.backbone_.source is not None
 
     def __getstate__(self):
         state = super().__getstate__()

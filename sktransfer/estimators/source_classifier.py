@@ -115,16 +115,16 @@ class SourceClassifier(ClassPredictions, SourceEstimator):
         source, _ = self._head(backbone)
         return np.asarray(source.classes)[self._used(backbone, source)]
 
-    def _make_ready(self, X: Any) -> int:
-        n_rows = super()._make_ready(X)
+    def _make_ready(self, X: Any) -> np.ndarray:
+        X = super()._make_ready(X)
         self._classes = self._known_classes()  # parameters may be set after the fit
-        return n_rows
+        return X
 
     def _chosen(self, backbone: Backbone, source: Source, weight: np.ndarray, bias: np.ndarray) -> Rows:
         if source.classes is None:
             raise ValueError(
-                f"SourceClassifier: the source head of backbone {backbone.name!r} predicts numbers, not classes. Use "
-                "SourceRegressor."
+                f"{type(self).__name__}: the source head of backbone {backbone.name!r} predicts numbers, not classes. "
+                "Use SourceRegressor."
             )
         used = self._used(backbone, source)
         return weight[used], bias[used]
@@ -141,8 +141,8 @@ class SourceClassifier(ClassPredictions, SourceEstimator):
             hint = f" Did you mean {near[0]!r}?" if near else ""
             found = f"{unknown}, which it does not have" if unknown else f"{wanted}"
             raise ValueError(
-                f"SourceClassifier: classes names two or more of the classes of backbone {backbone.name!r}, each once; "
-                f"got {found}.{hint} It has {known}."
+                f"{type(self).__name__}: classes names two or more of the classes of backbone {backbone.name!r}, each "
+                f"once; got {found}.{hint} It has {known}."
             )
         return np.array([row for row, name in enumerate(known) if name in wanted])
 

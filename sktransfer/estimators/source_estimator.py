@@ -58,7 +58,7 @@ class SourceEstimator(TransferEstimator):
         with FitTask(self, X, y, 0):
             self._forget()
             self._check_parameters()
-            n_rows = self._make_ready(X)
+            n_rows = len(self._make_ready(X))
             if not self.fits_source_:
                 warn_of_foreign(type(self).__name__, self.backbone_, n_rows, learned=False)
             if y is not None:
@@ -68,8 +68,8 @@ class SourceEstimator(TransferEstimator):
     def _check_parameters(self) -> None:
         self._validate_params()
 
-    def _make_ready(self, X: Any) -> int:
-        """Set the fitted attributes for samples like `X`; returns how many these are."""
+    def _make_ready(self, X: Any) -> np.ndarray:
+        """Set the fitted attributes for samples like `X`; returns these, checked."""
         backbone = self._opened()
         X = check_input(self, X, backbone, reset=True)
         if backbone.inputs.front_end is not None:
@@ -83,7 +83,7 @@ class SourceEstimator(TransferEstimator):
         self.backbone_, self.n_outputs_, self.device_ = backbone, len(arrays["output.bias"]), "cpu"
         self._predictor = Predictor(backbone, LinearHead(), self.n_outputs_, arrays)
         self.fits_source_ = not samples_look_foreign(self, backbone, X)
-        return len(X)
+        return X
 
     def _opened(self) -> Backbone:
         """The backbone that the parameter names; a file is read once."""

@@ -24,7 +24,7 @@ _CODE_PER_LOGIT = 0.1  # g where there is no source head; source heads have 0.05
 _CODES_PER_LOGIT = 0.03, 0.3  # bounds of g: a source head that explains nothing must not set the scale
 
 
-class _LeastSquares:
+class LeastSquares:
     """``sum_i w_i |r_i D - residual_i|^2 + alpha |D|^2`` for many values of alpha from one decomposition."""
 
     def __init__(self, rows: np.ndarray, residual: np.ndarray, weight: np.ndarray):
@@ -42,6 +42,16 @@ class _LeastSquares:
         left_over = self.residual * self.root - self.left @ (kept[:, None] * self.target)
         leverage = ((self.left**2) @ kept) / copies
         return left_over / (1.0 - np.minimum(leverage, 1 - 1e-9))[:, None]
+
+    def left_out_groups(self, alpha: float, groups: list[np.ndarray]) -> np.ndarray:
+        """Residual of each row in a fit without its group, times the root of its weight; `groups` hold row numbers."""
+        kept = self.singular**2 / (self.singular**2 + alpha)
+        left_over = self.residual * self.root - self.left @ (kept[:, None] * self.target)
+        found = np.empty_like(left_over)
+        for rows in groups:
+            inside = self.left[rows]
+            found[rows] = np.linalg.solve(np.eye(len(rows)) - (inside * kept) @ inside.T, left_over[rows])
+        return found
 
 
 def solve_ridge(
@@ -66,7 +76,7 @@ def solve_ridge(
     Solution
     """
     space = RowSpace(features)
-    problem = _LeastSquares(space.rows, values - (features @ W0.T + b0), weight)
+    problem = LeastSquares(space.rows, values - (features @ W0.T + b0), weight)
     alphas = RIDGE_ALPHAS if alpha == "auto" else np.array([max(float(alpha), 1e-9)])
     # a row of weight w counts as w copies; a fit without one copy loses 1/w of the row's leverage
     errors = [float(np.mean(problem.left_out(candidate, copies=weight) ** 2)) for candidate in alphas]
@@ -108,7 +118,7 @@ def solve_ridge_classes(
     length = float(weight @ (start**2).sum(axis=1))
     slope = float(weight @ (centered * start).sum(axis=1)) / length if length > 0 else 0.0
     values = centered / (np.clip(slope, *_CODES_PER_LOGIT) if length > 0 else _CODE_PER_LOGIT)
-    problem = _LeastSquares(space.rows, values - start, weight)
+    problem = LeastSquares(space.rows, values - start, weight)
     found = []
     for candidate in CLASS_ALPHAS if alpha == "auto" else [max(float(alpha), 1e-9)]:
         held_out = values - problem.left_out(candidate) / problem.root

@@ -10,6 +10,7 @@ A strategy does not train. It answers questions, each of which has a neutral ans
     interpolation()              fraction of the change that is kept       1      product
     weight_decay_rate()          weight decay of matrices                  0      sum
     augment(n_frozen, n_blocks)  function that changes batches            None    one after the other
+    batch_norm()                 rows that the source's statistics weigh  None    first that is not None
 
 Because the neutral answers are the identities of these combinations, strategies combine with ``&`` without
 special cases, and the neutral strategy itself is full fine-tuning.
@@ -138,6 +139,14 @@ class Strategy(BaseEstimator):
         """
         return None
 
+    def batch_norm(self) -> float | None:
+        """How many rows the source's BatchNorm statistics count as, where those of the rows of `fit` are mixed in.
+
+        The statistics are measured before the head begins, and stay. 0: those of the rows of `fit` alone. None: those
+        of the source alone, nothing is measured.
+        """
+        return None
+
     def __and__(self, other: Strategy) -> Strategy:
         if not isinstance(other, Strategy):
             return NotImplemented
@@ -151,7 +160,7 @@ class Combined(Strategy):
     ----------
     first, second : Strategy
         Their answers combine by maximum (frozen blocks), product (rates, interpolation), sum (penalty, weight
-        decay), the first that is not None (head solver) and one after the other (augment).
+        decay), the first that is not None (head solver, BatchNorm) and one after the other (augment).
     """
 
     def __init__(self, first: Strategy, second: Strategy):
@@ -189,6 +198,11 @@ class Combined(Strategy):
         if first is None or second is None:
             return second if first is None else first
         return lambda batch, draws: second(first(batch, draws), draws)
+
+    def batch_norm(self) -> float | None:
+        """The first of both answers that is not None."""
+        first = self.first.batch_norm()
+        return self.second.batch_norm() if first is None else first
 
 
 def count_frozen(n_frozen_blocks: int | str, n_blocks: int) -> int:

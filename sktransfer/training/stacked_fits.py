@@ -147,6 +147,8 @@ def stack_key(fit: StackedFit) -> tuple[Any, ...] | str:
     n_blocks = len(module.blocks)
     if any(plan.augments(n_blocks) for plan in fit.plans):
         return "its strategy augments batches"
+    if fit.start.strategy.batch_norm() is not None and not fit.start.untrained:
+        return "its strategy measures BatchNorm on the rows of each fit"
     if fit.depths != sorted(fit.depths, reverse=True):
         # features of blocks that changed in an earlier phase would have to be computed for each fit
         return "its strategy freezes blocks that have learned"

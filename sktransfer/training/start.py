@@ -22,6 +22,7 @@ from torch import nn
 
 from sktransfer.backbones.backbone import Backbone
 from sktransfer.backbones.source import Source, feature_statistics
+from sktransfer.networks.batch_norm import measure_batch_norm
 from sktransfer.networks.heads import LinearHead
 from sktransfer.networks.transfer_module import TransferModule, as_tensor
 from sktransfer.strategies.augmentation_ops import try_augment
@@ -144,6 +145,9 @@ def start_fit(
     network = build_seeded(lambda: head.build(backbone.n_features_out, task.n_outputs), seed)
     if blocks is None:
         blocks = own_blocks(estimator, resolved, rows)
+    if strategy.batch_norm() is not None and not untrained:
+        # features of other fits are those of other statistics
+        blocks, frozen = _with_own_statistics(estimator, backbone, strategy, rows), None
     network = network.to(device, as_tensor(rows.X[:0]).dtype)
     # blocks of a backbone, and copies of them, are in inference mode
     module = TransferModule(blocks, network, backbone.blocks, keep_statistics=not untrained).rest()
@@ -180,6 +184,15 @@ def strategy_and_head(estimator: Any, untrained: bool) -> tuple[Strategy, Any]:
     return strategy, LinearHead() if head is None else head
 
 
+def _with_own_statistics(
+    estimator: Any, backbone: Backbone, strategy: Strategy, rows: TrainingRows
+) -> Sequence[nn.Module]:
+    """Copies of the backbone's blocks whose BatchNorm was measured on the rows of the fit."""
+    blocks = _copies(estimator, backbone, rows)
+    measure_batch_norm(backbone.name, blocks, rows.X, rows.weight, strategy.batch_norm() or 0.0)
+    return blocks
+
+
 def own_blocks(estimator: Any, resolved: tuple[Backbone, bool], rows: TrainingRows) -> Sequence[nn.Module]:
     """Copies of the backbone's blocks; its own where nothing trains them, as in predict."""
     (backbone, untrained), device = resolved, resolve_device(estimator.device)
@@ -188,6 +201,11 @@ def own_blocks(estimator: Any, resolved: tuple[Backbone, bool], rows: TrainingRo
     untouched = is_solvable(strategy, head) and only_head_learns(strategy, n_epochs, len(backbone.blocks))
     if untouched and rows.X.dtype == np.float32:  # as backbones are
         return backbone.modules_on(device)
+    return _copies(estimator, backbone, rows)
+
+
+def _copies(estimator: Any, backbone: Backbone, rows: TrainingRows) -> Sequence[nn.Module]:
+    device = resolve_device(estimator.device)
     try:
         return [block.to(device, as_tensor(rows.X[:0]).dtype) for block in backbone.copy_blocks()]
     except (MemoryError, RuntimeError) as error:  # torch says it with a RuntimeError
