@@ -86,6 +86,7 @@ def test_our_scaler_and_joint_network_in_a_pipeline_of_skada(skada, data, few_la
     pipe.fit(data["X"], data["y" if not few_labels else "masked"].copy(), sample_domain=data["domain"])
     X_raw = data["new"][0]
     np.testing.assert_array_equal(pipe.predict_proba(X_raw, **at_target(X_raw)), expected.predict_proba(X_new))
+    np.testing.assert_array_equal(pipe.predict_proba(X_raw), expected.predict_proba(X_new))
     assert pipe[-1].base_estimator_.n_unlabelled_ == N_TARGET - N_LABELLED * few_labels
 
 
@@ -144,17 +145,23 @@ def test_our_features_before_an_adapter_of_skada(skada, data):
     np.testing.assert_allclose(found, expected.predict_proba(by_hand.transform(features.transform(X_new))), atol=1e-5)
 
 
-@pytest.mark.usefixtures("routing")
-@pytest.mark.parametrize("make", [make_pipeline, sklearn_pipeline], ids=["our pipeline", "scikit-learn's"])
-def test_an_adapter_of_skada_in_a_pipeline(skada, data, make):
+@pytest.mark.parametrize(
+    ("make", "routed"),
+    [(make_pipeline, True), (make_pipeline, False), (sklearn_pipeline, True)],
+    ids=["ours", "ours, routing off", "scikit-learn's"],
+)
+@pytest.mark.parametrize("names_target", [True, False])
+def test_an_adapter_of_skada_in_a_pipeline(skada, data, make, routed, names_target):
+    """Rows to predict are those of the target machine, whether they say so or not."""
     X, X_new = scaled(data)
     by_hand = skada.CORALAdapter()
     mapped = by_hand.fit_transform(X, data["masked"], sample_domain=data["domain"])
     expected = adapted().fit(mapped, data["masked"], sample_domain=data["domain"])
     pipe = make(BaselineScaler(compress=False), skada.CORALAdapter(), adapted())
-    pipe.fit(data["X"], data["masked"], sample_domain=data["domain"])
     X_raw = data["new"][0]
-    found = pipe.predict_proba(X_raw, **at_target(X_raw))
+    with sklearn.config_context(enable_metadata_routing=routed):
+        pipe.fit(data["X"], data["masked"], sample_domain=data["domain"])
+        found = pipe.predict_proba(X_raw, **(at_target(X_raw) if names_target else {}))
     np.testing.assert_allclose(found, expected.predict_proba(by_hand.transform(X_new)), atol=1e-5)
 
 
