@@ -33,9 +33,6 @@ class DeepCORAL(Alignment):
 
     Notes
     -----
-    NOTE[DIFF] The paper divides the squared Frobenius norm of the difference by :math:`4 d^2`, and compares features
-    as they are. Here each feature is divided by its deviation over both machines first, so that one weight means the
-    same for networks of every scale, the means are compared as well, and the sum is divided by :math:`d^2`.
     NOTE[DIFF] The paper divides the squared distance by :math:`4 d^2`, with :math:`d` the number of features. A weight
     then means something else for each network, and the loss falls wherever all features shrink. The size of the
     covariances in its place is differentiated along, so that features of another scale have the same loss.
@@ -66,18 +63,6 @@ class DeepCORAL(Alignment):
         network: nn.Module | None = None,
         progress: float = 1.0,
     ) -> torch.Tensor:
-        """Squared differences of the covariances and of the means, summed, over ``d ** 2``."""
-        n_source, n_target, width = source.shape[-2], target.shape[-2], source.shape[-1]
-        if min(n_source, n_target) < 2:
-            return 0 * (source.sum() + target.sum())
-        mean_s, mean_t = source.mean(dim=-2, keepdim=True), target.mean(dim=-2, keepdim=True)
-        a, b = source - mean_s, target - mean_t
-        variance = (a.square().mean(dim=-2, keepdim=True) + b.square().mean(dim=-2, keepdim=True)) / 2
-        scale = (variance + 1e-6 + 1e-3 * variance.mean(dim=-1, keepdim=True)).detach().sqrt()
-        a, b = a / scale, b / scale
-        covariance = a.mT @ a / (n_source - 1) - b.mT @ b / (n_target - 1)
-        means = ((mean_s - mean_t) / scale).square().sum(dim=(-2, -1))
-        return (covariance.square().sum(dim=(-2, -1)) + means) / width**2
         """Squared distance of the covariances, relative to their own squared sizes."""
         import torch
 

@@ -82,6 +82,8 @@ class Pooled(Checksummed, MetaEstimatorMixin, BaseEstimator):
     array([0, 1, 0, 1, 1])
     """
 
+    __metadata_request__fit = {"sample_domain": True}
+
     _parameter_constraints: dict[str, Any] = {
         "estimator": [HasMethods(["fit", "predict"])],
         "target_weight": [Interval(Real, 0, 1, closed="neither"), Options(str, {"auto"})],

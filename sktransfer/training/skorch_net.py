@@ -178,7 +178,6 @@ class TransferNet(NeuralNet):
         self.optimizer_.zero_grad(set_to_none=True)
         outputs = self.infer(Xi)
         loss = self.get_loss(outputs, yi, X=Xi, training=True)
-        (loss if self.alignment_ is None else loss + self._alignment_loss(outputs)).backward()
         aligned = 0.0 if self.aligning is None else self.aligning.loss(self.features, outputs, self.progress)
         (loss + aligned).backward()
         if self.callbacks_:
