@@ -44,9 +44,8 @@ CONSTRAINTS: dict[str, Any] = {
 class DomainAdaptation(TransferEstimator):
     """One fit on source and target rows; a subclass says whether `y` holds classes or values."""
 
-    # where scikit-learn's metadata routing is turned on, nobody needs to ask for what machines are
+    # with scikit-learn's metadata routing, and in skada's pipelines, machines reach the fit without being asked for
     __metadata_request__fit = {"sample_domain": True}
-
     block = "auto"
     head = None
     callbacks = None
