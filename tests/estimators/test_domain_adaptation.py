@@ -50,7 +50,7 @@ def test_it_learns_what_the_sources_know_and_finds_the_targets_rows():
     assert fitted.classes_.tolist() == ["leak", "normal"]
     assert fitted.domains_ == {1: 1, 2: 2, -1: -1}
     assert fitted.n_unlabelled_ == 108
-    assert isinstance(fitted.alignment_, DeepCORAL)
+    assert isinstance(fitted.alignment_, MCC)
     assert all(record["alignment_loss"] >= 0 for record in fitted.history_)
 
 
@@ -248,7 +248,7 @@ def test_a_target_without_any_label_needs_an_alignment():
     X, y, domain, _ = machines()
     y = few(y, domain, 0)
     assert model().fit(X, y, sample_domain=domain).alignment_ is not None
-    with pytest.raises(ValueError, match=r"the target has no label.*pass alignment=DeepCORAL\(\)"):
+    with pytest.raises(ValueError, match=r"the target has no label.*pass alignment=MCC\(\)"):
         model(alignment=None).fit(X, y, sample_domain=domain)
     kept = (domain > 0) | (np.arange(len(X)) < 250)
     with pytest.raises(ValueError, match="has 10 rows, fewer than 32, and no label"):
