@@ -123,7 +123,7 @@ class DomainAdaptation(TransferEstimator):
             reason = f"has {n_unlabelled} rows, fewer than {_ENOUGH}, and" if self.alignment == "auto" else "has"
             raise ValueError(
                 f"{name}: the target {reason} no label, and without an alignment nothing of it would be learned. Label "
-                "some target rows, or pass alignment={self._usual_alignment()!r}."
+                f"some target rows, or pass alignment={self._usual_alignment()!r}."
             )
         return alignment
 
