@@ -99,9 +99,7 @@ def tasks(folder: Path, name: str, development: bool) -> Iterator[Task]:
     yield from (DEVELOPMENT if development else SCORED)[base](folder)
 
 
-def run(
-    folder: Path, name: str, methods: list[str], options: argparse.Namespace
-) -> Iterator[dict[str, Any]]:
+def run(folder: Path, name: str, methods: list[str], options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Scores of one set: a record for each task, number of labels, draw and method."""
     skewed = name.endswith("skewed")
     for task in islice(tasks(folder, name, options.development), options.tasks):
