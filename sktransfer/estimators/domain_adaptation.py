@@ -48,10 +48,7 @@ class DomainAdaptation(TransferEstimator):
 
     # with scikit-learn's metadata routing, and in skada's pipelines, machines reach the fit without being asked for
     __metadata_request__fit = {"sample_domain": True}
-<<<<<<< HEAD
 
-=======
->>>>>>> main
     block = "auto"
     head = None
     callbacks = None
