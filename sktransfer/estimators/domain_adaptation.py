@@ -85,7 +85,13 @@ class DomainAdaptation(TransferEstimator):
         names = column_names(self, X.shape[1])
         domains = source_and_target(name, sample_domain, len(X), self.target_domain)
         weight = check_weights(self, sample_weight, X)
-        labelled = labelled_rows(name, y, domains, self.unlabelled_label)
+        # a row of weight zero is no row
+        labelled = labelled_rows(name, y, domains, self.unlabelled_label) & (weight > 0)
+        if not (labelled & ~domains.target).any():
+            raise ValueError(
+                f"{name}: no source row has a sample_weight above zero. Give the source rows weight, or fit "
+                "TransferClassifier or TransferRegressor to the target alone."
+            )
         alignment = self._alignment(domains, labelled)
         warn_of_quality(name, X, names if X.ndim == 2 else [])
         backbone, untrained = resolve_block(self, opened, X.shape[1:], seed)
