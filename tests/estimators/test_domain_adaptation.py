@@ -297,6 +297,9 @@ def test_an_alignment_with_nothing_to_change_and_augmented_batches_are_refused()
     probing = DomainAdaptationClassifier(backbone, alignment=DeepCORAL(), strategy=LinearProbing())
     with pytest.raises(ValueError, match=r"keeps all blocks frozen.*alignment=None"):
         probing.fit(X, y, sample_domain=domain)
+    assert clone(probing).set_params(alignment="auto").fit(X, y, sample_domain=domain).alignment_ is None
+    with pytest.raises(ValueError, match=r"the target has no label.*let blocks learn"):
+        clone(probing).set_params(alignment="auto").fit(X, few(y, domain, 0), sample_domain=domain)
     with pytest.raises(ValueError, match="Leave Augmentation out"):
         model(strategy=FineTuning() & Augmentation(jitter=0.1)).fit(X, y, sample_domain=domain)
 
