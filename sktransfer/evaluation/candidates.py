@@ -87,10 +87,12 @@ def default_candidates(
     )
     word = "ridge regression" if classes is None else "logistic regression"
     if has_source_rows:
-        found.append(Candidate(f"pooled {word}", Pooled(make_pipeline(*front, StandardScaler(), linear)), "rows"))
-        found.append(Candidate("pooled extra trees", Pooled(_behind(front, trees)), "rows"))
+        # None: rows without a label carry it, because any number or text may be a class
+        linear_of_all = Pooled(make_pipeline(*front, StandardScaler(), linear), unlabelled_label=None)
+        found.append(Candidate(f"pooled {word}", linear_of_all, "rows"))
+        found.append(Candidate("pooled extra trees", Pooled(_behind(front, trees), unlabelled_label=None), "rows"))
         joint = DomainAdaptationRegressor if classes is None else DomainAdaptationClassifier
-        found.append(Candidate("joint network", joint(random_state=seed), "rows"))
+        found.append(Candidate("joint network", joint(unlabelled_label=None, random_state=seed), "rows"))
     found.append(Candidate(word, make_pipeline(*front, StandardScaler(), linear), "labels"))
     found.append(Candidate("extra trees", _behind(front, trees), "labels"))
     found.append(Candidate("gradient boosting", _behind(front, boosting), "labels"))

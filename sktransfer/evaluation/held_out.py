@@ -147,7 +147,8 @@ def fit_candidate(candidate: Candidate, data: Labelled, rows: np.ndarray) -> Any
             return estimator.fit(_safe_indexing(data.X, rows))
         if data.classes is not None and len(found := np.unique(data.codes[rows])) == 1:
             return int(found[0])
-        return estimator.fit(_safe_indexing(data.X, rows), data.y[rows])
+        y = data.codes[rows] if data.classes is None else data.classes[data.codes[rows]]
+        return estimator.fit(_safe_indexing(data.X, rows), y)
 
 
 def answers(fitted: Any, X: Any, classes: np.ndarray | None) -> np.ndarray:
