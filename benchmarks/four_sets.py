@@ -34,7 +34,7 @@ from benchmarks.comparison import (
 )
 from benchmarks.peers import healthy_peers, pooled_peers
 from benchmarks.tasks import ai4i_tasks, gas_tasks, skab_tasks, tep_tasks
-from sktransfer import LinearProbing, TransferClassifier
+from sktransfer import LinearHead, LinearProbing, TransferClassifier
 
 SETS = {
     "tep-multimode": (tep_tasks, draw_labels, (1, 5, 20)),
@@ -49,6 +49,7 @@ def transferred(backbone):
     return {
         "source network as it is": source_as_it_is(backbone),
         "transfer (default)": transfer(backbone),
+        "transfer, classes stated": transfer(backbone, head=LinearHead(source_classes="same")),
         "transfer, linear probing": transfer(backbone, strategy=LinearProbing()),
         "StandardScaler on the labels": standard_scaled(backbone),
     }

@@ -32,6 +32,10 @@ from sktransfer.strategies.adabn import AdaBN as AdaBN
 from sktransfer.adaptation.shot import SHOT as SHOT
 from sktransfer.strategies.augmentation import Augmentation as Augmentation
 from sktransfer.adaptation.deep_coral import DeepCORAL as DeepCORAL
+from sktransfer.adaptation.mmd import MMD as MMD
+from sktransfer.adaptation.mcc import MCC as MCC
+from sktransfer.adaptation.dann import DANN as DANN
+from sktransfer.adaptation.alignment import Alignment as Alignment
 from sktransfer.networks.heads import LinearHead as LinearHead
 from sktransfer.networks.heads import MLPHead as MLPHead
 from sktransfer.backbones.list_backbones import list_backbones as list_backbones

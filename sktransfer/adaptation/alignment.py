@@ -9,9 +9,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sklearn.base import BaseEstimator
+
+from sktransfer.utils.parameters import invalid_parameter, is_number
 
 if TYPE_CHECKING:
     import torch
@@ -47,25 +49,52 @@ class Alignment(BaseEstimator):
     ) -> torch.Tensor:
         """The loss of one batch, before `weight`.
 
+        Several fits of one shape may be asked at once: all tensors may have the same leading dimensions, those of the
+        stacked trainer, and the loss then has them too. Each number is what the fit alone would get.
+
         Parameters
         ----------
-        source : tensor of shape (n_source, n_features)
+        source : tensor of shape (..., n_source, n_features)
             Features of the source rows of the batch, as the head standardises them.
-        target : tensor of shape (n_target, n_features)
+        target : tensor of shape (..., n_target, n_features)
             Features of the target rows of the batch.
-        outputs : tensor of shape (n_target, n_outputs)
+        outputs : tensor of shape (..., n_target, n_outputs)
             What the head makes of the target rows: logits of a classifier, values of a regressor.
         network : nn.Module, optional
-            What :meth:`network` returned, in training.
+            What :meth:`network` returned, in training. Of several fits: any callable from features of shape
+            ``(..., n_rows, n_features)`` to ``(..., n_rows, 1)`` that uses the network of each.
         progress : float, default=1.0
             Share of the steps that are done, for methods that grow.
 
         Returns
         -------
-        tensor, a scalar
-            Finite whatever the number of rows; zero where a domain has fewer than two rows.
+        tensor of the leading shape, a scalar if there is none
+            Finite for finite features, whatever the number of rows. Zero where a domain that it looks at has fewer
+            than two rows: one row has no spread. If a feature is not finite, neither is the loss, and training says
+            that it diverged.
         """
         raise NotImplementedError
 
-    def refuse(self, **asked: Any) -> None:
-        """Raise where the fit cannot use this method, such as one that needs classes in a regression."""
+    def refuse(self, name: str, n_classes: int | None) -> None:
+        """Raise where a fit cannot use this method, and for parameters out of range.
+
+        Parameters
+        ----------
+        name : str
+            Of the estimator, for messages.
+        n_classes : int or None
+            None: the estimator is a regressor.
+
+        Raises
+        ------
+        ValueError
+        """
+        if not (is_number(self.weight) and 0 <= self.weight < float("inf")):
+            raise invalid_parameter(type(self).__name__, "weight", "be a finite number of at least 0", self.weight)
+
+
+def without_spread(*domains: torch.Tensor) -> torch.Tensor | None:
+    """The loss, zero, of a batch that has fewer than two rows of one of `domains`; None: it has enough of each."""
+    if min(rows.shape[-2] for rows in domains) >= 2:
+        return None
+    return domains[0].new_zeros(domains[0].shape[:-2])

@@ -1,9 +1,9 @@
-r"""Deep CORAL: covariances of the features of two machines, made alike.
+"""Deep CORAL: covariances of the features of source and target, made alike.
 
 ::
 
     source features --> covariance --+
-                                     +--> mean of the squared differences --> loss
+                                     +--> squared difference, relative to the size of both --> loss
     target features --> covariance --+
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sktransfer.adaptation.alignment import Alignment
+from sktransfer.adaptation.alignment import Alignment, without_spread
 
 if TYPE_CHECKING:
     import torch
@@ -19,29 +19,36 @@ if TYPE_CHECKING:
 
 
 class DeepCORAL(Alignment):
-    """Covariances and means of the features of source and target, made alike (Deep CORAL).
+    r"""Covariances of the features of source and target, made alike (Deep CORAL).
+
+    .. math:: \frac{\lVert C_s - C_t \rVert_F^2}{\lVert C_s \rVert_F^2 + \lVert C_t \rVert_F^2}
+
+    The loss is about the same whatever the number of features and their scale, and does not change if the features of
+    both domains are rotated together.
 
     Parameters
     ----------
     weight : float, default=1.0
-        Factor of the loss.
+        Factor of the loss, beside the mean loss of the labels; at least 0.
 
     Notes
     -----
-    NOTE[DIFF] The paper divides the squared Frobenius norm of the difference by :math:`4 d^2`, and compares features
-    as they are. Here each feature is divided by its deviation over both machines first, so that one weight means the
-    same for networks of every scale, the means are compared as well, and the sum is divided by :math:`d^2`.
+    NOTE[DIFF] The paper divides the squared distance by :math:`4 d^2`, with :math:`d` the number of features. A weight
+    then means something else for each network, and the loss falls wherever all features shrink. The size of the
+    covariances in its place is differentiated along, so that features of another scale have the same loss.
 
     References
     ----------
-    Sun and Saenko (2016). Deep CORAL: correlation alignment for deep domain adaptation. ECCV Workshops, 443-450.
-    doi:10.1007/978-3-319-49409-8_35.
+    Sun and Saenko (2016). Deep CORAL: correlation alignment for deep domain adaptation. ECCV 2016 Workshops, 443-450.
+    doi:10.1007/978-3-319-49409-8_35. arXiv:1607.01719.
 
     Examples
     --------
-    >>> from sktransfer import DeepCORAL, DomainAdaptationClassifier
-    >>> DomainAdaptationClassifier(alignment=DeepCORAL(weight=3.0)).alignment.weight
-    3.0
+    >>> import torch
+    >>> from sktransfer import DeepCORAL
+    >>> source = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    >>> float(DeepCORAL().loss(source, source + 3.0, source))
+    0.0
     """
 
     def __init__(self, weight=1.0):
@@ -56,15 +63,18 @@ class DeepCORAL(Alignment):
         network: nn.Module | None = None,
         progress: float = 1.0,
     ) -> torch.Tensor:
-        """Squared differences of the covariances and of the means, summed, over ``d ** 2``."""
-        n_source, n_target, width = source.shape[-2], target.shape[-2], source.shape[-1]
-        if min(n_source, n_target) < 2:
-            return 0 * (source.sum() + target.sum())
-        mean_s, mean_t = source.mean(dim=-2, keepdim=True), target.mean(dim=-2, keepdim=True)
-        a, b = source - mean_s, target - mean_t
-        variance = (a.square().mean(dim=-2, keepdim=True) + b.square().mean(dim=-2, keepdim=True)) / 2
-        scale = (variance + 1e-6 + 1e-3 * variance.mean(dim=-1, keepdim=True)).detach().sqrt()
-        a, b = a / scale, b / scale
-        covariance = a.mT @ a / (n_source - 1) - b.mT @ b / (n_target - 1)
-        means = ((mean_s - mean_t) / scale).square().sum(dim=(-2, -1))
-        return (covariance.square().sum(dim=(-2, -1)) + means) / width**2
+        """Squared distance of the covariances, relative to their own squared sizes."""
+        import torch
+
+        zero = without_spread(source, target)
+        if zero is not None:
+            return zero
+        of_source, of_target = _covariance(source), _covariance(target)
+        size = of_source.square().sum((-2, -1)) + of_target.square().sum((-2, -1))
+        tiny = torch.finfo(size.dtype).tiny  # features that do not vary at all: 0 / tiny = 0
+        return (of_source - of_target).square().sum((-2, -1)) / size.clamp_min(tiny)
+
+
+def _covariance(rows: torch.Tensor) -> torch.Tensor:
+    centered = rows - rows.mean(-2, keepdim=True)
+    return centered.mT @ centered / (rows.shape[-2] - 1)

@@ -23,7 +23,6 @@ from sktransfer.estimators.base import TransferEstimator
 from sktransfer.exceptions import DataQualityWarning
 from sktransfer.inference.foreign_rows import look_foreign, warn_of_foreign
 from sktransfer.training.rows import TrainingRows, as_ratios, merge_copies
-from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.utils.parameters import Interval, Options
 from sktransfer.utils.random import draw_seed
 from sktransfer.utils.threads import capped_threads
@@ -45,6 +44,9 @@ CONSTRAINTS: dict[str, Any] = {
 class DomainAdaptation(TransferEstimator):
     """One fit on source and target rows; a subclass says whether `y` holds classes or values."""
 
+    # where scikit-learn's metadata routing is turned on, nobody needs to ask for what machines are
+    __metadata_request__fit = {"sample_domain": True}
+
     block = "auto"
     head = None
     callbacks = None
@@ -57,7 +59,7 @@ class DomainAdaptation(TransferEstimator):
                 "of the estimator without adaptation. Pass sample_domain=..., one whole number a row: positive for "
                 "source machines, negative for target machines.",
                 DataQualityWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
             return self._fit(X, y, sample_weight)
         from sktransfer.training.fit import fit
@@ -86,6 +88,8 @@ class DomainAdaptation(TransferEstimator):
         warn_of_quality(name, X, names if X.ndim == 2 else [])
         backbone, untrained = resolve_block(self, opened, X.shape[1:], seed)
         codes, task = self._check_y(labelled_part(y, labelled), weight[labelled], int(labelled.sum()))
+        if alignment is not None:
+            alignment.refuse(name, task.n_classes)
         P = prepared(name, X, backbone, names, self._dtype)
         rows, machines = _merged(P[labelled], codes, weight[labelled], domains.ids[labelled], task)
         spare = ~labelled & domains.target & (weight > 0)
@@ -115,12 +119,6 @@ class DomainAdaptation(TransferEstimator):
             raise ValueError(
                 f"{name}: the target {reason} no label, and without an alignment nothing of it would be learned. Label "
                 "some target rows, or pass alignment=DeepCORAL()."
-            )
-        if alignment is None and n_unlabelled and self.alignment is None:
-            warn_caller(
-                f"{name}: {n_unlabelled} target rows without a label are not used, because alignment=None. Leave them "
-                "out, or pass an alignment.",
-                DataQualityWarning,
             )
         return alignment
 

@@ -25,7 +25,7 @@ class DomainAdaptationRegressor(DomainAdaptation, TransferRegressor):
     target_weight : float or "auto", default="auto"
         Share of the labelled target rows in the loss of the labels, between 0 and 1; the source machines share the
         rest equally. ``"auto"``: a half, however few they are.
-    unlabelled_label : object, default=numpy.nan
+    unlabelled_label : object, default=nan
         The value of ``y`` that marks a target row without a label.
     target_domain : int, str, sequence of them or None, default=None
         The values of ``sample_domain`` that are targets; None: the negative numbers.

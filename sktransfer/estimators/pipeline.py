@@ -11,15 +11,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 import sklearn.pipeline
+from sklearn import get_config
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
+from sktransfer.estimators.domain_steps import DOMAIN, for_steps, through_steps
 from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.chunks import in_chunks
 from sktransfer.utils.counted_warnings import collect_warnings
@@ -73,6 +76,10 @@ class Pipeline(Checksummed, sklearn.pipeline.Pipeline):
 
     Notes
     -----
+    ``sample_domain`` may be passed to ``fit``, to what predicts and to ``transform`` without turning on scikit-learn's
+    metadata routing; each step that takes it gets it. So ``GridSearchCV(pipeline, ...).fit(X, y, sample_domain=d)``
+    works, too, and slices it.
+
     Arrays and frames go in chunks. A call goes to scikit-learn's method in one piece if it has no more rows than walk
     together, if ``X`` is anything else (a list, a sparse matrix), if a keyword argument is not an array or frame with
     one value a row (``return_std=True`` may concern all rows at once), or if the outputs of the first chunk are not an
@@ -96,25 +103,59 @@ class Pipeline(Checksummed, sklearn.pipeline.Pipeline):
     chunk_rows = 16_384
     chunk_bytes = 2**23
 
+    def fit(self, X, y=None, **params):
+        """As scikit-learn's; ``sample_domain`` goes to each step that takes it.
+
+        Parameters
+        ----------
+        X : array-like
+            Rows or windows.
+        y : array-like, optional
+            Labels.
+        **params : dict
+            ``sample_domain``, one a row, with scikit-learn's metadata routing turned on or off; all else as in
+            scikit-learn.
+
+        Returns
+        -------
+        self : Pipeline
+
+        Raises
+        ------
+        ValueError
+            For ``sample_domain`` if no step takes it, and what the steps raise.
+        """
+        return super().fit(X, y, **for_steps(self, "fit", params))
+
+    @available_if(_offers("fit_transform"))
+    def fit_transform(self, X, y=None, **params):
+        """As scikit-learn's; ``sample_domain`` goes to each step that takes it."""
+        return super().fit_transform(X, y, **for_steps(self, "fit_transform", params))
+
+    @available_if(_offers("fit_predict"))
+    def fit_predict(self, X, y=None, **params):
+        """As scikit-learn's; ``sample_domain`` goes to each step that takes it."""
+        return super().fit_predict(X, y, **for_steps(self, "fit_predict", params))
+
     @available_if(_offers("predict"))
     def predict(self, X, **params):
         """As scikit-learn's, in chunks."""
-        return self._walk(super().predict, X, params)
+        return self._walk(self._domains_known("predict", super().predict, params), X, params)
 
     @available_if(_offers("predict_proba"))
     def predict_proba(self, X, **params):
         """As scikit-learn's, in chunks."""
-        return self._walk(super().predict_proba, X, params)
+        return self._walk(self._domains_known("predict_proba", super().predict_proba, params), X, params)
 
     @available_if(_offers("predict_log_proba"))
     def predict_log_proba(self, X, **params):
         """As scikit-learn's, in chunks."""
-        return self._walk(super().predict_log_proba, X, params)
+        return self._walk(self._domains_known("predict_log_proba", super().predict_log_proba, params), X, params)
 
     @available_if(_offers("decision_function"))
     def decision_function(self, X, **params):
         """As scikit-learn's, in chunks."""
-        return self._walk(super().decision_function, X, params)
+        return self._walk(self._domains_known("decision_function", super().decision_function, params), X, params)
 
     @available_if(_offers("score_samples"))
     def score_samples(self, X):
@@ -124,16 +165,25 @@ class Pipeline(Checksummed, sklearn.pipeline.Pipeline):
     @available_if(_offers("transform"))
     def transform(self, X, **params):
         """As scikit-learn's, in chunks."""
-        return self._walk(super().transform, X, params)
+        return self._walk(self._domains_known("transform", super().transform, params), X, params)
 
     @available_if(_offers("score"))
     def score(self, X, y=None, sample_weight=None, **params):
         """As scikit-learn's; accuracy and the coefficient of determination are those of predictions in chunks."""
         scores: Any = getattr(type(self._final_estimator), "score", None)
+        if DOMAIN in params and not get_config()["enable_metadata_routing"]:
+            given = {} if sample_weight is None else {"sample_weight": sample_weight}
+            return through_steps(self, "score", X, y=y, **params, **given)
         by_predictions = scores in (ClassifierMixin.score, RegressorMixin.score) and not params
         if by_predictions and _count_rows(X) > self._chunk(X):
             return scores(self, X, y, sample_weight=sample_weight)
         return super().score(X, y, sample_weight=sample_weight, **params)
+
+    def _domains_known(self, name: str, method: Callable[..., Any], params: dict[str, Any]) -> Callable[..., Any]:
+        """`method`, or the walk through the steps that knows ``sample_domain`` where scikit-learn's routing is off."""
+        if DOMAIN not in params or get_config()["enable_metadata_routing"]:
+            return method
+        return partial(through_steps, self, name)
 
     def _chunk(self, X: Any) -> int:
         if getattr(X, "ndim", 2) <= 2 or _count_rows(X) <= 0:

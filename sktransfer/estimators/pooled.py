@@ -82,12 +82,16 @@ class Pooled(Checksummed, MetaEstimatorMixin, BaseEstimator):
     array([0, 1, 0, 1, 1])
     """
 
+    __metadata_request__fit = {"sample_domain": True}
+
     _parameter_constraints: dict[str, Any] = {
         "estimator": [HasMethods(["fit", "predict"])],
         "target_weight": [Interval(Real, 0, 1, closed="neither"), Options(str, {"auto"})],
         "unlabelled_label": "no_validation",
         "target_domain": "no_validation",
     }
+
+    __metadata_request__fit = {"sample_domain": True}
 
     def __init__(self, estimator, *, target_weight="auto", unlabelled_label=-1, target_domain=None):
         self.estimator = estimator

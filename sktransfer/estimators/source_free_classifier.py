@@ -65,8 +65,9 @@ class SourceFreeClassifier(SourceClassifier):
         warning says so.
     max_epochs : int or "auto", default="auto"
         Passes over the rows; ``"auto"``: about a thousand steps, between 10 and 500 epochs.
-    lr : float, default=0.001
-        Learning rate of the blocks at the first step; it decays to zero by a cosine.
+    lr : float, default=0.0001
+        Learning rate of the blocks at the first step; it decays to zero by a cosine. A tenth of that of
+        :class:`sktransfer.TransferClassifier`: larger steps are certain of more, and of the wrong classes.
     batch_size : int or "auto", default="auto"
         As in :class:`sktransfer.TransferClassifier`.
     device : str, default="auto"
@@ -148,7 +149,7 @@ class SourceFreeClassifier(SourceClassifier):
         unlabelled_label=-1,
         guard=True,
         max_epochs="auto",
-        lr=0.001,
+        lr=0.0001,
         batch_size="auto",
         device="auto",
         n_jobs=None,

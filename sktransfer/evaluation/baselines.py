@@ -40,7 +40,7 @@ from sktransfer.evaluation.last_step import last_step
 from sktransfer.evaluation.window_statistics import window_statistics
 from sktransfer.utils.parameters import invalid_parameter
 
-SCRATCH, SOURCE = "from scratch", "source as it is"
+TRANSFER, SCRATCH, SOURCE = "transfer", "from scratch", "source as it is"
 # What the network from scratch takes over; strategy, block, rate and the head's beginning are those of transfer.
 _KEPT = ("max_epochs", "batch_size", "class_weight", "device", "n_jobs", "random_state")
 
@@ -72,7 +72,7 @@ def make_methods(estimator: Any, baselines: Any, data: Rows) -> dict[str, Any]:
     """
     own = _own_name(estimator, data.X_source is not None)
     searched = estimator.estimator if isinstance(estimator, BaseSearchCV) else estimator
-    found = {own: estimator, **_network_baselines(searched, data.classes), **_plain_baselines(searched, data)}
+    found = {own: estimator, **_network_baselines(searched, own, data.classes), **_plain_baselines(searched, data)}
     if baselines is None:
         return {name: found[name] for name in (own, SCRATCH, SOURCE) if name in found}
     if not isinstance(baselines, Mapping) and not (isinstance(baselines, str) and baselines == "default"):
@@ -90,7 +90,7 @@ def make_methods(estimator: Any, baselines: Any, data: Rows) -> dict[str, Any]:
 def _own_name(estimator: Any, has_source_rows: bool) -> str:
     last = last_step(estimator)
     transfers = isinstance(getattr(last, "backbone", None), Backbone) or (has_source_rows and takes_domains(last))
-    return "transfer" if transfers else type(last).__name__
+    return TRANSFER if transfers else type(last).__name__
 
 
 def _behind(estimator: Any, last: Any) -> Any:
@@ -101,17 +101,20 @@ def _behind(estimator: Any, last: Any) -> Any:
     return clone(estimator).set_params(steps=[*clone(Pipeline(steps)).steps, ("last", last)])
 
 
-def _network_baselines(estimator: Any, classes: np.ndarray | None) -> dict[str, Any]:
+def _network_baselines(estimator: Any, own: str, classes: np.ndarray | None) -> dict[str, Any]:
     last = last_step(estimator)
     backbone = getattr(last, "backbone", None)
-    if not isinstance(backbone, Backbone):
-        return {}
+    untrained = FromScratch.like(backbone) if isinstance(backbone, Backbone) and backbone.network else None
+    if own == TRANSFER and isinstance(backbone, FromScratch | None) and hasattr(last, "backbone"):
+        untrained = backbone or FromScratch()  # it learns from source rows, its network begins untrained
     found: dict[str, Any] = {}
-    if backbone.network is not None:
-        kept = {name: getattr(last, name) for name in _KEPT if hasattr(last, name)}
+    if untrained is not None:
         plain = TransferRegressor if classes is None else TransferClassifier
-        kept = {name: value for name, value in kept.items() if name in plain().get_params(deep=False)}
-        found[SCRATCH] = _behind(estimator, plain(FromScratch.like(backbone), **kept))
+        taken = set(_KEPT) & set(plain().get_params(deep=False)) & set(last.get_params(deep=False))
+        kept = {name: getattr(last, name) for name in taken}
+        found[SCRATCH] = _behind(estimator, plain(untrained, **kept))
+    if not isinstance(backbone, Backbone):
+        return found
     source = backbone.source
     if source is not None and source.weight is not None:
         if classes is None and source.classes is None:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -17,16 +18,18 @@ import numpy as np
 import sklearn
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import is_classifier, is_regressor
+from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import check_scoring
 from sklearn.utils.validation import check_memory
 
 from sktransfer import __version__
 from sktransfer.evaluation.baselines import SOURCE, make_methods, with_loaded_backbone
 from sktransfer.evaluation.draws import make_draws
-from sktransfer.evaluation.fits import Outcome, Rows, attempt, fit_and_predict
+from sktransfer.evaluation.fits import Outcome, Rows, attempt, fit_and_predict, front_steps
 from sktransfer.evaluation.intervals import units_of
 from sktransfer.evaluation.metrics import metric_of
 from sktransfer.evaluation.outcomes import Outcomes
+from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.utils.parameters import invalid_parameter, is_whole
 from sktransfer.validation.domains import check_domains
 from sktransfer.validation.labels import check_labels, check_values
@@ -74,6 +77,8 @@ def compare(
     X_source, y_source : array-like, optional
         Rows of source machines with their labels. They are stacked on the labelled rows for every method whose ``fit``
         takes ``sample_domain``, and for the pooled baselines; such methods get the pool's other rows without labels.
+        Steps before the last one get ``sample_domain``, too, so that :class:`BaselineScaler` scales each machine by
+        itself; a frozen one must have been fitted on all of them.
     source_domain : array-like of shape (n_source_rows,), optional
         Number of the machine of each source row, above zero; None: all are of one machine.
     groups : array-like of shape (n_samples,), optional
@@ -100,7 +105,7 @@ def compare(
         ``"neg_root_mean_squared_error"`` are resampled by groups, too; of other scores draws alone are resampled.
     n_jobs : int or None, default=None
         Processes in which fits run; None: this one.
-    memory : str, joblib.Memory or None, default=None
+    memory : str, path, joblib.Memory or None, default=None
         Where fits are kept. An interrupted comparison that is started again makes only those that are missing.
     random_state : int, default=0
         Of splits, draws and fits. It is a number, so that the same call finds its fits in `memory`.
@@ -155,6 +160,7 @@ def compare(
             f"{_NAME} has nothing to compare {next(iter(methods))!r} with: baselines={baselines!r} leaves no other "
             "method. Pass baselines='default', or a dict of estimators."
         )
+    _warn_of_scaling_as_target(estimator, data)
     metric = metric_of(scoring, 0 if data.classes is None else len(data.classes))
     rng = np.random.default_rng(random_state)
     draws = make_draws(
@@ -169,7 +175,7 @@ def compare(
         for name in methods
         if name != SOURCE or n == n_labels[0]  # it learns nothing from labels
     ]
-    memory = check_memory(memory)
+    memory = check_memory(os.fspath(memory) if isinstance(memory, os.PathLike) else memory)
     keys = dict.fromkeys(methods, "") if memory.location is None else _keys(methods, scorer, data)
     fit = memory.cache(fit_and_predict, ignore=["estimator", "scorer", "data"])
     calls = [
@@ -232,12 +238,25 @@ def _rows(
                 f"{_NAME} got X_source of shape {data.X_source.shape} and X of shape {X.shape}; rows of source and "
                 "target have the same columns in the same order."
             )
+        if len(y_source) != n_source:
+            raise ValueError(f"{_NAME} got {len(y_source)} labels in y_source for {n_source} rows of X_source.")
         data.y_source = check(f"{_NAME} (y_source)", y_source, n_source)
         ones = np.ones(n_source, dtype=np.int64)
         data.source_domain = ones if source_domain is None else check_domains(source_domain, n_source)
         if (data.source_domain < 0).any():
             raise ValueError(f"{_NAME} got a source_domain below zero, which is a target. Number machines from 1 up.")
     return data, groups
+
+
+def _warn_of_scaling_as_target(estimator: Any, data: Rows) -> None:
+    """Warn where a scaler that was fitted on the target alone would scale the source's rows, too."""
+    frozen = [step.estimator for step in front_steps(estimator) if isinstance(step, FrozenEstimator)]
+    blind = [type(one).__name__ for one in frozen if len(getattr(one, "domains_", [0, 0])) < 2]
+    if blind and data.X_source is not None:
+        warn_caller(
+            f"{_NAME}: the frozen {blind[0]} knows the baseline of one machine and scales the rows of X_source by it. "
+            "Fit it on healthy rows of all machines, with sample_domain above zero for sources and -1 for the target."
+        )
 
 
 def _keys(methods: dict[str, Any], scorer: Any, data: Rows) -> dict[str, str]:

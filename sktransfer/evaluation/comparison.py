@@ -30,8 +30,8 @@ class Comparison:
         For each number of labels sums over the scored rows of each group, by which groups are resampled; without them
         draws alone are.
     warnings : DataFrame, optional
-        Columns ``method``, ``category``, ``message``, ``n_fits``: what the fits warned of, sentences that differ in
-        numbers alone once.
+        Columns ``method``, ``category``, ``message``, ``n_fits``: what the fits warned of; sentences that differ in
+        names and numbers alone stand there once.
     seed : int, default=0
         Of the bootstrap.
 

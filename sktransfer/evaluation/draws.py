@@ -94,6 +94,7 @@ def make_draws(
     if classes is not None and groups is not None and (cv is None or is_whole(cv)):
         _check_groups_of_classes(y, classes, groups)
     splits = _splits(X, y, classes, groups, cv, n_draws, rng)
+    _warn_of_neighbours(X, groups, cv, splits)
     draws: list[Draw] = []
     short: dict[Any, int] = {}
     unlearned: set[Any] = set()
@@ -156,6 +157,29 @@ def _folds(n_folds: int, X: Any, y: np.ndarray, classes: Any, groups: Any, seed:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of rare classes, which are counted here
         return list(splitter.split(np.zeros(len(y)), y, groups))
+
+
+def _warn_of_neighbours(X: Any, groups: np.ndarray | None, cv: Any, splits: list[tuple[Any, Any]]) -> None:
+    """Warn where rows that are scored have neighbours, in their group or in time, among those that are drawn."""
+    if groups is not None:
+        shared = [np.isin(groups[scored], groups[pool]).any() for pool, scored in splits]
+        if any(shared):
+            warn_caller(
+                f"{_NAME}: in {sum(shared)} of {len(splits)} splits rows of one group lie on both sides, so that "
+                "scores tell how well groups are remembered. Pass cv=None, GroupKFold or another splitter that keeps "
+                "groups whole."
+            )
+    elif (cv is None or is_whole(cv)) and _has_times(X):
+        warn_caller(
+            f"{_NAME}: X knows the time of its rows, and without groups they are split at random, so that rows are "
+            "scored beside drawn ones of the same minute. Pass groups (run, recording, day), or cv=TimeSeriesSplit()."
+        )
+
+
+def _has_times(X: Any) -> bool:
+    """Whether rows have a time: a frame by its index, windows by their field."""
+    index = getattr(X, "index", None)
+    return getattr(getattr(index, "dtype", None), "kind", None) == "M" or getattr(X, "time", None) is not None
 
 
 def _indices(rows: Iterable[int], n_rows: int) -> np.ndarray:

@@ -101,9 +101,9 @@ def fit_and_predict(
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         began = time.perf_counter()
-        fitted = _fit(estimator, labelled, pool, data)
+        fitted, steps = _fit(estimator, labelled, pool, data)
         seconds = time.perf_counter() - began
-        X = _safe_indexing(data.X, scored)
+        X = _as_target(_safe_indexing(data.X, scored), steps)
         predicted: Any = (
             _coded(fitted.predict(X), data.classes) if scorer is None else float(scorer(fitted, X, data.y[scored]))
         )
@@ -141,16 +141,19 @@ def takes_domains(estimator: Any) -> bool:
     return has_fit_parameter(last_step(estimator), "sample_domain")
 
 
-def _fit(estimator: Any, labelled: np.ndarray, pool: np.ndarray, data: Rows) -> Any:
+def _fit(estimator: Any, labelled: np.ndarray, pool: np.ndarray, data: Rows) -> tuple[Any, list[Any]]:
+    """What predicts, fitted, and the fitted steps that rows of the target go through before it."""
     X, y = _safe_indexing(data.X, labelled), data.y[labelled]
     if data.X_source is None or not takes_domains(estimator):
-        return estimator.fit(X, y)
+        if any(knows_machines(step) for step in front_steps(estimator)):
+            return _fit_by_steps(estimator, X, y, np.full(len(y), -1))
+        return estimator.fit(X, y), []
     rest = np.setdiff1d(pool, labelled)
     marked = _unlabelled(len(rest), y, getattr(last_step(estimator), "unlabelled_label", -1))
     parts = [data.X_source, X, _safe_indexing(data.X, rest)]
     domains = [np.full(len(y), -1), np.full(len(rest), -1)]
     labels = _joined([data.y_source, y, marked])
-    return _fit_on_both(estimator, _stacked(parts), labels, np.concatenate([data.source_domain, *domains]))
+    return _fit_by_steps(estimator, _stacked(parts), labels, np.concatenate([data.source_domain, *domains]))
 
 
 def _unlabelled(n: int, y: np.ndarray, unlabelled_label: Any) -> np.ndarray:
@@ -182,26 +185,38 @@ def _stacked(parts: list[Any]) -> Any:
     return np.concatenate(parts)
 
 
-def _fit_on_both(estimator: Any, X: Any, y: np.ndarray, sample_domain: np.ndarray) -> Any:
-    """Fit on stacked rows; every step of a pipeline that takes ``sample_domain`` gets it."""
+def front_steps(estimator: Any) -> list[Any]:
+    """The steps before the last one, those of a pipeline at the end, too."""
     if not isinstance(estimator, Pipeline):
-        return estimator.fit(X, y, sample_domain=sample_domain)
-    for place, (name, step) in enumerate(estimator.steps[:-1]):
-        if step is None or step == "passthrough":
-            continue
-        fit, transform = (
-            {"sample_domain": sample_domain} if _takes(step, method) else {} for method in ("fit", "transform")
-        )
-        fitted = step.fit(X, y, **fit)
-        X = fitted.transform(X, **transform)
-        estimator.steps[place] = (name, fitted)
-    name, last = estimator.steps[-1]
-    estimator.steps[-1] = (name, _fit_on_both(last, X, y, sample_domain))
-    return estimator
+        return []
+    steps = [step for _, step in estimator.steps[:-1] if step is not None and step != "passthrough"]
+    return [*steps, *front_steps(estimator.steps[-1][1])]
+
+
+def knows_machines(step: Any) -> bool:
+    """Whether a step was fitted before, on several machines, each of which it scales by its own rows."""
+    return isinstance(step, FrozenEstimator) and len(getattr(step.estimator, "domains_", [])) > 1
+
+
+def _fit_by_steps(estimator: Any, X: Any, y: np.ndarray, sample_domain: np.ndarray) -> tuple[Any, list[Any]]:
+    """Fit step by step; every step that takes ``sample_domain`` gets it."""
+    steps, last, domain = front_steps(estimator), estimator, {"sample_domain": sample_domain}
+    while isinstance(last, Pipeline):
+        last = last.steps[-1][1]
+    for step in steps:
+        step.fit(X, y, **(domain if _takes(step, "fit") else {}))
+        X = step.transform(X, **(domain if _takes(step, "transform") else {}))
+    return last.fit(X, y, **(domain if takes_domains(last) else {})), steps
+
+
+def _as_target(X: Any, steps: list[Any]) -> Any:
+    """Rows of the target behind fitted steps, which may know several machines."""
+    for step in steps:
+        X = step.transform(X, **({"sample_domain": np.full(X.shape[0], -1)} if _takes(step, "transform") else {}))
+    return X
 
 
 def _takes(step: Any, method: str) -> bool:
-    inner = step.estimator if isinstance(step, FrozenEstimator) else step
-    if inner is not step and method == "fit":
-        return False
-    return "sample_domain" in inspect.signature(getattr(inner, method)).parameters
+    if isinstance(step, FrozenEstimator):
+        return method == "transform" and knows_machines(step)
+    return "sample_domain" in inspect.signature(getattr(step, method)).parameters

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +20,10 @@ from sktransfer.evaluation.comparison import Comparison
 from sktransfer.evaluation.draws import Draw
 from sktransfer.evaluation.fits import Outcome, Rows
 from sktransfer.evaluation.metrics import Metric
-from sktransfer.utils.counted_warnings import warn_caller, without_numbers
+from sktransfer.utils.counted_warnings import warn_caller
+
+# What differs between two fits that warn of the same thing
+_NAMES_AND_NUMBERS = re.compile(r"\[[^]]*\]|'[^']*'|\d+(?:[.,]\d+)*(?:e[+-]?\d+)?")
 
 
 class Outcomes:
@@ -70,8 +74,8 @@ class Outcomes:
                 "method": name, "n_labels": number, "draw": draw.number, "score": score,
                 "fit_seconds": outcome.seconds,
             }  # fmt: skip
-        for category, text in outcome.warnings:
-            self.said.setdefault((name, category, without_numbers(text)), [text, 0])[1] += 1
+        for category, text in ((category, text.partition("\n")[0]) for category, text in outcome.warnings):
+            self.said.setdefault((name, category, _NAMES_AND_NUMBERS.sub("#", text)), [text, 0])[1] += 1
 
     def _keep(self, n: int, method: int, draw: int, sums: np.ndarray) -> None:
         if n not in self.sums:
@@ -86,9 +90,10 @@ class Outcomes:
         frame = pd.DataFrame([self.records[key] for key in order])
         counted = sorted(self.said.items(), key=lambda item: (self.methods.index(item[0][0]), -item[1][1]))
         said = [(name, category.__name__, text, count) for (name, category, _), (text, count) in counted]
-        for (name, category, _), (text, _) in counted:
+        for (name, category, _), (text, count) in counted:
             if name == own:
-                warn_caller(text, category)
+                n_fits = len(self.n_labels) * len(self.draws)
+                warn_caller(f"compare: {count} of {n_fits} fits of {name} warned. The first: {text}", category)
         warned = pd.DataFrame(said, columns=["method", "category", "message", "n_fits"])
         sums = self.sums if self.metric.by_rows else None
         return Comparison(frame, self.metric, own, unit=unit, sums=sums, warnings=warned, seed=seed)

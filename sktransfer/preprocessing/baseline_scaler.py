@@ -28,7 +28,7 @@ from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.chunks import in_parts
 from sktransfer.utils.counted_warnings import collect_warnings, listed
 from sktransfer.utils.parameters import Interval, StrOptions
-from sktransfer.validation.domains import check_domains
+from sktransfer.validation.domains import domain_names
 from sktransfer.validation.named_rows import with_names
 from sktransfer.validation.quality import (
     warn_of_dominant_values,
@@ -83,6 +83,9 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Windows
     absolute : bool, default=False
         Whether the absolute value of each column stands beside it, after all others: twice as many columns. Linear
         models and forests of few labels then see "far from healthy" in one number, whatever its sign.
+    target_domain : int, str or None, default=None
+        The machine whose rows come without ``sample_domain`` in ``transform``; None: the one with a negative number,
+        if there is exactly one.
 
     Attributes
     ----------
@@ -134,6 +137,10 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Windows
     array([-1.,  1.,  8.])
     """
 
+    # where scikit-learn's metadata routing is turned on, nobody needs to ask for what machines are
+    __metadata_request__fit = {"sample_domain": True}
+    __metadata_request__transform = {"sample_domain": True}
+
     _parameter_constraints: dict[str, Any] = {
         "normal_label": "no_validation",
         "method": [StrOptions({"standard", "robust"})],
@@ -142,11 +149,15 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Windows
         "missing": [StrOptions({"error", "impute"})],
         "whiten": ["boolean"],
         "absolute": ["boolean"],
+        "target_domain": "no_validation",
     }
+
+    __metadata_request__fit = {"sample_domain": True}
+    __metadata_request__transform = {"sample_domain": True}
 
     def __init__(
         self, normal_label=None, *, method="standard", compress=True, clip=20.0, missing="error", whiten=False,
-        absolute=False,
+        absolute=False, target_domain=None,
     ):  # fmt: skip
         self.normal_label = normal_label
         self.method = method
@@ -155,6 +166,7 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Windows
         self.missing = missing
         self.whiten = whiten
         self.absolute = absolute
+        self.target_domain = target_domain
 
     @with_callbacks
     def fit(self, X, y=None, sample_domain=None):
@@ -168,7 +180,8 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Windows
             Labels of rows or windows; needed if `normal_label` is set, else ignored.
         sample_domain : array-like of shape (n_samples,), optional
             Machine, mode or batch of each row: whole numbers other than zero, positive for sources and negative
-            for targets. Each number is a domain of its own, 1 and -1 are two, and is scaled by its own healthy rows.
+            for targets, or texts. Each number is a domain of its own, 1 and -1 are two, and is scaled by its own
+            healthy rows; without `normal_label` by all of its rows.
 
         Returns
         -------
@@ -177,7 +190,8 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Windows
         Raises
         ------
         ValueError
-            If a domain has no healthy row, or `X` cannot be used, for example for values beyond 1e30.
+            If a domain has no healthy row, if `target_domain` is none of them, or `X` cannot be used, for example for
+            values beyond 1e30.
         """
         self._validate_params()
         with FitTask(self, X, y, 0, fits_it=True):
@@ -188,8 +202,13 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Windows
         names, words = self._names(X), words_of(X)
         warn_of_quality(_NAME, X, names)
         healthy = healthy_rows(_NAME, len(X), y, self.normal_label)
-        domains = check_domains(sample_domain, len(X))
+        domains = domain_names(sample_domain, len(X))
         self.domains_ = np.unique(domains)
+        if self.target_domain is not None and self._default_domain() is None:
+            raise ValueError(
+                f"{_NAME}: target_domain={self.target_domain!r} names no rows; sample_domain holds "
+                f"{self.domains_.tolist()[:10]}."
+            )
         found, n_normal, runs, resting = [], [], [], []
         for domain in self.domains_:
             where = f" in sample_domain {domain}" if sample_domain is not None else ""
@@ -235,7 +254,8 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Windows
         X : array-like of shape (n_samples, n_features), or array of shape (n_windows, n_channels, window_length)
             In physical units.
         sample_domain : array-like of shape (n_samples,), optional
-            As in ``fit``; may be left out if only one domain was fitted.
+            As in ``fit``. Without it the rows are those of `target_domain`, of the only target that was fitted
+            (the only negative number), or of the only domain.
 
         Returns
         -------
@@ -351,19 +371,30 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Windows
                 f"a network. Set clip, or drop these {row}s."
             )
 
+    def _default_domain(self) -> int | None:
+        """Place in `domains_` of the rows that come without a domain; None: there are several that may be meant."""
+        of_target = self.domains_.dtype.kind == "i" and self.domains_ < 0
+        meant = self.domains_ == self.target_domain if self.target_domain is not None else of_target
+        found = np.flatnonzero(meant) if len(self.domains_) > 1 or self.target_domain is not None else np.array([0])
+        return int(found[0]) if len(found) == 1 else None
+
     def _which_domain(self, sample_domain: Any, n_rows: int) -> np.ndarray:
-        if sample_domain is None and len(self.domains_) > 1:
-            raise ValueError(
-                f"BaselineScaler was fitted on the domains {self.domains_.tolist()}; pass sample_domain to transform, "
-                "or fit one scaler for the machine at hand."
-            )
-        if sample_domain is None or (len(self.domains_) == 1 and self.domains_[0] == 0):
+        if sample_domain is None:
+            default = self._default_domain()
+            if default is None:
+                raise ValueError(
+                    f"{_NAME} was fitted on the domains {self.domains_.tolist()}, of which not exactly one is a "
+                    "target. Pass sample_domain to transform, name the machine at hand by target_domain=..., or fit a "
+                    "scaler of its own."
+                )
+            return np.full(n_rows, default, dtype=np.intp)
+        if len(self.domains_) == 1 and self.domains_.dtype.kind == "i" and self.domains_[0] == 0:
             return np.zeros(n_rows, dtype=np.intp)
-        domains = check_domains(sample_domain, n_rows)
-        unknown = sorted(set(domains.tolist()) - set(self.domains_.tolist()))
+        domains = domain_names(sample_domain, n_rows)
+        unknown = sorted(set(domains.tolist()) - set(self.domains_.tolist()), key=str)
         if unknown:
             raise ValueError(
-                f"BaselineScaler has no baseline for sample_domain {unknown}; it was fitted on "
+                f"{_NAME} has no baseline for sample_domain {unknown}; it was fitted on "
                 f"{self.domains_.tolist()}. Fit it again with healthy rows of the new machine. Numbers of the two "
                 "signs are two machines: one machine has the same number in fit and transform."
             )

@@ -18,6 +18,8 @@ from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.utils.masks import refuse_mask
 from sktransfer.validation.labels import is_numbered
 
+_UNKNOWN = " Where no healthy row of a machine is known, normal_label=None scales each machine by all of its rows."
+
 
 def healthy_rows(name: str, n: int, y: Any, normal_label: Any) -> np.ndarray:
     """Which of `n` rows or windows are healthy; all without a `normal_label`.
@@ -43,12 +45,14 @@ def healthy_rows(name: str, n: int, y: Any, normal_label: Any) -> np.ndarray:
         return np.ones(n, dtype=bool)
     if y is None:
         raise ValueError(f"{name}(normal_label={normal_label!r}) needs y to find the healthy rows, got y=None.")
+    import pandas as pd
+
     refuse_mask(name, "y", y)
     labels = np.asarray(y, dtype=object)
     if labels.shape != (n,):
         raise ValueError(f"{name} got y of shape {labels.shape}; expected ({n},), one label a row.")
     _warn_of_new_numbers(name, labels, normal_label)
-    return np.array([label == normal_label for label in labels], dtype=bool)
+    return np.array([label is not pd.NA and label == normal_label for label in labels], dtype=bool)
 
 
 def no_healthy_row(name: str, y: Any, normal_label: Any, where: str) -> ValueError:
@@ -63,6 +67,7 @@ def no_healthy_row(name: str, y: Any, normal_label: Any, where: str) -> ValueErr
     return ValueError(
         f"{name} found no row with y == {normal_label!r}{where}; y holds {first_labels(labels)}.{kinds} Set "
         "normal_label to the healthy label, or fit the scaler on healthy rows only and pass FrozenEstimator(scaler)."
+        f"{_UNKNOWN if where else ''}"
     )
 
 

@@ -161,7 +161,8 @@ def train(
             before = copy.deepcopy(module.state_dict()) if last and todo.interpolation < 1 else {}
             plan = make_plan(estimator, start, task, strategy, len(rows.X))
             plan.on_epoch = progress.epoch
-            plan.streams = None if joint is None else joint.streams(rows, plan.batch_size)
+            if joint is not None:
+                joint.change(plan, rows)
             history += _train_epochs(start, rows, plan, joint)
             if before:
                 module.load_state_dict(average(before, module.state_dict(), todo.interpolation))

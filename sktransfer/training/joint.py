@@ -19,9 +19,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
+from sktransfer.networks.transfer_module import TransferModule
 from sktransfer.training.frozen_features import FrozenFeatures
+from sktransfer.training.plan import Plan
 from sktransfer.training.rows import TrainingRows, count_batches
+from sktransfer.utils.random import build_seeded
 from sktransfer.validation.domains import share_weights
 
 
@@ -52,6 +56,15 @@ class Joint:
     def balanced(self, rows: TrainingRows) -> TrainingRows:
         """`rows` with weights of mean one, of which each machine has its share."""
         return rows._replace(weight=share_weights(self.domains, rows.weight, self.target_share))
+
+    def change(self, plan: Plan, rows: TrainingRows) -> None:
+        """Make `plan` one of rows of all machines.
+
+        What an alignment has to learn is not learned where the labels are: training does not end with their loss.
+        """
+        plan.streams = self.streams(rows, plan.batch_size)
+        if self.alignment is not None:
+            plan.stop_loss = 0.0
 
     def streams(self, rows: TrainingRows, batch_size: int) -> Streams:
         """How batches of about `batch_size` rows are made up of these rows and of those without a label after them."""
@@ -126,15 +139,61 @@ class Streams:
                 total = total + stream.part * torch.dot(losses[rows], weight[rows]) / stream.count
         return total
 
-    def aligned(self, features: torch.Tensor, outputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Features of the source rows and of the target rows of a batch, and outputs of the target rows."""
-        slices = self.slices()
-        source = torch.cat([features[rows] for s, rows in zip(self.streams, slices, strict=True) if s.is_source])
-        return source, features[slices[-1]], outputs[slices[-1]]
+    def aligning(self, module: TransferModule, seed: int, X: torch.Tensor) -> Aligning | None:
+        """The alignment of one training of `module` on rows like `X`; None: nothing is aligned."""
+        if self.alignment is None:
+            return None
+        n_features, n_outputs = module.head.standardize.mean.numel(), module.head.output.out_features
+        network = build_seeded(lambda: self.alignment.network(n_features, n_outputs), seed)
+        network = None if network is None else network.to(X.device, X.dtype)
+        sources = [rows for s, rows in zip(self.streams, self.slices(), strict=True) if s.is_source]
+        # the sources come first
+        return Aligning(self.alignment, network, slice(0, sources[-1].stop), self.slices()[-1])
 
     def order(self, seed: int) -> StreamOrder:
         """Which rows make up the batches."""
         return StreamOrder(self, seed)
+
+
+class Aligning:
+    """An alignment in one training: its network, and its losses of the present epoch.
+
+    Parameters
+    ----------
+    alignment : Alignment
+    network : nn.Module or None
+        That trains along.
+    source, target : slice
+        Where the rows that are aligned are in a batch.
+    """
+
+    def __init__(self, alignment: Any, network: nn.Module | None, source: slice, target: slice):
+        self.alignment, self.network, self.source, self.target = alignment, network, source, target
+        self.losses: list[torch.Tensor] = []
+
+    def loss(self, features: torch.Tensor, outputs: torch.Tensor, progress: float) -> torch.Tensor:
+        """The alignment's loss of a batch, times its weight."""
+        source, target = features[self.source], features[self.target]
+        loss = self.alignment.loss(source, target, outputs[self.target], network=self.network, progress=progress)
+        self.losses.append(loss.detach())
+        return float(self.alignment.weight) * loss
+
+    def epoch_mean(self, epoch: int, label_losses: torch.Tensor) -> float:
+        """Mean loss of the epoch that ends, before the weight.
+
+        Raises
+        ------
+        ValueError
+            If a loss is not finite where that of the labels still was.
+        """
+        losses = torch.stack(self.losses)
+        self.losses = []
+        if bool((~torch.isfinite(losses) & torch.isfinite(label_losses)).any()):
+            raise ValueError(
+                f"The loss of alignment={self.alignment!r} is not finite in epoch {epoch + 1}, where that of the "
+                "labels is. Lower its weight, or pass another alignment."
+            )
+        return float(losses.mean())
 
 
 class StreamOrder:

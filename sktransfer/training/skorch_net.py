@@ -34,7 +34,7 @@ from sktransfer.training.frozen_features import FrozenFeatures
 from sktransfer.training.plan import BatchOrder, Plan, Rows, cosine, diverged, diverged_weight, groups
 from sktransfer.utils.chunks import chunk_of, in_chunks
 from sktransfer.utils.counted_warnings import warn_caller
-from sktransfer.utils.random import Draws, build_seeded
+from sktransfer.utils.random import Draws
 
 
 class _StopTraining(Exception):
@@ -132,8 +132,8 @@ class TransferNet(NeuralNet):
             {"params": [parameter for _, parameter in named], "lr": lr, "weight_decay": decay}
             for (lr, decay), named in groups(self.plan, self.module_.groups()).items()
         ]
-        if self.adversary_ is not None:
-            options.append({"params": list(self.adversary_.parameters()), "lr": self.plan.lr, "weight_decay": 0.0})
+        if self.aligning is not None and self.aligning.network is not None:
+            options.append({"params": [*self.aligning.network.parameters()], "lr": self.plan.lr, "weight_decay": 0.0})
         # callbacks may want all that an optimizer of torch can
         self.optimizer_ = torch.optim.AdamW(options, fused=True) if self.callbacks_ else FusedAdamW(options)
         self.first_rates_ = [group["lr"] for group in self.optimizer_.param_groups]
@@ -155,10 +155,10 @@ class TransferNet(NeuralNet):
 
     def infer(self, x: torch.Tensor, **fit_params: Any) -> torch.Tensor:
         """Outputs from what the frozen blocks returned; an alignment gets the features on the way."""
-        if self.alignment_ is None:
+        if self.aligning is None:
             return self.module_(x, start=self.start_)
-        self.features_ = self.module_.head.standardize(self.module_.features(x, self.start_))
-        return self.module_.head.learned(self.features_)
+        self.features = self.module_.head.standardize(self.module_.features(x, self.start_))
+        return self.module_.head.learned(self.features)
 
     def get_loss(self, y_pred: torch.Tensor, y_true: Any, X: Any = None, training: bool = False) -> torch.Tensor:
         """Mean of the weighted losses plus the strategy's penalty.
@@ -170,13 +170,6 @@ class TransferNet(NeuralNet):
         loss = torch.dot(losses, weight) / len(weight) if streams is None else streams.label_loss(losses, weight)
         return loss + self.plan.strategy.penalty(self.learning_, self.plan.source) if self.adds_penalty_ else loss
 
-    def _alignment_loss(self, outputs: torch.Tensor) -> torch.Tensor:
-        """The alignment's loss of this batch, times its weight; kept for the history."""
-        source, target, of_target = self.plan.streams.aligned(self.features_, outputs)
-        loss = self.alignment_.loss(source, target, of_target, network=self.adversary_, progress=self.progress_)
-        self.alignment_losses_.append(loss.detach())
-        return float(self.alignment_.weight) * loss
-
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, torch.Tensor]:
         """One step of the optimizer; training mode is set once a phase, not once a batch."""
         Xi, yi = batch
@@ -185,7 +178,8 @@ class TransferNet(NeuralNet):
         self.optimizer_.zero_grad(set_to_none=True)
         outputs = self.infer(Xi)
         loss = self.get_loss(outputs, yi, X=Xi, training=True)
-        (loss if self.alignment_ is None else loss + self._alignment_loss(outputs)).backward()
+        aligned = 0.0 if self.aligning is None else self.aligning.loss(self.features, outputs, self.progress)
+        (loss + aligned).backward()
         if self.callbacks_:
             self.notify("on_grad_computed", named_parameters=list(self.module_.named_parameters()), X=Xi, y=yi[0])
         self.optimizer_.step()
@@ -198,7 +192,6 @@ class TransferNet(NeuralNet):
         if self.callbacks_ or not self.module_.training:
             self.module_.train()  # a callback may have put any part of it in inference mode
         losses, sizes = [], []
-        self.alignment_losses_: list[torch.Tensor] = []
         for number, batch in enumerate(iterator):
             self._set_rate((self.epoch_ + number / len(iterator)) / self.plan.max_epochs)
             plain = (batch[0], batch[1][0])  # callbacks know rows and labels, not weights
@@ -211,18 +204,18 @@ class TransferNet(NeuralNet):
                 self.history.record_batch(f"{prefix}_loss", float(step["loss"]))
                 self.history.record_batch(f"{prefix}_batch_size", sizes[-1])
                 self.notify("on_batch_end", batch=plain, training=training, **step)
+        if self.aligning is not None:
+            self.history.record("alignment_loss", self.aligning.epoch_mean(self.epoch_, torch.stack(losses)))
         mean = float(torch.stack(losses) @ torch.tensor(sizes, dtype=losses[0].dtype, device=losses[0].device))
         mean /= sum(sizes)
         if not math.isfinite(mean):
             raise diverged(self.plan.lr, self.epoch_)
         self.history.record(f"{prefix}_loss", mean)
-        if self.alignment_losses_:
-            self.history.record("alignment_loss", float(torch.stack(self.alignment_losses_).mean()))
         self.history.record("frozen_blocks", self.module_.n_frozen)
         self._report(mean)
 
     def _set_rate(self, progress: float) -> None:
-        factor, self.progress_ = cosine(progress), progress
+        factor, self.progress = cosine(progress), progress
         for group, base in zip(self.optimizer_.param_groups, self.first_rates_, strict=True):
             group["lr"] = base * factor
 
@@ -293,8 +286,7 @@ def train(
         callbacks=plan.callbacks or "disable",
     )
     streams = plan.streams
-    net.alignment_ = None if streams is None else streams.alignment
-    net.adversary_ = None if net.alignment_ is None else _adversary(net.alignment_, module, plan, rows.X)
+    net.aligning = None if streams is None else streams.aligning(module, plan.seed, rows.X)
     net.others = others
     with private_dropout(module, plan.seed, rows.X.device):
         net.initialize()
@@ -364,10 +356,3 @@ def _with_others(net: TransferNet, rows: Rows, device: torch.device) -> Rows:
     X = net.others.after(net.module_, net.start_, device).to(rows.X.dtype)
     y, weight = rows.y.new_zeros((len(X), *rows.y.shape[1:])), rows.weight.new_zeros(len(X))
     return Rows(torch.cat([rows.X, X]), torch.cat([rows.y, y]), torch.cat([rows.weight, weight]))
-
-
-def _adversary(alignment: Any, module: TransferModule, plan: Plan, X: torch.Tensor) -> nn.Module | None:
-    """The network that trains along with the alignment, with weights drawn from the seed of the fit."""
-    n_features, n_outputs = module.head.standardize.mean.numel(), module.head.output.out_features
-    network = build_seeded(lambda: alignment.network(n_features, n_outputs), plan.seed)
-    return None if network is None else network.to(X.device, X.dtype)

@@ -70,7 +70,7 @@ def source_module(backbone: Backbone, head: Weights, n_outputs: int, device: Any
     """
     network = LinearHead().build(backbone.n_features_out, n_outputs)
     network.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in head.items()})
-    module = TransferModule(backbone.copy_blocks(), network, backbone.blocks, keep_statistics=True)
+    module = TransferModule(backbone.copy_blocks(), network, backbone.blocks)
     return module.to(resolve_device(device), as_tensor(np.empty(0, dtype=dtype)).dtype).rest()
 
 

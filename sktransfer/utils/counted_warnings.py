@@ -120,7 +120,7 @@ def warnings_once() -> Iterator[None]:
 
     def show(message: Any, category: type[Warning], *where: Any, **options: Any) -> None:
         said = _said.get() if is_open else None
-        sentence = category, without_numbers(str(message))
+        sentence = category, _NUMBERS.sub(lambda found: found[1] or "#", _SHARES.sub(" in #%)", str(message)))
         if said is None or sentence not in said:
             before(message, category, *where, **options)
         if said is not None:
@@ -134,11 +134,6 @@ def warnings_once() -> Iterator[None]:
         if warnings.showwarning is show:
             warnings.showwarning = before
         _said.reset(token)
-
-
-def without_numbers(text: str) -> str:
-    """A sentence with "#" for its numbers, by which sentences are told apart; names of columns keep theirs."""
-    return _NUMBERS.sub(lambda found: found[1] or "#", _SHARES.sub(" in #%)", text))
 
 
 def warn_caller(text: str, category: type[Warning] = DataQualityWarning) -> None:

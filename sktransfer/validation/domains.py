@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,26 @@ def check_domains(sample_domain: Any, n_rows: int) -> np.ndarray:
             "sample_domain takes whole numbers other than zero: positive for sources, negative for targets."
         )
     return domains.astype(np.int64)
+
+
+def domain_names(sample_domain: Any, n_rows: int) -> np.ndarray:
+    """Domain of each row as the caller names it: whole numbers, as :func:`check_domains` takes them, or texts.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,), int64 or str
+    """
+    given = np.asarray(sample_domain)
+    if sample_domain is None or given.dtype.kind not in "UO" or given.shape != (n_rows,):
+        return check_domains(sample_domain, n_rows)
+    refuse_mask("sample_domain", "it", sample_domain)
+    values = given.tolist()
+    if all(isinstance(value, Integral) and not isinstance(value, bool) for value in values):
+        return check_domains(np.array(values, dtype=np.int64), n_rows)
+    bad = next((i for i, value in enumerate(values) if not isinstance(value, str)), None)
+    if bad is not None:
+        raise ValueError(f"sample_domain takes whole numbers, or texts; row {bad} holds {values[bad]!r}.")
+    return given.astype(str)
 
 
 def source_and_target(
@@ -175,7 +196,7 @@ def unlabelled_rows(name: str, y: Any, unlabelled_label: Any) -> np.ndarray:
     marked = np.asarray(pd.isna(y), dtype=bool)
     if not pd.isna(unlabelled_label):
         # element by element: numpy compares a text and a number by turning both into texts, or not at all
-        marked |= np.fromiter((_equal(v, unlabelled_label) for v in y.ravel()), bool, y.size).reshape(y.shape)
+        marked[~marked] = [_equal(value, unlabelled_label) for value in y[~marked].tolist()]
     return np.asarray(marked.reshape(len(y), -1).all(axis=1))
 
 

@@ -123,7 +123,7 @@ def test_labels_of_some_rows_are_learned_from(backbone):
     swapped = np.where(y == "leak", "wear", np.where(y == "wear", "leak", y)).astype(object)
     some = np.full(len(y), None)
     some[:60] = swapped[:60]
-    model = fitted(backbone, SHOT(), X, some, max_epochs=60, guard=False)
+    model = fitted(backbone, SHOT(), X, some, max_epochs=60, lr=0.001, guard=False)
     assert (
         model.score(X[60:], swapped[60:].astype(str)) > 0.6 > fitted(backbone, SHOT(), X).score(X, swapped.astype(str))
     )
@@ -167,11 +167,11 @@ def test_classes_that_can_occur_are_the_only_ones(backbone):
 def test_shares_that_differ_are_a_warning_that_names_the_remedy_and_equal_ones_are_not(backbone):
     X, y = clusters(300, seed=4, shares=(1, 18, 1))
     with pytest.warns(UserWarning, match=r"SHOT\(prior='equal'\) takes all 3 classes .*'normal' 8\d%") as told:
-        equal = fitted(backbone, SHOT(), X, guard=False)
+        equal = fitted(backbone, SHOT(), X, lr=0.001, guard=False)
     assert len(told) == 1
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        estimated = fitted(backbone, SHOT(prior="estimate"), X)
+        estimated = fitted(backbone, SHOT(prior="estimate"), X, lr=0.001, guard=False)
         fitted(backbone, SHOT(), clusters(300, seed=4)[0])
     np.testing.assert_allclose(estimated.shares_, [0.05, 0.9, 0.05], atol=0.08)
     assert estimated.score(X, y) > equal.score(X, y)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from sklearn.pipeline import make_pipeline
 
 from sktransfer import load_backbone
@@ -69,6 +70,22 @@ def test_a_network_of_plain_torch_helps_on_the_digits_of_another_scanner():
     assert 0.5 < as_it_is < score["transfer (default)"]
     assert score["transfer (default)"] > score["same network from scratch"] + 0.05
     assert score["transfer (default)"] > score["logistic regression on pixels"] + 0.1
+
+
+@pytest.mark.shared_data
+@pytest.mark.skipif(not DATA.is_dir(), reason="the benchmark data are not part of the project")
+def test_pipelines_of_skada_and_ours_go_together():
+    before = sklearn.get_config()
+    try:
+        pytest.importorskip("skada", reason="skada is not installed (it is in the extra 'test')")
+    finally:
+        sklearn.set_config(**before)
+    run_pipelines = importlib.import_module("examples.05_with_skada").run
+    assert sklearn.get_config() == before
+    scores = run_pipelines(DATA, draws=1).set_index("pipeline")["balanced accuracy"]
+    inside, ours = "skada: a pipeline around our joint network, five labels", "ours: joint network, five labels"
+    assert scores[inside] == scores[ours]
+    assert scores[ours] > scores["skada: CORAL, logistic regression"] + 0.1
 
 
 @pytest.mark.shared_data

@@ -193,8 +193,6 @@ def test_a_machine_without_a_baseline_is_an_error():
     scaler = BaselineScaler("normal").fit(X, y, sample_domain=domain)
     with pytest.raises(ValueError, match=r"no baseline for sample_domain \[9\]"):
         scaler.transform(X[:2], sample_domain=[1, 9])
-    with pytest.raises(ValueError, match="pass sample_domain"):
-        scaler.transform(X)
 
 
 def test_domains_are_routed_through_a_pipeline():
@@ -255,3 +253,44 @@ def test_rows_without_numbers_are_said_because_what_is_missing_looks_healthy(rec
     ):
         found = scaler.transform(rows)
     assert (found[[3, 8, 9]] == 0).all()
+
+
+def test_rows_without_a_domain_are_those_of_the_only_target():
+    X, y, domain = rows()
+    scaler = BaselineScaler("normal").fit(X, y, sample_domain=domain)
+    np.testing.assert_array_equal(scaler.transform(X), scaler.transform(X, sample_domain=np.full(len(X), -2)))
+    both = np.where(domain == 3, -3, domain)
+    with pytest.raises(ValueError, match=r"domains \[-3, -2, 1\], of which not exactly one is a target"):
+        BaselineScaler("normal").fit(X, y, sample_domain=both).transform(X)
+    named = BaselineScaler("normal", target_domain=3).fit(X, y, sample_domain=domain)
+    np.testing.assert_array_equal(named.transform(X), scaler.transform(X, sample_domain=np.full(len(X), 3)))
+    with pytest.raises(ValueError, match=r"target_domain=7 names no rows; sample_domain holds \[-2, 1, 3\]"):
+        BaselineScaler("normal", target_domain=7).fit(X, y, sample_domain=domain)
+
+
+@pytest.mark.parametrize("kind", [str, object])
+def test_machines_may_have_names(kind):
+    X, y, domain = rows()
+    names = np.array([{1: "pump A", -2: "pump B", 3: "pump C"}[number] for number in domain], dtype=kind)
+    scaler = BaselineScaler("normal", target_domain="pump B").fit(X, y, sample_domain=names)
+    numbers = BaselineScaler("normal").fit(X, y, sample_domain=domain)
+    assert scaler.domains_.tolist() == ["pump A", "pump B", "pump C"]
+    np.testing.assert_array_equal(scaler.transform(X, sample_domain=names), numbers.transform(X, sample_domain=domain))
+    np.testing.assert_array_equal(scaler.transform(X), numbers.transform(X))
+    with pytest.raises(ValueError, match=r"no baseline for sample_domain \['pump D'\]"):
+        scaler.transform(X[:1], sample_domain=["pump D"])
+    with pytest.raises(ValueError, match="whole numbers, or texts; row 1 holds None"):
+        scaler.transform(X[:2], sample_domain=["pump A", None])
+
+
+def test_a_target_without_a_known_healthy_row_is_an_error_that_names_the_scaling_by_all_rows():
+    X, y, domain = rows()
+    y = y.astype(object)
+    y[domain == -2] = None
+    for missing in (None, pd.NA, -1):
+        y[domain == -2] = missing
+        with pytest.raises(ValueError, match=r"in sample_domain -2.*normal_label=None scales each machine by all"):
+            BaselineScaler("normal").fit(X, y, sample_domain=domain)
+    scaler = BaselineScaler(compress=False, clip=None).fit(X, y, sample_domain=domain)
+    own = X[domain == -2]
+    np.testing.assert_allclose(scaler.transform(own), (own - own.mean(axis=0)) / own.std(axis=0))

@@ -1,6 +1,7 @@
 """`sample_domain` in numbers and in texts, and rows without a label."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from sktransfer.validation.domains import source_and_target, unlabelled_rows
@@ -54,6 +55,7 @@ def test_what_names_no_source_and_target_is_an_error_that_names_the_argument(sam
         (np.array(["ok", None, "leak"], dtype=object), -1, [False, True, False]),
         (np.array(["ok", "?", "leak"]), "?", [False, True, False]),
         (np.array(["ok", "-1", "leak"]), -1, [False, False, False]),
+        (pd.Series([0, None, -1], dtype="Int64"), -1, [False, True, True]),
         (np.array([0.5, np.nan, -1.0]), np.nan, [False, True, False]),
         (np.array([[0.5, np.nan], [np.nan, np.nan]]), np.nan, [False, True]),
     ],
