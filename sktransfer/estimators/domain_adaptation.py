@@ -13,9 +13,11 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+from sklearn.base import is_classifier
 
 from sktransfer.adaptation.alignment import Alignment
 from sktransfer.adaptation.deep_coral import DeepCORAL
+from sktransfer.adaptation.mcc import MCC
 from sktransfer.backbones.by_tag import resolve_block
 from sktransfer.backbones.check_input import check_input, prepared
 from sktransfer.backbones.from_scratch import open_backbone
@@ -44,9 +46,8 @@ CONSTRAINTS: dict[str, Any] = {
 class DomainAdaptation(TransferEstimator):
     """One fit on source and target rows; a subclass says whether `y` holds classes or values."""
 
-    # where scikit-learn's metadata routing is turned on, nobody needs to ask for what machines are
+    # with scikit-learn's metadata routing, and in skada's pipelines, machines reach the fit without being asked for
     __metadata_request__fit = {"sample_domain": True}
-
     block = "auto"
     head = None
     callbacks = None
@@ -105,6 +106,10 @@ class DomainAdaptation(TransferEstimator):
             warn_of_foreign(name, backbone, len(X), learned=False)
         return rows, task, (backbone, untrained), joint
 
+    def _usual_alignment(self: Any) -> Alignment:
+        """What ``alignment="auto"`` stands for; MCC needs classes."""
+        return MCC() if is_classifier(self) else DeepCORAL()
+
     def _share(self: Any) -> float:
         return _TARGET_SHARE if self.target_weight == "auto" else float(self.target_weight)
 
@@ -113,12 +118,12 @@ class DomainAdaptation(TransferEstimator):
         name, n_unlabelled = type(self).__name__, int((domains.target & ~labelled).sum())
         alignment = self.alignment
         if alignment == "auto":
-            alignment = DeepCORAL() if n_unlabelled >= _ENOUGH else None
+            alignment = self._usual_alignment() if n_unlabelled >= _ENOUGH else None
         if alignment is None and not (domains.target & labelled).any():
             reason = f"has {n_unlabelled} rows, fewer than {_ENOUGH}, and" if self.alignment == "auto" else "has"
             raise ValueError(
                 f"{name}: the target {reason} no label, and without an alignment nothing of it would be learned. Label "
-                "some target rows, or pass alignment=DeepCORAL()."
+                f"some target rows, or pass alignment={self._usual_alignment()!r}."
             )
         return alignment
 

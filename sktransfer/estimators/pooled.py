@@ -91,8 +91,6 @@ class Pooled(Checksummed, MetaEstimatorMixin, BaseEstimator):
         "target_domain": "no_validation",
     }
 
-    __metadata_request__fit = {"sample_domain": True}
-
     def __init__(self, estimator, *, target_weight="auto", unlabelled_label=-1, target_domain=None):
         self.estimator = estimator
         self.target_weight = target_weight

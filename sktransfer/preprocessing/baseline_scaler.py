@@ -152,9 +152,6 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Windows
         "target_domain": "no_validation",
     }
 
-    __metadata_request__fit = {"sample_domain": True}
-    __metadata_request__transform = {"sample_domain": True}
-
     def __init__(
         self, normal_label=None, *, method="standard", compress=True, clip=20.0, missing="error", whiten=False,
         absolute=False, target_domain=None,

@@ -50,7 +50,7 @@ def test_it_learns_what_the_sources_know_and_finds_the_targets_rows():
     assert fitted.classes_.tolist() == ["leak", "normal"]
     assert fitted.domains_ == {1: 1, 2: 2, -1: -1}
     assert fitted.n_unlabelled_ == 108
-    assert isinstance(fitted.alignment_, DeepCORAL)
+    assert isinstance(fitted.alignment_, MCC)
     assert all(record["alignment_loss"] >= 0 for record in fitted.history_)
 
 
@@ -155,6 +155,34 @@ def test_a_frozen_block_stays_as_it_is_and_is_computed_once(monkeypatch):
     np.testing.assert_allclose(once, again, atol=1e-4)
 
 
+def test_the_features_come_the_nearer_the_more_the_alignment_weighs():
+    X, y, domain, _ = machines()
+    X[domain < 0] = X[domain < 0] * [3, 1, 1, 1]
+    ends = [
+        model(alignment=DeepCORAL(weight=weight), max_epochs=30).fit(X, y, sample_domain=domain).history_[-1]
+        for weight in (0.0, 3.0)
+    ]
+    assert ends[1]["alignment_loss"] < 0.5 * ends[0]["alignment_loss"]
+
+
+def test_a_probe_of_all_machines_is_that_of_weighted_rows():
+    X, y, domain, truth = machines()
+    labelled = np.array([label is not None for label in y])
+    backbone = TransferClassifier(SMALL, max_epochs=5, random_state=0).fit(X[:120], y[:120]).backbone_
+    probe = LinearProbing(alpha=0.5)
+    joint = DomainAdaptationClassifier(backbone, alignment=None, strategy=probe)
+    joint.fit(X[labelled], y[labelled], sample_domain=domain[labelled])
+    weight = np.where(domain < 0, 0.5 / 12, 0.25 / 120)[labelled]
+    pooled = TransferClassifier(backbone, strategy=probe)
+    pooled.fit(X[labelled], truth[labelled], sample_weight=weight / weight.mean())
+    # the temperature comes from folds, which depend on the order of rows; before it the heads are one
+    logits = [
+        np.log(p[:, 0] / p[:, 1]) * fitted.history_[0]["temperature"]
+        for fitted, p in ((fitted, fitted.predict_proba(X)) for fitted in (joint, pooled))
+    ]
+    np.testing.assert_allclose(*logits, atol=0.02)
+
+
 def test_two_fits_are_one_a_clone_and_a_file_predict_the_same_and_nothing_of_the_caller_changes(tmp_path):
     X, y, domain, _ = machines(40)
     before = X.copy(), y.copy(), domain.copy()
@@ -220,7 +248,7 @@ def test_a_target_without_any_label_needs_an_alignment():
     X, y, domain, _ = machines()
     y = few(y, domain, 0)
     assert model().fit(X, y, sample_domain=domain).alignment_ is not None
-    with pytest.raises(ValueError, match=r"the target has no label.*pass alignment=DeepCORAL\(\)"):
+    with pytest.raises(ValueError, match=r"the target has no label.*pass alignment=MCC\(\)"):
         model(alignment=None).fit(X, y, sample_domain=domain)
     kept = (domain > 0) | (np.arange(len(X)) < 250)
     with pytest.raises(ValueError, match="has 10 rows, fewer than 32, and no label"):

@@ -2,15 +2,17 @@
 
 import importlib
 
+import joblib
 import numpy as np
 import pytest
 import sklearn
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.model_selection import cross_validate
+from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline as sklearn_pipeline
 
 from sktransfer import (
     BaselineScaler,
+    BatchedGridSearchCV,
     DeepCORAL,
     DomainAdaptationClassifier,
     DomainAdaptationRegressor,
@@ -84,6 +86,7 @@ def test_our_scaler_and_joint_network_in_a_pipeline_of_skada(skada, data, few_la
     pipe.fit(data["X"], data["y" if not few_labels else "masked"].copy(), sample_domain=data["domain"])
     X_raw = data["new"][0]
     np.testing.assert_array_equal(pipe.predict_proba(X_raw, **at_target(X_raw)), expected.predict_proba(X_new))
+    np.testing.assert_array_equal(pipe.predict_proba(X_raw), expected.predict_proba(X_new))
     assert pipe[-1].base_estimator_.n_unlabelled_ == N_TARGET - N_LABELLED * few_labels
 
 
@@ -142,17 +145,23 @@ def test_our_features_before_an_adapter_of_skada(skada, data):
     np.testing.assert_allclose(found, expected.predict_proba(by_hand.transform(features.transform(X_new))), atol=1e-5)
 
 
-@pytest.mark.usefixtures("routing")
-@pytest.mark.parametrize("make", [make_pipeline, sklearn_pipeline], ids=["our pipeline", "scikit-learn's"])
-def test_an_adapter_of_skada_in_a_pipeline(skada, data, make):
+@pytest.mark.parametrize(
+    ("make", "routed"),
+    [(make_pipeline, True), (make_pipeline, False), (sklearn_pipeline, True)],
+    ids=["ours", "ours, routing off", "scikit-learn's"],
+)
+@pytest.mark.parametrize("names_target", [True, False])
+def test_an_adapter_of_skada_in_a_pipeline(skada, data, make, routed, names_target):
+    """Rows to predict are those of the target machine, whether they say so or not."""
     X, X_new = scaled(data)
     by_hand = skada.CORALAdapter()
     mapped = by_hand.fit_transform(X, data["masked"], sample_domain=data["domain"])
     expected = adapted().fit(mapped, data["masked"], sample_domain=data["domain"])
     pipe = make(BaselineScaler(compress=False), skada.CORALAdapter(), adapted())
-    pipe.fit(data["X"], data["masked"], sample_domain=data["domain"])
     X_raw = data["new"][0]
-    found = pipe.predict_proba(X_raw, **at_target(X_raw))
+    with sklearn.config_context(enable_metadata_routing=routed):
+        pipe.fit(data["X"], data["masked"], sample_domain=data["domain"])
+        found = pipe.predict_proba(X_raw, **(at_target(X_raw) if names_target else {}))
     np.testing.assert_allclose(found, expected.predict_proba(by_hand.transform(X_new)), atol=1e-5)
 
 
@@ -183,6 +192,45 @@ def test_scores_and_splits_of_skada_on_our_estimators(skada, data):
     )
     assert np.isfinite(scores["test_entropy"]).all()
     assert np.isfinite(scores["test_density"]).all()
+
+
+@pytest.mark.usefixtures("routing")
+@pytest.mark.parametrize("search", [GridSearchCV, BatchedGridSearchCV])
+@pytest.mark.parametrize("outside", ["skada", "ours"])
+def test_a_search_by_splits_and_scores_of_skada_reaches_our_parameters(skada, data, search, outside):
+    """A clone of skada's pipeline forgets `mask_target_labels`; few labels go through ours or scikit-learn's."""
+    metrics = importlib.import_module("skada.metrics")
+    selection = importlib.import_module("skada.model_selection")
+    name, values = {
+        "skada": ("alignment", [DeepCORAL(weight=0.01), DeepCORAL(weight=100.0)]),
+        "ours": ("target_weight", [0.2, 0.9]),
+    }[outside]
+
+    def pipe(**parameters):
+        make = skada.make_da_pipeline if outside == "skada" else make_pipeline
+        return make(BaselineScaler(compress=False), adapted(**parameters))
+
+    cv = selection.SourceTargetShuffleSplit(n_splits=2, random_state=0)
+    options = {"cv": cv, "scoring": metrics.PredictionEntropyScorer(), "error_score": "raise"}
+    grid = {f"domainadaptationclassifier__{name}": values}
+    X, domain = data["X"], data["domain"]
+    found = search(pipe(), grid, **options).fit(X, data["masked"].copy(), sample_domain=domain)
+    by_hand = [
+        cross_validate(pipe(**{name: value}), X, data["masked"].copy(), params={"sample_domain": domain}, **options)
+        for value in values
+    ]
+    by_hand = [scores["test_score"].mean() for scores in by_hand]
+    np.testing.assert_allclose(found.cv_results_["mean_test_score"], by_hand)
+    assert by_hand[0] != by_hand[1]
+
+
+@pytest.mark.usefixtures("routing")
+def test_a_pipeline_of_both_is_saved_and_loaded(skada, data, tmp_path):
+    pipe = skada.make_da_pipeline(BaselineScaler(compress=False), adapted(), mask_target_labels=False)
+    pipe.fit(data["X"], data["masked"].copy(), sample_domain=data["domain"])
+    loaded = joblib.load(joblib.dump(pipe, tmp_path / "model.joblib")[0])
+    X = data["new"][0]
+    np.testing.assert_array_equal(loaded.predict_proba(X, **at_target(X)), pipe.predict_proba(X, **at_target(X)))
 
 
 def test_our_package_leaves_the_routing_of_scikit_learn_as_it_is(data):

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import balanced_accuracy_score, r2_score, roc_auc_score
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, TimeSeriesSplit
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sktransfer import FromScratch, LinearProbing, SourceClassifier, TransferClassifier, Windows, compare
 from sktransfer.evaluation.baselines import make_methods
@@ -354,3 +354,33 @@ def test_a_search_is_compared_with_what_it_searches_from_scratch():
     search = GridSearchCV(pipe, {"transferclassifier__strategy__alpha": [0.1, 1.0]}, cv=2)
     found = compare(search, X, y, n_labels=4, n_draws=1, baselines=None)
     assert found.methods == ["transfer", "from scratch", "source as it is"]
+
+
+class Grouped(Spy):
+    got: list = []
+
+    def fit(self, X, y, groups=None):
+        Grouped.got.append((np.asarray(X)[:, 0].astype(int), groups))
+        return super().fit(X, y)
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_estimators_that_take_groups_get_those_of_their_rows(piped):
+    X, y, groups = numbered()
+    names = np.array([f"run {chr(97 + g)}" for g in groups])
+    Grouped.got.clear()
+    model = make_pipeline(FunctionTransformer(), Grouped()) if piped else Grouped()
+    compare(model, X, y, groups=names, n_labels=3, n_draws=2, baselines=OTHER)
+    assert len(Grouped.got) == 2
+    for rows, got in Grouped.got:
+        np.testing.assert_array_equal(got, groups[rows])
+    Grouped.got.clear()
+    compare(model, X, y, n_labels=3, n_draws=1, baselines=OTHER)
+    assert Grouped.got[0][1] is None
+
+
+def test_a_search_over_whole_groups_gets_them():
+    X, y, groups = numbered()
+    search = GridSearchCV(LogisticRegression(max_iter=5000), {"C": [0.1, 1.0]}, cv=GroupKFold(2))
+    found = compare(search, X, y, groups=groups, n_labels=5, n_draws=2, baselines=FEW)
+    assert found.frame["score"].notna().all()
