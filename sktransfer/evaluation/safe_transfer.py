@@ -81,7 +81,7 @@ class SafeTransfer(Checksummed, BaseEstimator):
         if y is None:
             raise ValueError(f"{name} requires y to be passed, but the target y is None.")
         X = self._check_rows(X, reset=True)
-        n = X.shape[0]
+        n, y = X.shape[0], y if hasattr(y, "__len__") else np.asarray(y)
         if len(y) != n:
             raise ValueError(f"Found input variables with inconsistent numbers of samples: [{n}, {len(y)}] (X and y).")
         if sample_domain is None:

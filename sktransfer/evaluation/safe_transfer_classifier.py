@@ -144,7 +144,8 @@ class SafeTransferClassifier(ClassifierMixin, SafeTransfer):
 
     def predict(self, X):
         """Most probable class, of shape (n_samples,)."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        found = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[found]
 
     def _checked_labels(self, y: np.ndarray) -> np.ndarray:
         y = check_labels(type(self).__name__, y, len(y))
