@@ -160,20 +160,21 @@ class Counted(LogisticRegression):
         return super().fit(X, y)
 
 
+CALLS = []
+
+
+class Counted(LogisticRegression):
+    def fit(self, X, y):
+        CALLS.append(1)
+        return super().fit(X, y)
+
+
 def test_losses_are_kept_by_a_memory(tmp_path):
     X, y, _, _ = few(5)
-    calls = []
-
-    class Counted(LogisticRegression):
-        def fit(self, X, y):
-            calls.append(1)
-            return super().fit(X, y)
-
-    Counted.__module__ = "__main__"
+    CALLS.clear()
+    candidates = {"one": Counted(), "two": LogisticRegression()}
     for _ in range(2):
-        SafeTransferClassifier(candidates={"one": Counted(), "two": LogisticRegression()}, memory=str(tmp_path)).fit(
-            X, y
-        )
+        SafeTransferClassifier(candidates=candidates, memory=str(tmp_path)).fit(X, y)
     assert len(CALLS) == 5 + 1 + 1  # five folds once, and the final fit twice
 
 
