@@ -74,7 +74,7 @@ def test_labels_are_kept_and_move_the_centroids():
 
 def test_a_labelled_row_among_rows_of_another_class_keeps_its_label():
     features = np.array([[4.0, 0], [5, 0], [4, 1], [0, 4], [0, 5], [1, 4]])
-    right = np.array([[0.6, 0.4], [0.4, 0.6]]).repeat(3, axis=0)
+    right = np.array([[0.9, 0.1], [0.1, 0.9]]).repeat(3, axis=0)
     assert pseudo_labels(features, right, np.array([1, -1, -1, -1, -1, -1])).tolist() == [1, 0, 0, 1, 1, 1]
 
 
