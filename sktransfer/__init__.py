@@ -67,6 +67,13 @@ _HOMES = {
     "MCC": "adaptation.mcc",
     "DANN": "adaptation.dann",
     "Alignment": "adaptation.alignment",
+    "SubspaceAlignment": "adaptation.subspace_alignment",
+    "CORAL": "adaptation.coral",
+    "OTMapping": "adaptation.ot_mapping",
+    "em_shares": "adaptation.label_shift",
+    "bbse_shares": "adaptation.label_shift",
+    "proxy_a_distance": "adaptation.domain_distance",
+    "domain_distance_report": "adaptation.domain_distance",
     "LinearHead": "networks.heads",
     "MLPHead": "networks.heads",
     "list_backbones": "backbones.list_backbones",
@@ -94,6 +101,7 @@ _HOMES = {
     "DataQualityWarning": "exceptions",
     "OutOfRangeWarning": "exceptions",
     "SourceClassWarning": "exceptions",
+    "LabelShiftWarning": "exceptions",
 }
 
 __all__ = ["__version__", *_HOMES]

@@ -36,6 +36,13 @@ from sktransfer.adaptation.mmd import MMD as MMD
 from sktransfer.adaptation.mcc import MCC as MCC
 from sktransfer.adaptation.dann import DANN as DANN
 from sktransfer.adaptation.alignment import Alignment as Alignment
+from sktransfer.adaptation.subspace_alignment import SubspaceAlignment as SubspaceAlignment
+from sktransfer.adaptation.coral import CORAL as CORAL
+from sktransfer.adaptation.ot_mapping import OTMapping as OTMapping
+from sktransfer.adaptation.label_shift import em_shares as em_shares
+from sktransfer.adaptation.label_shift import bbse_shares as bbse_shares
+from sktransfer.adaptation.domain_distance import proxy_a_distance as proxy_a_distance
+from sktransfer.adaptation.domain_distance import domain_distance_report as domain_distance_report
 from sktransfer.networks.heads import LinearHead as LinearHead
 from sktransfer.networks.heads import MLPHead as MLPHead
 from sktransfer.backbones.list_backbones import list_backbones as list_backbones
@@ -73,3 +80,4 @@ from sktransfer.model_selection.label_free_scores import SoftNeighborhoodDensity
 from sktransfer.model_selection.label_free_scores import ImportanceWeightedScorer as ImportanceWeightedScorer
 from sktransfer.model_selection.label_free_scores import DeepEmbeddedValidation as DeepEmbeddedValidation
 from sktransfer.model_selection.label_free_scores import CircularValidation as CircularValidation
+from sktransfer.exceptions import LabelShiftWarning as LabelShiftWarning
