@@ -48,7 +48,7 @@ class DigitsNet(nn.Sequential):
     """Two blocks of 3 x 3 convolutions and one linear block: (n, 1, 16, 16) -> 128 features."""
 
     def __init__(self, n_features_in: int):
-        super().__init__(_convolution(n_features_in, 32), _convolution(32, 64), _linear(64 * 16, 128))
+        super().__init__(_convolution(n_features_in, 16), _convolution(16, 32), _linear(32 * 16, 128))
 
 
 def _convolution(n_in: int, n_out: int) -> nn.Module:
@@ -69,10 +69,9 @@ def methods(seed: int, epochs: int | str) -> dict[str, Callable[[Stacked], objec
 
     def joint(alignment: Alignment) -> Callable[[Stacked], object]:
         model = DomainAdaptationClassifier(network, alignment=alignment, **how)
-        return lambda rows: model.fit(rows.X, rows.y, sample_domain=rows.sample_domain)
+        return once(lambda rows: model.fit(rows.X, rows.y, sample_domain=rows.sample_domain))
 
-    def source(rows: Stacked) -> object:
-        return TransferClassifier(network, **how).fit(*rows.source)
+    source = once(lambda rows: TransferClassifier(network, **how).fit(*rows.source))
 
     def source_free(
         method: object, first: Callable[[Stacked], object], guard: bool = True
@@ -88,7 +87,19 @@ def methods(seed: int, epochs: int | str) -> dict[str, Callable[[Stacked], objec
     for name, method in {"AdaBN": AdaBN(), "SHOT": SHOT()}.items():
         found[name] = source_free(method, source)
         found[f"{name}, guard=False"] = source_free(method, source, guard=False)
-    return found | {"MCC, then SHOT": source_free(SHOT(), joint(ALIGNMENTS["MCC"]))}
+    return found | {"MCC, then SHOT": source_free(SHOT(), found["MCC"])}
+
+
+def once(fit: Callable[[Stacked], object]) -> Callable[[Stacked], object]:
+    """`fit`, run for the first of the methods that begin with it and kept for the others."""
+    kept: list[object] = []
+
+    def first_time(rows: Stacked) -> object:
+        if not kept:
+            kept.append(fit(rows))
+        return kept[0]
+
+    return first_time
 
 
 def run(folder: Path, seeds: list[int], only: list[str], epochs: int | str, reverse: bool) -> Iterator[dict]:

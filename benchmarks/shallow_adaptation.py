@@ -2,11 +2,11 @@
 
     python -m benchmarks.shallow_adaptation ../shared/data [--draws 10] [--only a1 skewed gas shifted] [--seeds 5]
 
-a1: the reactor's published protocol. Source and target are cut into five folds, fold f is left out of both, each
-machine is scaled by its own rows, and the target rows that are scored are those that the map knows (transductive; no label of
-theirs is used). Balanced accuracy equals accuracy there. skewed: 20 healthy rows and one of each fault, transductive,
-balanced accuracy. gas: batch 1 to seven later ones, without labels, accuracy, transductive. shifted: skada's generated
-data, accuracy on all target rows, transductive. All settings are defaults, but for what stands in a row's name.
+a1: the reactor's published protocol. Source and target are cut into five folds (in order, each class by itself), fold f
+is left out of both, each machine is scaled by its own rows, and the target rows that are scored are those that the map
+knows (transductive; no label of theirs is used). Accuracy. skewed: 20 healthy rows and one of each fault, transductive,
+balanced accuracy. gas: batch 1 to seven later ones, no labels, accuracy, transductive. shifted: skada's generated data,
+accuracy on all target rows, transductive. All settings are defaults, but for what stands in a row's name.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import sklearn
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from sklearn.model_selection import StratifiedKFold
@@ -31,7 +32,7 @@ from benchmarks.names import markdown
 from sktransfer import CORAL, OTMapping, SubspaceAlignment
 
 PARTS = ("a1", "skewed", "gas", "shifted")
-SHIFTS = ("covariate_shift", "target_shift", "concept_drift", "subspace")
+SHIFTS = ("covariate_shift", "target_shift", "conditional_shift", "subspace")
 
 # (source rows, source labels, target rows) -> predicted labels of the target rows
 Method = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -55,24 +56,19 @@ def theirs(name: str, estimator: Any, **settings: Any) -> Method:
     """A class of skada or POT in front of the same estimator."""
 
     def predict(X: np.ndarray, y: np.ndarray, X_target: np.ndarray) -> np.ndarray:
-        import sklearn
-
         if name.startswith("POT"):
             import ot
 
             transport = ot.da.EMDTransport(metric="cityblock", **settings).fit(Xs=X, Xt=X_target)
             return estimator.fit(transport.transform(Xs=X), y).predict(X_target)
-        before = sklearn.get_config()["enable_metadata_routing"]
-        try:
+        with sklearn.config_context(enable_metadata_routing=True):  # put back afterwards
             import skada
 
             domain = np.repeat([1, -1], [len(X), len(X_target)])
             labels = np.r_[y, np.full(len(X_target), -1)]
             pipe = skada.make_da_pipeline(getattr(skada, name)(**settings), estimator)
             pipe.fit(np.r_[X, X_target], labels, sample_domain=domain)
-            return pipe.predict(X_target, sample_domain=np.full(len(X_target), -1), allow_source=True)
-        finally:
-            sklearn.set_config(enable_metadata_routing=before)
+            return pipe.predict(X_target, sample_domain=np.full(len(X_target), -1))
 
     return predict
 
@@ -104,8 +100,7 @@ SVMS: dict[str, Method] = {
 
 def folds(y: np.ndarray, n_splits: int = 5) -> list[np.ndarray]:
     """Rows that stay in, of each fold."""
-    splitter = StratifiedKFold(n_splits, shuffle=True, random_state=0)
-    return [kept for kept, _ in splitter.split(np.zeros(len(y)), y)]
+    return [kept for kept, _ in StratifiedKFold(n_splits).split(np.zeros(len(y)), y)]
 
 
 def a1(folder: Path, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -147,16 +142,8 @@ def _rows(task: Task, name: str, seed: int) -> np.ndarray:
 
 def shifted(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Generated data of skada: four shifts."""
-    import sklearn
-
-    before = sklearn.get_config()["enable_metadata_routing"]
-    try:
+    with sklearn.config_context():  # importing skada turns metadata routing on
         from skada.datasets import make_shifted_datasets
-    except ImportError:
-        print("shifted: skada is not installed", flush=True)
-        return
-    finally:
-        sklearn.set_config(enable_metadata_routing=before)
     for shift in SHIFTS:
         for seed in range(options.seeds):
             X, y, domain = make_shifted_datasets(20, 20, shift=shift, noise=0.3, random_state=seed)

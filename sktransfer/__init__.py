@@ -41,6 +41,8 @@ _HOMES = {
     "compare": "evaluation.compare",
     "TransferGainDisplay": "evaluation.transfer_gain_display",
     "rank_backbones": "evaluation.rank_backbones",
+    "SafeTransferClassifier": "evaluation.safe_transfer_classifier",
+    "SafeTransferRegressor": "evaluation.safe_transfer_regressor",
     "Strategy": "strategies.base",
     "ProbeThenTune": "strategies.probe_then_tune",
     "LinearProbing": "strategies.linear_probing",

@@ -71,3 +71,5 @@ from sktransfer.exceptions import DataQualityWarning as DataQualityWarning
 from sktransfer.exceptions import OutOfRangeWarning as OutOfRangeWarning
 from sktransfer.exceptions import SourceClassWarning as SourceClassWarning
 from sktransfer.exceptions import LabelShiftWarning as LabelShiftWarning
+from sktransfer.evaluation.safe_transfer_classifier import SafeTransferClassifier as SafeTransferClassifier
+from sktransfer.evaluation.safe_transfer_regressor import SafeTransferRegressor as SafeTransferRegressor

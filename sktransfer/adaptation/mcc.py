@@ -29,7 +29,7 @@ class MCC(Alignment):
 
     Parameters
     ----------
-    weight : float, default=0.3
+    weight : float, default=1.0
         Factor of the loss, beside the mean loss of the labels; at least 0.
     temperature : float, default=2.5
         The outputs are divided by it, above 0.
@@ -52,7 +52,7 @@ class MCC(Alignment):
     [0.0, 0.667]
     """
 
-    def __init__(self, weight=0.3, temperature=2.5):
+    def __init__(self, weight=1.0, temperature=2.5):
         self.weight = weight
         self.temperature = temperature
 

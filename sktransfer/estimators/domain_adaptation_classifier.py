@@ -20,8 +20,8 @@ class DomainAdaptationClassifier(DomainAdaptation, TransferClassifier):
         What the fit begins with, as in :class:`sktransfer.TransferClassifier`; None: an untrained network.
     alignment : Alignment, "auto" or None, default="auto"
         :class:`sktransfer.DeepCORAL`, :class:`sktransfer.MMD`, :class:`sktransfer.MCC`, :class:`sktransfer.DANN`.
-        ``"auto"``: ``MCC()`` where there are at least 32 target rows without a label, else None. None: the labels of
-        all machines alone.
+        ``"auto"``: ``MCC()`` where there are at least 32 target rows without a label and blocks learn, else None. None:
+        the labels of all machines alone.
     target_weight : float or "auto", default="auto"
         Share of the labelled target rows in the loss of the labels, between 0 and 1; the source machines share the
         rest equally. ``"auto"``: a half, however few they are.

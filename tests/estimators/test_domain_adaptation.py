@@ -20,6 +20,7 @@ from sktransfer import (
     FineTuning,
     FromScratch,
     LinearProbing,
+    OutOfRangeWarning,
     TransferClassifier,
 )
 from sktransfer.adaptation.alignment import Alignment
@@ -204,6 +205,33 @@ def test_good_data_is_quiet():
         model(max_epochs=5, alignment=None).fit(X, y, sample_domain=domain)
 
 
+@pytest.mark.parametrize(("alignment", "n_warnings"), [(MCC(), 0), (None, 1)])
+def test_rows_without_a_label_belong_to_the_range_of_training_where_something_is_learned_from_them(
+    alignment, n_warnings
+):
+    X, y, domain, _ = machines()
+    X[252:, 2] *= 50
+    fitted = model(alignment=alignment).fit(X, y, sample_domain=domain)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fitted.predict(X[252:])
+    assert sum(issubclass(one.category, OutOfRangeWarning) for one in caught) == n_warnings
+
+
+def test_a_row_of_weight_zero_is_no_row():
+    X, y, domain, _ = machines(40)
+    weight = np.ones(len(X))
+    weight[[3, 50, 82, 100]] = 0
+    kept = weight > 0
+    without = model().fit(X[kept], y[kept], sample_domain=domain[kept])
+    fitted = model().fit(X, y, sample_domain=domain, sample_weight=weight)
+    np.testing.assert_array_equal(fitted.predict_proba(X), without.predict_proba(X))
+    with pytest.raises(ValueError, match="the target has no label"):
+        model(alignment=None).fit(X, y, sample_domain=domain, sample_weight=(domain > 0).astype(float))
+    with pytest.raises(ValueError, match="no source row has a sample_weight above zero"):
+        model().fit(X, y, sample_domain=domain, sample_weight=(domain < 0).astype(float))
+
+
 # ---- bad input
 
 
@@ -269,6 +297,9 @@ def test_an_alignment_with_nothing_to_change_and_augmented_batches_are_refused()
     probing = DomainAdaptationClassifier(backbone, alignment=DeepCORAL(), strategy=LinearProbing())
     with pytest.raises(ValueError, match=r"keeps all blocks frozen.*alignment=None"):
         probing.fit(X, y, sample_domain=domain)
+    assert clone(probing).set_params(alignment="auto").fit(X, y, sample_domain=domain).alignment_ is None
+    with pytest.raises(ValueError, match=r"the target has no label.*let blocks learn"):
+        clone(probing).set_params(alignment="auto").fit(X, few(y, domain, 0), sample_domain=domain)
     with pytest.raises(ValueError, match="Leave Augmentation out"):
         model(strategy=FineTuning() & Augmentation(jitter=0.1)).fit(X, y, sample_domain=domain)
 

@@ -26,6 +26,7 @@ from sktransfer import (
     SourceFreeClassifier,
     TransferClassifier,
     TransferRegressor,
+    Windows,
     load_backbone,
     make_pipeline,
     save_backbone,
@@ -159,6 +160,22 @@ def test_classes_that_can_occur_are_the_only_ones(backbone):
     assert model.classes_.tolist() == model.backbone_.source.classes.tolist() == ["leak", "normal"]
     assert model.score(X[two], y[two]) > 0.9
     assert model.predict_proba(X).shape == (200, 2)
+
+
+@pytest.mark.parametrize("method", [AdaBN(), SHOT()], ids=str)
+def test_windows_of_another_machine_go_through_a_network_of_windows(method):
+    rng = np.random.default_rng(0)
+    y = rng.choice(["ok", "worn"], size=160)
+    X = np.sin(np.arange(32) * np.where(y == "ok", 0.3, 1.1)[:, None])[:, None] + 0.3 * rng.normal(size=(160, 1, 32))
+    source = TransferClassifier(max_epochs=8, random_state=0).fit(Windows.of(X[:80], sampling_rate=100), y[:80])
+    moved = Windows.of(X[80:] * 1.2 + 0.3, sampling_rate=100)
+    model = fitted(source.backbone_, method, moved, max_epochs=3)
+    assert model.sampling_rate_ == 100
+    assert model.predict_proba(moved).shape == (80, 2)
+    assert model.score(moved, y[80:]) >= source.score(moved, y[80:])
+    np.testing.assert_allclose(pickle.loads(pickle.dumps(model)).predict_proba(moved), model.predict_proba(moved))
+    with pytest.raises(ValueError, match="sampling"):
+        model.predict(Windows.of(X[80:], sampling_rate=50))
 
 
 # ---- shares of classes

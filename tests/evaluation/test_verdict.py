@@ -104,7 +104,7 @@ def test_errors_are_told_in_their_unit_with_more_being_better():
     found = results(
         {"transfer": {20: -2.0}, "ridge regression": {20: -3.5}}, metric=metric_of(None, 0), unit="labelled rows"
     )
-    assert found.verdict.startswith("At 20 labelled rows transfer gains 1.5 of mean absolute error (1.")
+    assert found.verdict.startswith("At 20 labelled rows transfer gains 1.5 in mean absolute error (1.")
     assert found.table().loc["transfer", 20] == pytest.approx(-2.0)
 
 
