@@ -127,17 +127,22 @@ def share_distance(first: Any, second: Any) -> float:
     return float(np.abs(np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)).sum() / 2)
 
 
-def target_shares(X_source: np.ndarray, y_source: np.ndarray, X_target: np.ndarray) -> np.ndarray:
-    """Shares of the target by `em_shares`, of a logistic regression fitted to the source; (n_classes,)."""
+def target_shares(X_source: np.ndarray, y_source: np.ndarray, X_target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Shares of the target by a logistic regression of the source: mean probabilities, and `em_shares` of them.
+
+    The mean hides a part of a shift, but moves little where rows of one class look different on both machines, where
+    expectation maximisation finds shares that are far off.
+    """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     classes, codes = np.unique(y_source, return_inverse=True)
     if len(classes) == 1:
-        return np.ones(1)
+        return np.ones(1), np.ones(1)
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(X_source, codes)
-    return em_shares(model.predict_proba(X_target), np.bincount(codes) / len(codes))
+    found = model.predict_proba(X_target)
+    return found.mean(axis=0), em_shares(found, np.bincount(codes) / len(codes))
 
 
 def _shares(name: str, shares: Any, n_classes: int) -> np.ndarray:

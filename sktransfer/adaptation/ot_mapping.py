@@ -68,7 +68,7 @@ class OTMapping(OneToOneFeatureMixin, RowMap):
     Notes
     -----
     All mass must arrive: where the target is healthy for the most part and the source is not, faults are sent to
-    healthy rows. With ``y`` and without `prior` a :class:`LabelShiftWarning` says if the estimated shares differ by
+    healthy rows. With ``y`` and without `prior` a :class:`LabelShiftWarning` says if the predicted shares differ by
     more than 0.25 (total variation). Rows of a class of share zero stay where they are.
 
     A source row that was not in the fit is moved as the nearest one that was (Ferradans et al. 2014).
@@ -131,8 +131,8 @@ class OTMapping(OneToOneFeatureMixin, RowMap):
         classes, codes = np.unique(y, return_inverse=True)
         self.classes_, own = classes, np.bincount(codes) / len(codes)
         if self.prior is None:
-            self.target_shares_ = target_shares(source, codes, rows)
-            self._warn_of_shift(own)
+            mean, self.target_shares_ = target_shares(source, codes, rows)
+            self._warn_of_shift(share_distance(own, mean))
             return equal
         self.target_shares_ = self._given_shares(source, codes, rows)
         mass = (self.target_shares_ / own)[codes]
@@ -141,7 +141,7 @@ class OTMapping(OneToOneFeatureMixin, RowMap):
     def _given_shares(self, source: np.ndarray, codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
         prior, classes = self.prior, self.classes_.tolist()
         if isinstance(prior, str):
-            return target_shares(source, codes, rows)
+            return target_shares(source, codes, rows)[1]
         if isinstance(prior, Mapping):
             unknown = [one for one in prior if one not in classes]
             if unknown:
@@ -157,13 +157,12 @@ class OTMapping(OneToOneFeatureMixin, RowMap):
             )
         return shares / shares.sum()
 
-    def _warn_of_shift(self, own: np.ndarray) -> None:
-        distance = share_distance(own, self.target_shares_)
+    def _warn_of_shift(self, distance: float) -> None:
         if distance > LARGEST_SHIFT:
             found = {c: round(float(s), 2) for c, s in zip(self.classes_.tolist(), self.target_shares_, strict=True)}
             warn_caller(
                 "OTMapping takes the shares of the source's classes for those of the target, but a logistic regression "
-                f"of the source finds shares that differ by {distance:.2f} (total variation; 0 to 1): "
+                f"of the source predicts shares that differ by {distance:.2f} (total variation; 0 to 1), and estimates "
                 f"{dict(list(found.items())[:10])}. Source rows may be sent to rows of other classes. Pass prior=..., "
                 "the shares that you expect, or prior='estimate'.",
                 LabelShiftWarning,
