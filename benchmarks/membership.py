@@ -24,7 +24,7 @@ from sklearn.preprocessing import StandardScaler
 
 from benchmarks.adaptation_sets import FOLDERS, SCORED
 from benchmarks.names import markdown
-from sktransfer import SourceClassifier, SourceFreeClassifier, TransferClassifier
+from sktransfer import SHOT, SourceClassifier, SourceFreeClassifier, TransferClassifier
 
 # Rows of the table: set of `adaptation_sets`, rows that are drawn from the source of its first task (None: all).
 SETS = (("tep-rows", None), ("tep-rows", 2000), ("tep-rows", 200), ("cstr", None), ("gas", None), ("hit", None))
@@ -79,7 +79,7 @@ def networks(X: np.ndarray, y: np.ndarray, seed: int) -> Iterator[tuple[str, Sou
     few, rest = train_test_split(np.arange(len(member[1])), test_size=0.5, random_state=seed, stratify=member[1])
     target = [(part[few], part[rest]) for part in member]
     seen, unseen = ((target[0][i], target[1][i]) for i in (0, 1))
-    adapted = SourceFreeClassifier(blind, guard=False, random_state=seed).fit(seen[0])
+    adapted = SourceFreeClassifier(blind, SHOT(), guard=False, random_state=seed).fit(seen[0])
     yield "source-free, rows without labels", SourceClassifier(adapted.backbone_), seen, unseen
 
 

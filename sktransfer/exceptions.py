@@ -19,6 +19,10 @@ class SourceClassWarning(UserWarning):
     """Classes of `y` and classes of the source head seem to be mistaken for each other."""
 
 
+class LabelShiftWarning(DataQualityWarning):
+    """The target's classes seem to have other shares than the source's, and the method assumes that they have not."""
+
+
 class ModelVersionWarning(InconsistentVersionWarning):
     """A fitted estimator was saved with other versions of the packages than those installed now.
 

@@ -28,7 +28,7 @@ class DeepCORAL(Alignment):
 
     Parameters
     ----------
-    weight : float, default=1.0
+    weight : float, default=0.1
         Factor of the loss, beside the mean loss of the labels; at least 0.
 
     Notes
@@ -51,7 +51,7 @@ class DeepCORAL(Alignment):
     0.0
     """
 
-    def __init__(self, weight=1.0):
+    def __init__(self, weight=0.1):
         self.weight = weight
 
     def loss(
@@ -69,12 +69,24 @@ class DeepCORAL(Alignment):
         zero = without_spread(source, target)
         if zero is not None:
             return zero
-        of_source, of_target = _covariance(source), _covariance(target)
-        size = of_source.square().sum((-2, -1)) + of_target.square().sum((-2, -1))
-        tiny = torch.finfo(size.dtype).tiny  # features that do not vary at all: 0 / tiny = 0
-        return (of_source - of_target).square().sum((-2, -1)) / size.clamp_min(tiny)
+        inside, across = _products(_centered(source), _centered(target))
+        tiny = torch.finfo(inside.dtype).tiny
+        # features that do not vary at all have no loss: both products are zero
+        return ((inside - 2 * across) / inside.clamp_min(tiny)).clamp_min(0)
 
 
-def _covariance(rows: torch.Tensor) -> torch.Tensor:
-    centered = rows - rows.mean(-2, keepdim=True)
-    return centered.mT @ centered / (rows.shape[-2] - 1)
+def _centered(rows: torch.Tensor) -> torch.Tensor:
+    """Rows whose products, summed over the rows, are the covariance."""
+    return (rows - rows.mean(-2, keepdim=True)) / (rows.shape[-2] - 1) ** 0.5
+
+
+def _products(source: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    r""":math:`\lVert C_s \rVert^2 + \lVert C_t \rVert^2` and :math:`\langle C_s, C_t \rangle` of centered rows.
+
+    A product of covariances is the sum of the squared products of rows: less work where rows are fewer than features.
+    """
+    if source.shape[-2] + target.shape[-2] <= 2 * source.shape[-1]:
+        inside = [(rows @ rows.mT).square().sum((-2, -1)) for rows in (source, target)]
+        return inside[0] + inside[1], (source @ target.mT).square().sum((-2, -1))
+    C_s, C_t = source.mT @ source, target.mT @ target
+    return C_s.square().sum((-2, -1)) + C_t.square().sum((-2, -1)), (C_s * C_t).sum((-2, -1))

@@ -54,11 +54,11 @@ class SHOT(BaseEstimator):
     Notes
     -----
     NOTE[DIFF]: the source is not trained with smoothed labels and a weight-normalised head, but is whatever network was
-    saved; features are what its head standardises. AdamW with a cosine takes the place of SGD with momentum. As published,
-    BatchNorm of the blocks that learn normalises by the batch, and its statistics follow the target. The shares
-    :math:`\pi` are the authors' equal ones by default, but may be others: the second term draws the predicted shares
-    towards them, and a target of healthy rows alone is torn into as many classes as the head has. Rows with a label add
-    their mean cross-entropy, and keep their label among the pseudo-labels.
+    saved; features are what its head standardises. AdamW with a cosine takes the place of SGD with momentum. As
+    published, BatchNorm of the blocks that learn normalises by the batch, and its statistics follow the target. The
+    shares :math:`\pi` are the authors' equal ones by default, but may be others: the second term draws the predicted
+    shares towards them, and a target of healthy rows alone is torn into as many classes as the head has. Rows with a
+    label add their mean cross-entropy, and keep their label among the pseudo-labels.
 
     References
     ----------

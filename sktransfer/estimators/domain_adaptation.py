@@ -13,9 +13,11 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+from sklearn.base import is_classifier
 
 from sktransfer.adaptation.alignment import Alignment
 from sktransfer.adaptation.deep_coral import DeepCORAL
+from sktransfer.adaptation.mcc import MCC
 from sktransfer.backbones.by_tag import resolve_block
 from sktransfer.backbones.check_input import check_input, prepared
 from sktransfer.backbones.from_scratch import open_backbone
@@ -31,6 +33,7 @@ from sktransfer.validation.quality import warn_of_quality
 from sktransfer.validation.rows import check_weights, column_names
 
 _TARGET_SHARE = 0.5
+_MOST_EPOCHS = 500  # of max_epochs="auto"
 _ENOUGH = 32  # target rows without a label that tell where the target's features lie
 
 CONSTRAINTS: dict[str, Any] = {
@@ -44,7 +47,7 @@ CONSTRAINTS: dict[str, Any] = {
 class DomainAdaptation(TransferEstimator):
     """One fit on source and target rows; a subclass says whether `y` holds classes or values."""
 
-    # where scikit-learn's metadata routing is turned on, nobody needs to ask for what machines are
+    # with scikit-learn's metadata routing, and in skada's pipelines, machines reach the fit without being asked for
     __metadata_request__fit = {"sample_domain": True}
 
     block = "auto"
@@ -83,10 +86,16 @@ class DomainAdaptation(TransferEstimator):
         names = column_names(self, X.shape[1])
         domains = source_and_target(name, sample_domain, len(X), self.target_domain)
         weight = check_weights(self, sample_weight, X)
-        labelled = labelled_rows(name, y, domains, self.unlabelled_label)
-        alignment = self._alignment(domains, labelled)
+        # a row of weight zero is no row
+        labelled = labelled_rows(name, y, domains, self.unlabelled_label) & (weight > 0)
+        if not (labelled & ~domains.target).any():
+            raise ValueError(
+                f"{name}: no source row has a sample_weight above zero. Give the source rows weight, or fit "
+                "TransferClassifier or TransferRegressor to the target alone."
+            )
         warn_of_quality(name, X, names if X.ndim == 2 else [])
         backbone, untrained = resolve_block(self, opened, X.shape[1:], seed)
+        alignment = self._alignment(domains, labelled, self._blocks_learn(len(backbone.blocks)))
         codes, task = self._check_y(labelled_part(y, labelled), weight[labelled], int(labelled.sum()))
         if alignment is not None:
             alignment.refuse(name, task.n_classes)
@@ -105,20 +114,32 @@ class DomainAdaptation(TransferEstimator):
             warn_of_foreign(name, backbone, len(X), learned=False)
         return rows, task, (backbone, untrained), joint
 
+    def _usual_alignment(self: Any) -> Alignment:
+        """What ``alignment="auto"`` stands for; MCC needs classes."""
+        return MCC() if is_classifier(self) else DeepCORAL()
+
     def _share(self: Any) -> float:
         return _TARGET_SHARE if self.target_weight == "auto" else float(self.target_weight)
 
-    def _alignment(self: Any, domains: Domains, labelled: np.ndarray) -> Alignment | None:
+    def _blocks_learn(self: Any, n_blocks: int) -> bool:
+        """Whether the strategy lets any block learn."""
+        if self.strategy is None:
+            return True
+        n_epochs = _MOST_EPOCHS if self.max_epochs == "auto" else int(self.max_epochs)
+        return any(self.strategy.n_frozen(epoch, n_blocks) < n_blocks for epoch in range(n_epochs))
+
+    def _alignment(self: Any, domains: Domains, labelled: np.ndarray, blocks_learn: bool) -> Alignment | None:
         """The alignment, with ``"auto"`` resolved."""
         name, n_unlabelled = type(self).__name__, int((domains.target & ~labelled).sum())
         alignment = self.alignment
         if alignment == "auto":
-            alignment = DeepCORAL() if n_unlabelled >= _ENOUGH else None
+            alignment = self._usual_alignment() if n_unlabelled >= _ENOUGH and blocks_learn else None
         if alignment is None and not (domains.target & labelled).any():
-            reason = f"has {n_unlabelled} rows, fewer than {_ENOUGH}, and" if self.alignment == "auto" else "has"
+            few = self.alignment == "auto" and n_unlabelled < _ENOUGH
+            reason = f"has {n_unlabelled} rows, fewer than {_ENOUGH}, and" if few else "has"
             raise ValueError(
                 f"{name}: the target {reason} no label, and without an alignment nothing of it would be learned. Label "
-                "some target rows, or pass alignment=DeepCORAL()."
+                f"some target rows, or pass alignment={self._usual_alignment()!r} and let blocks learn."
             )
         return alignment
 

@@ -20,8 +20,8 @@ class DomainAdaptationClassifier(DomainAdaptation, TransferClassifier):
         What the fit begins with, as in :class:`sktransfer.TransferClassifier`; None: an untrained network.
     alignment : Alignment, "auto" or None, default="auto"
         :class:`sktransfer.DeepCORAL`, :class:`sktransfer.MMD`, :class:`sktransfer.MCC`, :class:`sktransfer.DANN`.
-        ``"auto"``: ``DeepCORAL()`` where there are at least 32 target rows without a label, else None. None: the
-        labels of all machines alone.
+        ``"auto"``: ``MCC()`` where there are at least 32 target rows without a label and blocks learn, else None. None:
+        the labels of all machines alone.
     target_weight : float or "auto", default="auto"
         Share of the labelled target rows in the loss of the labels, between 0 and 1; the source machines share the
         rest equally. ``"auto"``: a half, however few they are.
@@ -67,12 +67,13 @@ class DomainAdaptationClassifier(DomainAdaptation, TransferClassifier):
     Notes
     -----
     Scale each machine by itself first (``BaselineScaler`` takes ``sample_domain``): that is worth more than any
-    alignment, which comes on top of it. Alignments assume that classes are about as common on both machines.
+    alignment, which comes on top of it. Alignments that compare the two machines (DeepCORAL, MMD, DANN) assume that
+    classes are about as common on both; MCC does not.
 
     References
     ----------
-    Sun and Saenko (2016). Deep CORAL: correlation alignment for deep domain adaptation. ECCV Workshops, 443-450.
-    doi:10.1007/978-3-319-49409-8_35.
+    Jin, Wang, Long and Wang (2020). Minimum class confusion for versatile domain adaptation. ECCV 2020, 464-480.
+    doi:10.1007/978-3-030-58589-1_28.
 
     Examples
     --------

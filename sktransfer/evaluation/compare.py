@@ -83,7 +83,8 @@ def compare(
         Number of the machine of each source row, above zero; None: all are of one machine.
     groups : array-like of shape (n_samples,), optional
         Run, recording or machine of each row. Rows of a group lie on one side of every split and are resampled
-        together. Without groups rows are taken as independent, which rows of one run are not.
+        together; estimators whose ``fit`` takes groups get them. Without groups rows are taken as independent, which
+        rows of one run are not.
     cv : int, splitter, iterable or None, default=None
         How the target's rows are split into pool and scored rows. None: halves, with the classes in their shares, drawn
         anew for every second draw; a number: so many folds. A splitter is given `groups`; its splits are used in turn.
@@ -229,7 +230,8 @@ def _rows(
     classes, codes = np.unique(y, return_inverse=True) if is_classifier(estimator) else (None, y)
     if classes is not None and len(classes) < 2:
         raise ValueError(f"{_NAME} needs rows of at least two classes; y holds {classes.tolist()} alone.")
-    data = Rows(X, y, codes, classes)
+    numbers = None if groups is None else np.unique(groups, return_inverse=True)[1].ravel()
+    data = Rows(X, y, codes, classes, groups=numbers)
     if X_source is not None:
         data.X_source = X_source if hasattr(X_source, "shape") else np.asarray(X_source)
         n_source = data.X_source.shape[0]

@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
+from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
 from sktransfer.evaluation.last_step import last_step
@@ -37,6 +39,8 @@ class Rows:
         Numbers of classes, or values.
     classes : ndarray or None
     X_source, y_source, source_domain : rows of the source, their labels, and numbers of their machines; or None
+    groups : ndarray of int or None
+        Number of the group of each row of the target, for estimators whose ``fit`` takes ``groups``.
     """
 
     X: Any
@@ -46,6 +50,7 @@ class Rows:
     X_source: Any = None
     y_source: np.ndarray | None = None
     source_domain: np.ndarray | None = None
+    groups: np.ndarray | None = None
 
 
 @dataclass
@@ -141,19 +146,33 @@ def takes_domains(estimator: Any) -> bool:
     return has_fit_parameter(last_step(estimator), "sample_domain")
 
 
+def takes_groups(estimator: Any) -> bool:
+    """Whether the last step is fitted with ``groups``: it asks for them, or is a search whose splitter does."""
+    while isinstance(estimator, Pipeline):
+        estimator = estimator.steps[-1][1]
+    if isinstance(estimator, BaseSearchCV):
+        return bool(get_routing_for_object(estimator.cv).consumes("split", ["groups"]))
+    return has_fit_parameter(estimator, "groups")
+
+
 def _fit(estimator: Any, labelled: np.ndarray, pool: np.ndarray, data: Rows) -> tuple[Any, list[Any]]:
     """What predicts, fitted, and the fitted steps that rows of the target go through before it."""
     X, y = _safe_indexing(data.X, labelled), data.y[labelled]
-    if data.X_source is None or not takes_domains(estimator):
-        if any(knows_machines(step) for step in front_steps(estimator)):
-            return _fit_by_steps(estimator, X, y, np.full(len(y), -1))
+    grouped = data.groups is not None and takes_groups(estimator)
+    if data.X_source is None or data.source_domain is None or not takes_domains(estimator):
+        params = {"groups": data.groups[labelled]} if data.groups is not None and grouped else {}
+        if params or any(knows_machines(step) for step in front_steps(estimator)):
+            return _fit_by_steps(estimator, X, y, np.full(len(y), -1), params)
         return estimator.fit(X, y), []
     rest = np.setdiff1d(pool, labelled)
     marked = _unlabelled(len(rest), y, getattr(last_step(estimator), "unlabelled_label", -1))
     parts = [data.X_source, X, _safe_indexing(data.X, rest)]
-    domains = [np.full(len(y), -1), np.full(len(rest), -1)]
-    labels = _joined([data.y_source, y, marked])
-    return _fit_by_steps(estimator, _stacked(parts), labels, np.concatenate([data.source_domain, *domains]))
+    domain = np.concatenate([data.source_domain, np.full(len(y) + len(rest), -1)])
+    params = {"sample_domain": domain}
+    if data.groups is not None and grouped:
+        # a source machine is a group of its own
+        params["groups"] = np.concatenate([-data.source_domain, data.groups[labelled], data.groups[rest]])
+    return _fit_by_steps(estimator, _stacked(parts), _joined([data.y_source, y, marked]), domain, params)
 
 
 def _unlabelled(n: int, y: np.ndarray, unlabelled_label: Any) -> np.ndarray:
@@ -198,15 +217,17 @@ def knows_machines(step: Any) -> bool:
     return isinstance(step, FrozenEstimator) and len(getattr(step.estimator, "domains_", [])) > 1
 
 
-def _fit_by_steps(estimator: Any, X: Any, y: np.ndarray, sample_domain: np.ndarray) -> tuple[Any, list[Any]]:
-    """Fit step by step; every step that takes ``sample_domain`` gets it."""
+def _fit_by_steps(
+    estimator: Any, X: Any, y: np.ndarray, sample_domain: np.ndarray, params: dict[str, Any]
+) -> tuple[Any, list[Any]]:
+    """Fit step by step: steps that take ``sample_domain`` get it, the last one gets `params`."""
     steps, last, domain = front_steps(estimator), estimator, {"sample_domain": sample_domain}
     while isinstance(last, Pipeline):
         last = last.steps[-1][1]
     for step in steps:
         step.fit(X, y, **(domain if _takes(step, "fit") else {}))
         X = step.transform(X, **(domain if _takes(step, "transform") else {}))
-    return last.fit(X, y, **(domain if takes_domains(last) else {})), steps
+    return last.fit(X, y, **params), steps
 
 
 def _as_target(X: Any, steps: list[Any]) -> Any:

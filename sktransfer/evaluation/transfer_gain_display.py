@@ -169,6 +169,8 @@ class TransferGainDisplay:
         numbers = sorted(self.results.frame["n_labels"].unique())
         self._draw_scores(drawn) if kind == "score" else self._draw_gains(drawn)
         ax.set_xscale("log")
+        if len(numbers) == 1:
+            ax.set_xlim(numbers[0] / 1.8, numbers[0] * 1.8)
         ax.set_xticks(numbers, [str(n) for n in numbers])
         ax.minorticks_off()
         ax.set_xlabel(self.results.unit)
@@ -219,14 +221,18 @@ class TransferGainDisplay:
         self.ax_.set_title(f"Above zero {self.results.name} is better; bands: 95 % intervals", fontsize=10)
 
     def _draw(self, name: str, mean: pd.Series, low: pd.Series, high: pd.Series) -> None:
-        style = self._style(name)
-        (line,) = self.ax_.plot(mean.index, mean, label=name, **style)
-        strong = style["linewidth"] > 1.4
-        finite = np.isfinite(low) & np.isfinite(high)
-        self.ax_.fill_between(
-            mean.index, low, high, where=finite, color=style["color"], alpha=0.18 if strong else 0.07, linewidth=0,
-            zorder=style["zorder"] - 1,
-        )  # fmt: skip
+        style, strong = self._style(name), name in (self.results.name, SCRATCH)
+        if len(mean) == 1:  # a band has no width there: bars beside each other
+            x = mean.index.to_numpy() * 1.05 ** (len(self.lines_) - len(self.results.methods) / 2)
+            self.ax_.vlines(x, low, high, color=style["color"], linewidth=style["linewidth"], zorder=style["zorder"])
+            style |= {"marker": style["marker"] or "_", "markersize": 8}
+        else:
+            x, finite = mean.index.to_numpy(), np.isfinite(low) & np.isfinite(high)
+            self.ax_.fill_between(
+                x, low, high, where=finite, color=style["color"], alpha=0.18 if strong else 0.07, linewidth=0,
+                zorder=style["zorder"] - 1,
+            )  # fmt: skip
+        (line,) = self.ax_.plot(x, mean, label=name, **style)
         self.lines_.append(line)
 
     def _add_legend(self) -> None:

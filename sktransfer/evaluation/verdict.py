@@ -92,7 +92,7 @@ class Words:
         """A difference of scores with its unit."""
         number = self._number(value)
         if not self.metric.in_points:
-            return f"{number} of {self.metric.words}"
+            return f"{number} in {self.metric.words}"
         return f"{number} point{'' if number in ('1', '-1', '1.0', '-1.0') else 's'}"
 
     def where(self, run: Sequence[Finding]) -> str:

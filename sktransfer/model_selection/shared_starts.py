@@ -26,6 +26,7 @@ from sktransfer.backbones.backbone import Backbone
 from sktransfer.backbones.by_tag import block_of_source_head, resolve_block
 from sktransfer.backbones.check_input import input_key
 from sktransfer.backbones.from_scratch import open_backbone
+from sktransfer.estimators.domain_adaptation import DomainAdaptation
 from sktransfer.inference.predictor import Predictor
 from sktransfer.model_selection.last_step import OURS, Note
 from sktransfer.networks.transfer_module import TransferModule
@@ -43,6 +44,8 @@ _N_SCORED = 8  # tables of a fold whose features are kept: those of a scorer tha
 
 def why_not_ours(estimator: Any, params: dict[str, Any]) -> str | None:
     """Why a last step has to be fitted by its own ``fit``; None if a search may train it."""
+    if isinstance(estimator, DomainAdaptation):
+        return "rows of several machines in one fit are not stacked"
     if type(estimator) not in OURS:
         return f"the last step is a {type(estimator).__name__}, not a TransferClassifier or TransferRegressor"
     if unknown := sorted(set(params) - {"sample_weight"}):

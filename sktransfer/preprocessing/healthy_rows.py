@@ -60,7 +60,7 @@ def no_healthy_row(name: str, y: Any, normal_label: Any, where: str) -> ValueErr
     labels = list(np.asarray(y, dtype=object))
     alike = next((label for label in labels if str(label) == str(normal_label)), None)
     kinds = ""
-    if alike is not None:
+    if alike is not None and alike != normal_label:  # else another machine has it
         kinds = f" The label {alike!r} is {_kind(alike)}, normal_label is {_kind(normal_label)}."
     elif not isinstance(normal_label, str) or all(isinstance(label, Integral) for label in labels):
         kinds = " Labels may have been numbered anew on the way, as scikit-learn's voting and stacking do."

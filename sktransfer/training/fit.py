@@ -94,7 +94,7 @@ def fit(
     """
     start = start_fit(estimator, rows, task, resolved, seed)
     history = train(estimator, start, rows, task, joint)
-    return finish(estimator, start, history, rows, task)
+    return finish(estimator, start, history, rows, task, edges=None if joint is None else joint.edges())
 
 
 # ---- train
@@ -230,23 +230,26 @@ def finish(
     n_frozen: int = 0,
     *,
     in_search: bool = False,
+    edges: np.ndarray | None = None,
 ) -> FitResult:
     """What is kept of a trained network; `start` is used up.
 
     The first `n_frozen` blocks are known to be unchanged. In a search nobody else holds the others, and few fits are
-    asked for their source: the blocks are not copied, and the source is measured when it is asked for.
+    asked for their source: the blocks are not copied, and the source is measured when it is asked for. `edges` are
+    other rows that belong to the range of training.
     """
     module = start.module
     divide_by_temperature(start)
     changed = start.backbone.changed(module.blocks)
     as_backbones = module.device.type == "cpu" and rows.X.dtype == np.float32
+    seen = rows.X if edges is None else np.concatenate([rows.X, edges])
     measured = partial(source_of, start, rows, task, changed=any(changed), n_frozen=n_frozen)
     backbone = start.backbone.with_blocks(
         module.blocks,
         changed,
         copied=not (in_search and as_backbones),
         name="fitted",
-        inputs=_at_rate(estimator, start, fitted_inputs(estimator, start.backbone.inputs, rows.X)),
+        inputs=_at_rate(estimator, start, fitted_inputs(estimator, start.backbone.inputs, seen)),
         source=measured if in_search else measured(),
         provenance={"fitted_from": start.backbone.name, "n_samples": len(rows.X)},
     )

@@ -57,6 +57,12 @@ class Joint:
         """`rows` with weights of mean one, of which each machine has its share."""
         return rows._replace(weight=share_weights(self.domains, rows.weight, self.target_share))
 
+    def edges(self) -> np.ndarray | None:
+        """Smallest and largest values of the rows without a label, where an alignment learns from these; else None."""
+        if self.alignment is None or len(self.unlabelled) == 0:
+            return None
+        return np.stack([self.unlabelled.min(axis=0), self.unlabelled.max(axis=0)])
+
     def change(self, plan: Plan, rows: TrainingRows) -> None:
         """Make `plan` one of rows of all machines.
 

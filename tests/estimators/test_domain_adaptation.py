@@ -20,6 +20,7 @@ from sktransfer import (
     FineTuning,
     FromScratch,
     LinearProbing,
+    OutOfRangeWarning,
     TransferClassifier,
 )
 from sktransfer.adaptation.alignment import Alignment
@@ -50,7 +51,7 @@ def test_it_learns_what_the_sources_know_and_finds_the_targets_rows():
     assert fitted.classes_.tolist() == ["leak", "normal"]
     assert fitted.domains_ == {1: 1, 2: 2, -1: -1}
     assert fitted.n_unlabelled_ == 108
-    assert isinstance(fitted.alignment_, DeepCORAL)
+    assert isinstance(fitted.alignment_, MCC)
     assert all(record["alignment_loss"] >= 0 for record in fitted.history_)
 
 
@@ -155,6 +156,60 @@ def test_a_frozen_block_stays_as_it_is_and_is_computed_once(monkeypatch):
     np.testing.assert_allclose(once, again, atol=1e-4)
 
 
+def test_the_features_come_the_nearer_the_more_the_alignment_weighs():
+    X, y, domain, _ = machines()
+    X[domain < 0] = X[domain < 0] * [3, 1, 1, 1]
+    ends = [
+        model(alignment=DeepCORAL(weight=weight), max_epochs=30).fit(X, y, sample_domain=domain).history_[-1]
+        for weight in (0.0, 3.0)
+    ]
+    assert ends[1]["alignment_loss"] < 0.5 * ends[0]["alignment_loss"]
+
+
+def test_the_network_of_an_alignment_trains_along():
+    X, y, domain, _ = machines(40)
+    seen = []
+
+    class Noting(DANN):
+        def loss(self, source, target, outputs, *, network=None, progress=1.0):
+            seen.append((network[0].weight.detach().clone(), progress))
+            return super().loss(source, target, outputs, network=network, progress=progress)
+
+    model(alignment=Noting()).fit(X, y, sample_domain=domain)
+    assert (seen[0][0] - seen[-1][0]).abs().max() > 1e-4
+    assert seen[0][1] == 0
+    assert 0.5 < seen[-1][1] < 1
+
+
+def test_with_an_alignment_training_does_not_end_where_the_labels_are_learned():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 2)) + 20 * np.resize([0, 1], 200)[:, None]
+    y, domain = np.resize([0, 1], 200), np.repeat([1, -1], 100)
+    fits = [
+        model(alignment=alignment, max_epochs="auto", lr=0.05).fit(X, y, sample_domain=domain)
+        for alignment in (None, MCC())
+    ]
+    assert fits[0].n_iter_ < fits[1].n_iter_ == fits[1]._n_epochs(200)
+
+
+def test_a_probe_of_all_machines_is_that_of_weighted_rows():
+    X, y, domain, truth = machines()
+    labelled = np.array([label is not None for label in y])
+    backbone = TransferClassifier(SMALL, max_epochs=5, random_state=0).fit(X[:120], y[:120]).backbone_
+    probe = LinearProbing(alpha=0.5)
+    joint = DomainAdaptationClassifier(backbone, alignment=None, strategy=probe)
+    joint.fit(X[labelled], y[labelled], sample_domain=domain[labelled])
+    weight = np.where(domain < 0, 0.5 / 12, 0.25 / 120)[labelled]
+    pooled = TransferClassifier(backbone, strategy=probe)
+    pooled.fit(X[labelled], truth[labelled], sample_weight=weight / weight.mean())
+    # the temperature comes from folds, which depend on the order of rows; before it the heads are one
+    logits = [
+        np.log(p[:, 0] / p[:, 1]) * fitted.history_[0]["temperature"]
+        for fitted, p in ((fitted, fitted.predict_proba(X)) for fitted in (joint, pooled))
+    ]
+    np.testing.assert_allclose(*logits, atol=0.02)
+
+
 def test_two_fits_are_one_a_clone_and_a_file_predict_the_same_and_nothing_of_the_caller_changes(tmp_path):
     X, y, domain, _ = machines(40)
     before = X.copy(), y.copy(), domain.copy()
@@ -174,6 +229,33 @@ def test_good_data_is_quiet():
         warnings.simplefilter("error")
         model(max_epochs=5).fit(X, y, sample_domain=domain).predict(X)
         model(max_epochs=5, alignment=None).fit(X, y, sample_domain=domain)
+
+
+@pytest.mark.parametrize(("alignment", "n_warnings"), [(MCC(), 0), (None, 1)])
+def test_rows_without_a_label_belong_to_the_range_of_training_where_something_is_learned_from_them(
+    alignment, n_warnings
+):
+    X, y, domain, _ = machines()
+    X[252:, 2] *= 50
+    fitted = model(alignment=alignment).fit(X, y, sample_domain=domain)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fitted.predict(X[252:])
+    assert sum(issubclass(one.category, OutOfRangeWarning) for one in caught) == n_warnings
+
+
+def test_a_row_of_weight_zero_is_no_row():
+    X, y, domain, _ = machines(40)
+    weight = np.ones(len(X))
+    weight[[3, 50, 82, 100]] = 0
+    kept = weight > 0
+    without = model().fit(X[kept], y[kept], sample_domain=domain[kept])
+    fitted = model().fit(X, y, sample_domain=domain, sample_weight=weight)
+    np.testing.assert_array_equal(fitted.predict_proba(X), without.predict_proba(X))
+    with pytest.raises(ValueError, match="the target has no label"):
+        model(alignment=None).fit(X, y, sample_domain=domain, sample_weight=(domain > 0).astype(float))
+    with pytest.raises(ValueError, match="no source row has a sample_weight above zero"):
+        model().fit(X, y, sample_domain=domain, sample_weight=(domain < 0).astype(float))
 
 
 # ---- bad input
@@ -220,7 +302,7 @@ def test_a_target_without_any_label_needs_an_alignment():
     X, y, domain, _ = machines()
     y = few(y, domain, 0)
     assert model().fit(X, y, sample_domain=domain).alignment_ is not None
-    with pytest.raises(ValueError, match=r"the target has no label.*pass alignment=DeepCORAL\(\)"):
+    with pytest.raises(ValueError, match=r"the target has no label.*pass alignment=MCC\(\)"):
         model(alignment=None).fit(X, y, sample_domain=domain)
     kept = (domain > 0) | (np.arange(len(X)) < 250)
     with pytest.raises(ValueError, match="has 10 rows, fewer than 32, and no label"):
@@ -241,6 +323,9 @@ def test_an_alignment_with_nothing_to_change_and_augmented_batches_are_refused()
     probing = DomainAdaptationClassifier(backbone, alignment=DeepCORAL(), strategy=LinearProbing())
     with pytest.raises(ValueError, match=r"keeps all blocks frozen.*alignment=None"):
         probing.fit(X, y, sample_domain=domain)
+    assert clone(probing).set_params(alignment="auto").fit(X, y, sample_domain=domain).alignment_ is None
+    with pytest.raises(ValueError, match=r"the target has no label.*let blocks learn"):
+        clone(probing).set_params(alignment="auto").fit(X, few(y, domain, 0), sample_domain=domain)
     with pytest.raises(ValueError, match="Leave Augmentation out"):
         model(strategy=FineTuning() & Augmentation(jitter=0.1)).fit(X, y, sample_domain=domain)
 

@@ -119,6 +119,8 @@ def test_searches_slice_domains(routing, search, in_pipeline):
             right = np.array(["leak", "normal"])[p.argmax(axis=1)] == y[test]
             assert found.cv_results_[f"split{k}_test_score"][number] == pytest.approx(right.mean())
     assert found.best_estimator_.predict(X[120:]).shape == (60,)
+    if search is BatchedGridSearchCV:
+        assert found.why_alone_ == ["rows of several machines in one fit are not stacked"] * 2
 
 
 def test_a_pooled_estimator_takes_domains_in_a_pipeline_and_in_cross_validation():

@@ -26,6 +26,7 @@ from sktransfer import (
     SourceFreeClassifier,
     TransferClassifier,
     TransferRegressor,
+    Windows,
     load_backbone,
     make_pipeline,
     save_backbone,
@@ -56,7 +57,7 @@ def moved():
     return X + [1.5, -1.0, 1.0, 0.0], y
 
 
-def fitted(backbone, method=None, X=None, y=None, **parameters):
+def fitted(backbone, method, X=None, y=None, **parameters):
     parameters = {"max_epochs": 10, "random_state": 0, **parameters}
     return SourceFreeClassifier(backbone, method, **parameters).fit(X, y)
 
@@ -101,7 +102,7 @@ def test_adabn_moves_no_weight_and_shot_moves_no_statistics_of_frozen_blocks(bac
 def test_the_backbone_of_the_caller_does_not_change_and_fitting_twice_is_fitting_once(backbone, moved):
     X, _ = moved
     before = [{name: np.array(value) for name, value in weights.items()} for weights in backbone.weights]
-    model = fitted(backbone, None, X)
+    model = fitted(backbone, SHOT(), X)
     once = model.predict_proba(X)
     np.testing.assert_array_equal(model.fit(X).predict_proba(X), once)
     for weights, held in zip(backbone.weights, before, strict=True):
@@ -112,9 +113,9 @@ def test_the_order_of_the_rows_makes_no_difference_and_the_seed_does(backbone, m
     X, y = moved
     order = np.random.default_rng(0).permutation(len(X))
     known = np.where(np.arange(len(y)) % 20 == 0, y, None)
-    one, other = fitted(backbone, None, X, known), fitted(backbone, None, X[order], known[order])
+    one, other = fitted(backbone, SHOT(), X, known), fitted(backbone, SHOT(), X[order], known[order])
     np.testing.assert_array_equal(one.predict_proba(X), other.predict_proba(X))
-    assert not np.array_equal(one.predict_proba(X), fitted(backbone, None, X, known, random_state=1).predict_proba(X))
+    assert not np.array_equal(one.predict_proba(X), fitted(backbone, SHOT(), X, known, random_state=1).predict_proba(X))
 
 
 def test_labels_of_some_rows_are_learned_from(backbone):
@@ -132,33 +133,49 @@ def test_labels_of_some_rows_are_learned_from(backbone):
 @pytest.mark.parametrize("unlabelled", [-1, 99, "?"])
 def test_rows_marked_as_unlabelled_are_as_rows_without_y(backbone, moved, unlabelled):
     X, _ = moved
-    plain = fitted(backbone, None, X).predict_proba(X)
+    plain = fitted(backbone, SHOT(), X).predict_proba(X)
     y = np.full(len(X), unlabelled)
-    marked = fitted(backbone, None, X, y, unlabelled_label=unlabelled)
+    marked = fitted(backbone, SHOT(), X, y, unlabelled_label=unlabelled)
     np.testing.assert_array_equal(marked.predict_proba(X), plain)
 
 
 def test_an_unlabelled_label_that_is_a_class_is_an_error(backbone, moved):
     X, y = moved
     with pytest.raises(ValueError, match=r"unlabelled_label='leak' is a class of the source head"):
-        fitted(backbone, None, X, y, unlabelled_label="leak")
+        fitted(backbone, SHOT(), X, y, unlabelled_label="leak")
 
 
 def test_classes_that_the_source_does_not_know_are_said_once_and_count_as_unlabelled(backbone, moved):
     X, _ = moved
     with pytest.warns(SourceClassWarning, match=r"1 of 1 classes .*'crack'") as told:
-        model = fitted(backbone, None, X, np.full(len(X), "crack"))
+        model = fitted(backbone, SHOT(), X, np.full(len(X), "crack"))
     assert len(told) == 1
-    np.testing.assert_array_equal(model.predict_proba(X), fitted(backbone, None, X).predict_proba(X))
+    np.testing.assert_array_equal(model.predict_proba(X), fitted(backbone, SHOT(), X).predict_proba(X))
 
 
 def test_classes_that_can_occur_are_the_only_ones(backbone):
     X, y = clusters(200, seed=3)
     two = y != "wear"
-    model = fitted(backbone, None, X[two], classes=["normal", "leak"])
+    model = fitted(backbone, SHOT(), X[two], classes=["normal", "leak"])
     assert model.classes_.tolist() == model.backbone_.source.classes.tolist() == ["leak", "normal"]
     assert model.score(X[two], y[two]) > 0.9
     assert model.predict_proba(X).shape == (200, 2)
+
+
+@pytest.mark.parametrize("method", [AdaBN(), SHOT()], ids=str)
+def test_windows_of_another_machine_go_through_a_network_of_windows(method):
+    rng = np.random.default_rng(0)
+    y = rng.choice(["ok", "worn"], size=160)
+    X = np.sin(np.arange(32) * np.where(y == "ok", 0.3, 1.1)[:, None])[:, None] + 0.3 * rng.normal(size=(160, 1, 32))
+    source = TransferClassifier(max_epochs=8, random_state=0).fit(Windows.of(X[:80], sampling_rate=100), y[:80])
+    moved = Windows.of(X[80:] * 1.2 + 0.3, sampling_rate=100)
+    model = fitted(source.backbone_, method, moved, max_epochs=3)
+    assert model.sampling_rate_ == 100
+    assert model.predict_proba(moved).shape == (80, 2)
+    assert model.score(moved, y[80:]) >= source.score(moved, y[80:])
+    np.testing.assert_allclose(pickle.loads(pickle.dumps(model)).predict_proba(moved), model.predict_proba(moved))
+    with pytest.raises(ValueError, match="sampling"):
+        model.predict(Windows.of(X[80:], sampling_rate=50))
 
 
 # ---- shares of classes
@@ -202,13 +219,13 @@ def test_it_goes_through_a_pipeline_a_search_and_files(backbone, moved, tmp_path
     X, y = moved
     frame = pd.DataFrame(X, columns=list("abcd"))
     scaler = BaselineScaler(compress=False).fit(np.random.default_rng(0).normal(size=(200, 4)))
-    model = make_pipeline(scaler, SourceFreeClassifier(backbone, max_epochs=3)).fit(frame)
+    model = make_pipeline(scaler, SourceFreeClassifier(backbone, random_state=0)).fit(frame)
     for load in (lambda m: pickle.loads(pickle.dumps(m)), _through_joblib):
         np.testing.assert_array_equal(load(model).predict_proba(frame), model.predict_proba(frame))
     grid = {"method": [SHOT(), AdaBN()], "lr": [1e-3]}
     search = GridSearchCV(SourceFreeClassifier(backbone, max_epochs=2, random_state=0), grid, cv=2).fit(X, y)
     assert search.best_score_ > 0.8
-    one = fitted(backbone, None, X)
+    one = fitted(backbone, SHOT(), X)
     save_backbone(one.backbone_, tmp_path / "adapted.safetensors")
     loaded = SourceClassifier(load_backbone(tmp_path / "adapted.safetensors"))
     np.testing.assert_allclose(loaded.predict_proba(X), one.predict_proba(X), atol=1e-4)
@@ -236,6 +253,13 @@ def test_before_fit_and_after_a_failed_one_it_is_not_fitted(backbone, moved):
         model.predict(X)
 
 
+def test_the_default_is_adabn(backbone, moved):
+    X, _ = moved
+    default, named = SourceFreeClassifier(backbone).fit(X), SourceFreeClassifier(backbone, AdaBN()).fit(X)
+    np.testing.assert_array_equal(default.predict_proba(X), named.predict_proba(X))
+    assert default.n_iter_ == 0 < fitted(backbone, SHOT(), X).n_iter_
+
+
 def test_parameters_are_cloned_and_reached(backbone):
     model = SourceFreeClassifier(backbone, SHOT(pseudo=0.1))
     copied = clone(model).set_params(method__pseudo=0.5)
@@ -260,7 +284,7 @@ def test_parameters_are_cloned_and_reached(backbone):
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_wrong_parameters_are_errors_that_name_them(backbone, moved, parameters, message):
     with pytest.raises(ValueError, match=message):
-        fitted(backbone, **{"X": moved[0], **parameters})
+        fitted(backbone, **{"method": SHOT(), "X": moved[0], **parameters})
 
 
 def test_a_backbone_without_a_head_of_classes_is_an_error_that_says_what_to_do(moved):
@@ -278,7 +302,7 @@ def test_a_backbone_without_a_head_of_classes_is_an_error_that_says_what_to_do(m
 
 def test_labels_of_another_length_are_an_error(backbone, moved):
     with pytest.raises(ValueError, match=r"\[300, 299\]"):
-        fitted(backbone, None, moved[0], moved[1][:-1])
+        fitted(backbone, SHOT(), moved[0], moved[1][:-1])
 
 
 # ---- scikit-learn's battery

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import balanced_accuracy_score, r2_score, roc_auc_score
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, TimeSeriesSplit
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sktransfer import FromScratch, LinearProbing, SourceClassifier, TransferClassifier, Windows, compare
 from sktransfer.evaluation.baselines import make_methods
@@ -354,3 +354,59 @@ def test_a_search_is_compared_with_what_it_searches_from_scratch():
     search = GridSearchCV(pipe, {"transferclassifier__strategy__alpha": [0.1, 1.0]}, cv=2)
     found = compare(search, X, y, n_labels=4, n_draws=1, baselines=None)
     assert found.methods == ["transfer", "from scratch", "source as it is"]
+
+
+class Grouped(Spy):
+    got: list = []
+
+    def fit(self, X, y, groups=None):
+        Grouped.got.append((np.asarray(X)[:, 0].astype(int), groups))
+        return super().fit(X, y)
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_estimators_that_take_groups_get_those_of_their_rows(piped):
+    X, y, groups = numbered()
+    names = np.array([f"run {chr(97 + g)}" for g in groups])
+    Grouped.got.clear()
+    model = make_pipeline(FunctionTransformer(), Grouped()) if piped else Grouped()
+    compare(model, X, y, groups=names, n_labels=3, n_draws=2, baselines=OTHER)
+    assert len(Grouped.got) == 2
+    for rows, got in Grouped.got:
+        np.testing.assert_array_equal(got, groups[rows])
+    Grouped.got.clear()
+    compare(model, X, y, n_labels=3, n_draws=1, baselines=OTHER)
+    assert Grouped.got[0][1] is None
+
+
+def test_a_search_over_whole_groups_gets_them():
+    X, y, groups = numbered()
+    search = GridSearchCV(LogisticRegression(max_iter=5000), {"C": [0.1, 1.0]}, cv=GroupKFold(2))
+    found = compare(search, X, y, groups=groups, n_labels=5, n_draws=2, baselines=FEW)
+    assert found.frame["score"].notna().all()
+
+
+def test_a_class_that_no_drawn_row_has_is_not_scored_and_halves_are_drawn_anew():
+    X, _, groups = numbered()
+    y = np.where(groups == 0, "lone", np.where(groups % 2, "a", "b"))
+    Spy.seen.clear()
+    with pytest.warns(DataQualityWarning, match=r"the classes \['lone'\] have no row to draw"):
+        compare(Spy(), X, y, groups=groups, n_labels=1, n_draws=6, baselines=OTHER)
+    for _, rows, scored in Spy.seen:
+        assert set(y[scored]) <= set(y[rows])
+    assert len({tuple(scored) for _, _, scored in Spy.seen}) > 2
+
+
+def test_the_source_as_it_is_stands_at_every_number_of_labels_and_plain_estimators_are_scaled():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 3))
+    y = np.where(X[:, 0] > 0, "ok", "leak")
+    data = Rows(X, y, np.searchsorted(np.unique(y), y), np.unique(y))
+    backbone = TransferClassifier(max_epochs=2, random_state=0).fit(X, y).backbone_
+    model = TransferClassifier(backbone, strategy=LinearProbing())
+    found = compare(model, X, y, n_labels=(1, 3), n_draws=2, baselines=None)
+    source = found.frame.query("method == 'source as it is'")
+    assert source["n_labels"].tolist() == [1, 1, 3, 3]
+    assert source["score"].tolist()[:2] == source["score"].tolist()[2:]
+    assert "source as it is" in found.findings[1].over
+    assert isinstance(make_methods(model, "default", data)["logistic regression"][0], StandardScaler)

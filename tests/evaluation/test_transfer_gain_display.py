@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from sktransfer import TransferGainDisplay
+from sktransfer.evaluation.metrics import metric_of
 from tests.evaluation.test_verdict import results
 
 matplotlib.use("Agg")
@@ -48,6 +49,19 @@ def test_bands_are_one_standard_deviation_over_draws(found):
     assert (at_5.min(), at_5.max()) == pytest.approx((0.9 - scores.std(ddof=0), 0.9 + scores.std(ddof=0)))
 
 
+def test_one_number_of_labels_is_drawn_as_bars_beside_each_other():
+    found = results({name: {5: means[5]} for name, means in MEANS.items()})
+    shown = TransferGainDisplay.from_results(found, kind="gain")
+    places = [line.get_xdata()[0] for line in shown.lines_[1:]]
+    assert len(set(places)) == len(MEANS) - 1
+    gains = found.gains.set_index("alternative")
+    for name, bars in zip([*MEANS][1:], shown.ax_.collections, strict=True):
+        (bottom, top) = bars.get_segments()[0][:, 1]
+        assert (bottom, top) == pytest.approx((100 * gains["low"][name], 100 * gains["high"][name]))
+    assert all(line.get_marker() for line in shown.lines_[1:])
+    matplotlib.pyplot.close("all")
+
+
 def test_gains_are_drawn_in_points_with_the_estimator_at_zero(found):
     shown = TransferGainDisplay.from_results(found, kind="gain")
     by_name = {line.get_label(): np.asarray(line.get_ydata(), dtype=float) for line in shown.lines_}
@@ -83,3 +97,11 @@ def test_without_matplotlib_the_error_says_what_to_install(found, monkeypatch):
         TransferGainDisplay.from_results(found)
     with pytest.raises(ImportError, match="which is not installed"):
         TransferGainDisplay.from_estimator(None, None, None)
+
+
+def test_errors_are_drawn_as_errors():
+    found = results({"transfer": {5: -2.0, 9: -1.0}, "mean": {5: -3.0, 9: -3.0}}, metric=metric_of(None, 0))
+    shown = TransferGainDisplay.from_results(found)
+    np.testing.assert_allclose(shown.lines_[0].get_ydata(), [2.0, 1.0])
+    assert shown.ax_.get_ylabel() == "mean absolute error (less is better)"
+    matplotlib.pyplot.close("all")

@@ -65,6 +65,12 @@ def test_wide_intervals_are_called_undecided():
     )
 
 
+def test_a_mean_below_with_a_wide_interval_is_no_loss():
+    found = results({"transfer": {5: 0.58}, "random forest": {5: 0.60}}, spread=0.15)
+    assert found.best["kind"].tolist() == ["open"]
+    assert found.verdict.endswith("On your data take random forest.")
+
+
 def test_few_draws_give_no_verdict():
     verdict = results({"transfer": {5: 0.81}, "random forest": {5: 0.60}}, n_draws=4).verdict
     assert verdict == (
@@ -104,7 +110,7 @@ def test_errors_are_told_in_their_unit_with_more_being_better():
     found = results(
         {"transfer": {20: -2.0}, "ridge regression": {20: -3.5}}, metric=metric_of(None, 0), unit="labelled rows"
     )
-    assert found.verdict.startswith("At 20 labelled rows transfer gains 1.5 of mean absolute error (1.")
+    assert found.verdict.startswith("At 20 labelled rows transfer gains 1.5 in mean absolute error (1.")
     assert found.table().loc["transfer", 20] == pytest.approx(-2.0)
 
 

@@ -34,6 +34,20 @@ def test_the_demo_searches_compares_draws_saves_and_scores(tmp_path):
         assert scores["transfer (default)"] > scores[other] + 0.05
 
 
+@pytest.mark.slow
+def test_the_verdict_of_the_shipped_network_and_of_a_misled_one(tmp_path):
+    options = ["--labels", 2, "--draws", 5, "--out", tmp_path]
+    done = run("examples/04_does_transfer_pay.py", *options)
+    assert done.returncode == 0, done.stderr
+    shipped, wrong = (line for line in done.stdout.splitlines() if line.startswith("At 2 labels"))
+    assert shipped.startswith("At 2 labels a class transfer gains ")
+    assert shipped.endswith("On your data take transfer.")
+    assert " gains " not in wrong
+    assert not wrong.endswith("take transfer.")
+    for name in ("does_transfer_pay.png", "where_it_does_not.png"):
+        assert (tmp_path / name).stat().st_size > 20_000
+
+
 def test_the_shipped_backbone_says_what_it_is():
     backbone = load_backbone("tep-process")
     assert backbone.n_features_in == len(backbone.inputs.names) == len(backbone.inputs.units) == 53

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from sktransfer import DeepCORAL
+from sktransfer import DANN, DeepCORAL
+from sktransfer.networks.head_modules import HeadModule
+from sktransfer.networks.transfer_module import TransferModule
 from sktransfer.training.joint import Joint
 from sktransfer.training.rows import TrainingRows
 
@@ -62,11 +64,34 @@ def test_the_loss_of_a_batch_estimates_the_weighted_mean_over_all_labelled_rows(
 
 
 def test_an_alignment_gets_the_sources_and_rows_of_the_target_that_need_no_label():
-    found, rows = joint(alignment=DeepCORAL())
+    seen = []
+
+    class Noting(DeepCORAL):
+        def loss(self, source, target, outputs, *, network=None, progress=1.0):
+            seen.append((source, target, outputs, progress))
+            return torch.tensor(5.0)
+
+    found, rows = joint(alignment=Noting(weight=3.0))
     streams = found.streams(rows, 16)
     n = sum(stream.count for stream in streams.streams)
     features, outputs = torch.arange(n)[:, None].float(), torch.arange(n)[:, None].float() * 2
-    source, target, of_target = streams.aligned(features, outputs)
+    module = TransferModule([torch.nn.Identity()], HeadModule(1, (), 0.0, 2), ["only"])
+    aligning = streams.aligning(module, 0, features)
+    assert float(aligning.loss(features, outputs, 0.25)) == 15.0
+    source, target, of_target, progress = seen[0]
     assert source.flatten().tolist() == list(range(8))
     assert target.flatten().tolist() == list(range(14, 22))
     assert of_target.flatten().tolist() == [2 * k for k in range(14, 22)]
+    assert progress == 0.25
+    assert aligning.epoch_mean(0, torch.zeros(1)) == 5.0
+
+
+def test_an_adversary_trains_along_and_changes_from_fit_to_fit_with_the_seed_alone():
+    found, rows = joint(alignment=DANN())
+    streams, module = (
+        found.streams(rows, 16),
+        TransferModule([torch.nn.Identity()], HeadModule(1, (), 0.0, 2), ["only"]),
+    )
+    first, again, other = (streams.aligning(module, seed, torch.zeros(1, 1)).network for seed in (0, 0, 1))
+    assert torch.equal(first[0].weight, again[0].weight)
+    assert not torch.equal(first[0].weight, other[0].weight)

@@ -1,0 +1,154 @@
+"""Shares of the classes in unlabelled target rows, from the predictions of a classifier of the source.
+
+::
+
+    probabilities of target rows, shares of the source --> em_shares   --+
+    predictions of source and target rows, source labels -> bbse_shares --+--> shares of the target --> prior=...
+
+Both hold where only the shares differ: rows of one class look alike on both machines.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+# Total variation between the shares of source and target above which a method that assumes equal shares does harm.
+LARGEST_SHIFT = 0.25
+
+
+def em_shares(probabilities: Any, source_shares: Any, *, max_iter: int = 1000, tol: float = 1e-8) -> np.ndarray:
+    """Shares of the classes in the target by expectation maximisation.
+
+    Parameters
+    ----------
+    probabilities : array-like of shape (n_target, n_classes)
+        Of the target rows, by a classifier that was fitted to the source; better calibrated, better shares.
+    source_shares : array-like of shape (n_classes,)
+        Share of each class among the rows of that fit.
+    max_iter : int, default=1000
+    tol : float, default=1e-8
+        Ends when the shares move by less in sum.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,)
+        They sum to one.
+
+    Raises
+    ------
+    ValueError
+        For shapes that do not match, and for shares that are not positive.
+
+    References
+    ----------
+    Saerens, M., Latinne, P., Decaestecker, C. (2002). Adjusting the outputs of a classifier to new a priori
+    probabilities. Neural Computation 14(1), 21-41. doi:10.1162/089976602753284446
+
+    Examples
+    --------
+    >>> from sktransfer import em_shares
+    >>> em_shares([[0.99, 0.01], [0.98, 0.02], [0.97, 0.03], [0.02, 0.98]], [0.5, 0.5]).round(2)
+    array([0.75, 0.25])
+    """
+    outputs = np.asarray(probabilities, dtype=np.float64)
+    source = _shares("source_shares", source_shares, outputs.shape[-1])
+    if outputs.ndim != 2 or not len(outputs):
+        raise ValueError(f"probabilities have shape {outputs.shape}; expected rows of (n_target, n_classes).")
+    if (source == 0).any():
+        raise ValueError("source_shares must be positive: a class without a source row has no probability.")
+    # every row keeps a little of every class, so that none divides zero by zero
+    ratio, found = np.maximum(outputs, np.finfo(np.float64).tiny ** 0.5) / source, source
+    for _ in range(max_iter):
+        weighted = ratio * found
+        before, found = found, (weighted / weighted.sum(axis=1, keepdims=True)).mean(axis=0)
+        if np.abs(found - before).sum() < tol:
+            break
+    return found
+
+
+def bbse_shares(y_source: Any, predicted_source: Any, predicted_target: Any) -> np.ndarray:
+    """Shares of the classes in the target by black box shift estimation: the confusion matrix turned back.
+
+    Parameters
+    ----------
+    y_source : array-like of shape (n_source,)
+        Labels of source rows that the classifier was not fitted to (of a cross-validation, say).
+    predicted_source : array-like of shape (n_source,)
+        What it predicts for them.
+    predicted_target : array-like of shape (n_target,)
+        What it predicts for the target rows.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,)
+        In the order of the sorted classes of `y_source`; they sum to one.
+
+    Raises
+    ------
+    ValueError
+        For predictions that are no class of `y_source`, and for different lengths.
+
+    Notes
+    -----
+    NOTE[DIFF]: the paper inverts the matrix; here least squares with shares of at least zero, which stand for the same
+    where the inverse has none below zero, and exist where the matrix has no inverse.
+
+    References
+    ----------
+    Lipton, Z. C., Wang, Y.-X., Smola, A. (2018). Detecting and correcting for label shift with black box predictors.
+    ICML. arXiv:1802.03916
+
+    Examples
+    --------
+    >>> from sktransfer import bbse_shares
+    >>> bbse_shares([0, 0, 1, 1], [0, 0, 1, 1], [0, 1, 1, 1])
+    array([0.25, 0.75])
+    """
+    from scipy.optimize import nnls
+    from sklearn.metrics import confusion_matrix
+
+    classes = np.unique(np.asarray(y_source))
+    target = np.asarray(predicted_target)
+    for name, labels in (("predicted_source", predicted_source), ("predicted_target", target)):
+        if not np.isin(labels, classes).all() or not len(labels):
+            raise ValueError(f"{name} must hold predictions among the classes of y_source, {classes[:10].tolist()}.")
+    # column k: what is predicted for rows of class k
+    confusion = confusion_matrix(y_source, predicted_source, labels=classes, normalize="true").T
+    shares = np.array([(target == one).mean() for one in classes])
+    # a row of large weight: the shares sum to one
+    found, _ = nnls(np.vstack([confusion, np.full(len(classes), 1e3)]), np.r_[shares, 1e3])
+    return found / found.sum()
+
+
+def share_distance(first: Any, second: Any) -> float:
+    """Total variation between two vectors of shares: half the sum of the absolute differences, 0 to 1."""
+    return float(np.abs(np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)).sum() / 2)
+
+
+def target_shares(X_source: np.ndarray, y_source: np.ndarray, X_target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Shares of the target by a logistic regression of the source: mean probabilities, and `em_shares` of them.
+
+    The mean hides a part of a shift, but moves little where rows of one class look different on both machines, where
+    expectation maximisation finds shares that are far off.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    classes, codes = np.unique(y_source, return_inverse=True)
+    if len(classes) == 1:
+        return np.ones(1), np.ones(1)
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(X_source, codes)
+    found = model.predict_proba(X_target)
+    return found.mean(axis=0), em_shares(found, np.bincount(codes) / len(codes))
+
+
+def _shares(name: str, shares: Any, n_classes: int) -> np.ndarray:
+    found = np.asarray(shares, dtype=np.float64)
+    if found.shape != (n_classes,):
+        raise ValueError(f"{name} has shape {found.shape}; expected ({n_classes},), one share a class.")
+    if not np.isfinite(found).all() or (found < 0).any() or found.sum() <= 0:
+        raise ValueError(f"{name} must hold shares of at least zero, not all zero; found {found[:10].tolist()}.")
+    return found / found.sum()

@@ -1,0 +1,211 @@
+"""SafeTransferClassifier and -Regressor: who is chosen and why, against losses computed by hand."""
+
+import io
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import brier_score_loss
+from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold, cross_val_predict
+from sklearn.tree import DecisionTreeRegressor
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sktransfer import FromScratch, SafeTransferClassifier, SafeTransferRegressor, TransferClassifier
+from sktransfer.evaluation.held_out import as_good_as_best
+from tests.helpers import moons
+
+PLAIN = {"linear": LogisticRegression(), "trees": ExtraTreesClassifier(10, random_state=0)}
+VALUES = {"linear": Ridge(), "tree": DecisionTreeRegressor(max_depth=3, random_state=0)}
+
+
+@parametrize_with_checks([SafeTransferClassifier(candidates=PLAIN), SafeTransferRegressor(candidates=VALUES)])
+def test_estimator_passes_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+def backbone(permuted=False, seed=0):
+    X, y = moons(900, seed)
+    y = np.random.default_rng(1).permutation(y) if permuted else y
+    recipe = FromScratch(arguments={"hidden_layer_sizes": (32, 16)})
+    return TransferClassifier(recipe, lr=0.01, random_state=0).fit(X, y).backbone_
+
+
+def few(n, seed=7):
+    X, y = moons(400, seed)
+    rows = np.concatenate([np.flatnonzero(y == name)[:n] for name in np.unique(y)])
+    return X[rows], y[rows], X[200:], y[200:]
+
+
+def test_losses_are_brier_scores_of_rows_that_were_held_out():
+    X, y = moons(60)
+    y = np.where(y == "leak", "leak", "other")
+    model = SafeTransferClassifier(candidates=PLAIN).fit(X, y)
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    for name, estimator in PLAIN.items():
+        proba = cross_val_predict(estimator, X, y, cv=folds, method="predict_proba")
+        by_class = [2 * brier_score_loss(y[y == c] == "other", proba[y == c, 1]) for c in np.unique(y)]
+        report = model.report_.set_index("candidate")
+        assert report.loc[name, "loss"] == pytest.approx(np.mean(by_class))
+
+
+def test_the_rule_of_one_standard_error_by_hand():
+    losses = np.array([[1.0, 0.0, 1.0, 0.0], [0.4, 0.6, 0.4, 0.6], [3.0, 3.1, 2.9, 3.0], [np.nan] * 4])
+    mean, behind, error, good = as_good_as_best(losses, np.ones(4), None)
+    np.testing.assert_allclose(mean[:3], [0.5, 0.5, 3.0])
+    difference = losses[2] - losses[0]
+    assert behind[2] == pytest.approx(difference.mean())
+    assert error[2] == pytest.approx(difference.std(ddof=1) / 2)
+    assert good.tolist() == [True, True, False, False]
+    grouped = as_good_as_best(losses[:3], np.ones(4), np.array([0, 0, 1, 1]))
+    assert grouped[2][2] == pytest.approx(np.std([2.55, 2.45], ddof=1) / np.sqrt(2))
+
+
+def test_a_right_network_answers_and_a_wrong_one_does_not():
+    X, y, X_new, y_new = few(4)
+    right = SafeTransferClassifier(backbone(), random_state=0).fit(X, y)
+    assert {"source as it is", "probing", "fine-tuned"} & set(right.chosen_)
+    assert not {"logistic regression", "gradient boosting"} & set(right.chosen_)
+    assert right.score(X_new, y_new) > 0.85
+    wrong = SafeTransferClassifier(backbone(permuted=True), random_state=0).fit(X, y)
+    assert "source as it is" not in wrong.chosen_
+    report = wrong.report_.set_index("candidate")
+    best_plain = report.loc[["logistic regression", "extra trees", "gradient boosting", "from scratch"], "loss"].min()
+    assert (
+        report.loc[[name for name in wrong.chosen_ if name in ("probing", "fine-tuned")], "loss"] <= best_plain
+    ).all()
+
+
+@pytest.mark.parametrize("permuted", [False, True])
+def test_with_one_label_a_class_the_network_must_beat_chance(permuted):
+    X, y, X_new, y_new = few(1, seed=3)
+    model = SafeTransferClassifier(backbone(permuted), random_state=0).fit(X, y)
+    network = {"source as it is", "probing", "fine-tuned"}
+    if permuted:
+        assert not network & set(model.chosen_)
+        assert model.report_["why"].str.contains("no better than chance").any()
+    else:
+        assert set(model.chosen_) == network
+        assert model.score(X_new, y_new) > 0.85
+
+
+def test_rows_of_the_source_are_used_and_a_network_of_them_is_made():
+    X_source, y_source = moons(500)
+    X, y, X_new, y_new = few(3)
+    hidden = np.array([None] * 40, dtype=object)
+    stacked = np.concatenate([X_source, X, X_new[:40]])
+    labels = np.concatenate([y_source.astype(object), y.astype(object), hidden])
+    domain = np.r_[np.ones(500, int), -np.ones(9 + 40, int)]
+    model = SafeTransferClassifier(random_state=0).fit(stacked, labels, sample_domain=domain)
+    names = model.report_["candidate"].tolist()
+    assert names[:3] == ["source as it is", "probing", "fine-tuned"]
+    assert {"pooled logistic regression", "pooled extra trees", "joint network"} <= set(names)
+    assert model.score(X_new[40:], y_new[40:]) > 0.85
+
+
+def test_the_simplest_is_the_first_of_those_that_answer_by_average():
+    X, y, X_new, _ = few(5)
+    average = SafeTransferClassifier(candidates=PLAIN).fit(X, y)
+    simplest = SafeTransferClassifier(candidates=PLAIN, rule="simplest").fit(X, y)
+    assert simplest.chosen_ == average.chosen_[:1]
+    mean = np.mean([fitted.predict_proba(X_new) for fitted in average.estimators_], axis=0)
+    np.testing.assert_allclose(average.predict_proba(X_new), mean)
+
+
+def test_groups_are_held_out_whole():
+    seen = []
+
+    class Spy(ClassifierMixin, BaseEstimator):
+        def fit(self, X, y):
+            self.classes_ = np.unique(y)
+            seen.append(set(X[:, 0]))
+            return self
+
+        def predict_proba(self, X):
+            if len(X) < 30:
+                assert not seen[-1] & set(X[:, 0])
+            return np.full((len(X), len(self.classes_)), 1 / len(self.classes_))
+
+        def predict(self, X):
+            return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    groups = np.repeat(np.arange(6), 5)
+    X = np.c_[groups, np.random.default_rng(0).normal(size=30)].astype(float)
+    SafeTransferClassifier(candidates={"spy": Spy(), "dummy": DummyClassifier()}).fit(
+        X, np.resize(["a", "b"], 30), groups=groups
+    )
+    assert len(seen) >= 6
+
+
+def test_a_regression_holds_out_neighbours_and_keeps_the_better():
+    X = np.random.default_rng(0).normal(size=(80, 3))
+    y = 3 * X[:, 0] + 10
+    model = SafeTransferRegressor(candidates=VALUES).fit(X, y)
+    found = cross_val_predict(DecisionTreeRegressor(max_depth=3, random_state=0), X, y, cv=KFold(5))
+    assert model.report_.set_index("candidate").loc["tree", "loss"] == pytest.approx(np.mean((found - y) ** 2))
+    assert model.chosen_ == ["linear"]
+    assert model.score(X, y) > 0.99
+
+
+CALLS = []
+
+
+class Counted(LogisticRegression):
+    def fit(self, X, y):
+        CALLS.append(1)
+        return super().fit(X, y)
+
+
+def test_losses_are_kept_by_a_memory(tmp_path):
+    X, y, _, _ = few(5)
+    CALLS.clear()
+    candidates = {"one": Counted(), "two": LogisticRegression()}
+    for _ in range(2):
+        SafeTransferClassifier(candidates=candidates, memory=str(tmp_path)).fit(X, y)
+    assert len(CALLS) == 5 + 1 + 1  # five folds once, and the final fit twice
+
+
+def test_frames_files_and_searches():
+    X, y, X_new, _ = few(8)
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    model = SafeTransferClassifier(candidates=PLAIN).fit(frame, y)
+    assert model.feature_names_in_.tolist() == list("abcd")
+    file = io.BytesIO()
+    joblib.dump(model, file)
+    file.seek(0)
+    new = pd.DataFrame(X_new, columns=list("abcd"))
+    np.testing.assert_array_equal(joblib.load(file).predict_proba(new), model.predict_proba(new))
+    search = GridSearchCV(SafeTransferClassifier(candidates=PLAIN), {"rule": ["average", "simplest"]}, cv=2)
+    assert search.fit(X, y).best_params_["rule"] in ("average", "simplest")
+
+
+def test_six_positives_of_three_hundred():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 3))
+    y = np.r_[np.ones(6, int), np.zeros(294, int)]
+    X[:6] += 4
+    model = SafeTransferClassifier(candidates=PLAIN).fit(X, y)
+    assert model.predict(X[:6]).mean() > 0.8
+    assert model.report_["n_rows"].tolist() == [300, 300]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"groups": np.zeros(10)}, "all 10 labelled rows of the target are of one group"),
+        ({"groups": np.zeros(9)}, "groups of shape"),
+        ({"y": ["a"] * 10}, "at least two classes"),
+        ({"y": ["a", "b"]}, "inconsistent numbers of samples"),
+        ({"sample_domain": [1] * 10}, "no target rows"),
+        ({"sample_domain": [1] * 5 + [-1] * 5, "y": list("ababa") + [None] * 5}, "no row of the target has a label"),
+    ],
+)
+def test_what_cannot_be_chosen_by_is_an_error_with_the_way_out(change, words):
+    X = np.random.default_rng(0).normal(size=(10, 2))
+    given = {"y": list("ababababab")} | change
+    with pytest.raises(ValueError, match=words):
+        SafeTransferClassifier(candidates=PLAIN).fit(X, **given)
