@@ -152,7 +152,7 @@ def line(found: dict) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--rows", type=int, default=2048, help="of each domain")
+    parser.add_argument("--rows", type=int, default=2048, help="of each domain, a multiple of 128")
     parser.add_argument("--only", nargs="+", default=[], help="kinds of network or alignments")
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -17,9 +17,19 @@ from sktransfer.estimators.pipeline import Pipeline as Pipeline
 from sktransfer.estimators.pipeline import make_pipeline as make_pipeline
 from sktransfer.model_selection.batched_search import BatchedGridSearchCV as BatchedGridSearchCV
 from sktransfer.model_selection.batched_search import BatchedRandomizedSearchCV as BatchedRandomizedSearchCV
+from sktransfer.model_selection.splitters import LeaveOneDomainOut as LeaveOneDomainOut
+from sktransfer.model_selection.splitters import SourceTargetShuffleSplit as SourceTargetShuffleSplit
+from sktransfer.model_selection.splitters import TimeOrderedGroupSplit as TimeOrderedGroupSplit
+from sktransfer.model_selection.label_free_scores import PredictionEntropyScorer as PredictionEntropyScorer
+from sktransfer.model_selection.label_free_scores import SoftNeighborhoodDensity as SoftNeighborhoodDensity
+from sktransfer.model_selection.label_free_scores import ImportanceWeightedScorer as ImportanceWeightedScorer
+from sktransfer.model_selection.label_free_scores import DeepEmbeddedValidation as DeepEmbeddedValidation
+from sktransfer.model_selection.label_free_scores import CircularValidation as CircularValidation
 from sktransfer.evaluation.compare import compare as compare
 from sktransfer.evaluation.transfer_gain_display import TransferGainDisplay as TransferGainDisplay
 from sktransfer.evaluation.rank_backbones import rank_backbones as rank_backbones
+from sktransfer.evaluation.safe_transfer_classifier import SafeTransferClassifier as SafeTransferClassifier
+from sktransfer.evaluation.safe_transfer_regressor import SafeTransferRegressor as SafeTransferRegressor
 from sktransfer.strategies.base import Strategy as Strategy
 from sktransfer.strategies.probe_then_tune import ProbeThenTune as ProbeThenTune
 from sktransfer.strategies.linear_probing import LinearProbing as LinearProbing
@@ -71,5 +81,3 @@ from sktransfer.exceptions import DataQualityWarning as DataQualityWarning
 from sktransfer.exceptions import OutOfRangeWarning as OutOfRangeWarning
 from sktransfer.exceptions import SourceClassWarning as SourceClassWarning
 from sktransfer.exceptions import LabelShiftWarning as LabelShiftWarning
-from sktransfer.evaluation.safe_transfer_classifier import SafeTransferClassifier as SafeTransferClassifier
-from sktransfer.evaluation.safe_transfer_regressor import SafeTransferRegressor as SafeTransferRegressor

@@ -23,13 +23,10 @@ if TYPE_CHECKING:
 class Alignment(BaseEstimator):
     """What an alignment method answers; one file a method beside this one.
 
-    An alignment is a small bag of parameters, as strategies are: a grid search reaches ``alignment__weight``. Torch is
-    imported inside its methods alone.
-
-    Parameters
-    ----------
-    weight : float
-        Factor of the loss, beside the mean loss of the labels.
+    An alignment is a small bag of parameters, as strategies are: a grid search reaches ``alignment__weight``. Each has
+    a ``weight``, the factor of its loss beside the mean loss of the labels. To write one, subclass this class and
+    define ``__init__``, :meth:`loss` and, where a second network trains along, :meth:`network`; torch is imported
+    inside the methods alone.
     """
 
     weight: float

@@ -72,6 +72,12 @@ def test_labels_are_kept_and_move_the_centroids():
     assert pseudo_labels(features, wrong, np.array([0, 0, -1, 1, 1, -1])).tolist() == [0, 0, 0, 1, 1, 1]
 
 
+def test_a_labelled_row_among_rows_of_another_class_keeps_its_label():
+    features = np.array([[4.0, 0], [5, 0], [4, 1], [0, 4], [0, 5], [1, 4]])
+    right = np.array([[0.9, 0.1], [0.1, 0.9]]).repeat(3, axis=0)
+    assert pseudo_labels(features, right, np.array([1, -1, -1, -1, -1, -1])).tolist() == [1, 0, 0, 1, 1, 1]
+
+
 def test_estimated_shares_are_those_of_the_mixture():
     rng = np.random.default_rng(0)
     y = rng.choice(3, size=20_000, p=[0.8, 0.15, 0.05])

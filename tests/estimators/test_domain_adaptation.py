@@ -166,6 +166,32 @@ def test_the_features_come_the_nearer_the_more_the_alignment_weighs():
     assert ends[1]["alignment_loss"] < 0.5 * ends[0]["alignment_loss"]
 
 
+def test_the_network_of_an_alignment_trains_along():
+    X, y, domain, _ = machines(40)
+    seen = []
+
+    class Noting(DANN):
+        def loss(self, source, target, outputs, *, network=None, progress=1.0):
+            seen.append((network[0].weight.detach().clone(), progress))
+            return super().loss(source, target, outputs, network=network, progress=progress)
+
+    model(alignment=Noting()).fit(X, y, sample_domain=domain)
+    assert (seen[0][0] - seen[-1][0]).abs().max() > 1e-4
+    assert seen[0][1] == 0
+    assert 0.5 < seen[-1][1] < 1
+
+
+def test_with_an_alignment_training_does_not_end_where_the_labels_are_learned():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 2)) + 20 * np.resize([0, 1], 200)[:, None]
+    y, domain = np.resize([0, 1], 200), np.repeat([1, -1], 100)
+    fits = [
+        model(alignment=alignment, max_epochs="auto", lr=0.05).fit(X, y, sample_domain=domain)
+        for alignment in (None, MCC())
+    ]
+    assert fits[0].n_iter_ < fits[1].n_iter_ == fits[1]._n_epochs(200)
+
+
 def test_a_probe_of_all_machines_is_that_of_weighted_rows():
     X, y, domain, truth = machines()
     labelled = np.array([label is not None for label in y])

@@ -384,3 +384,29 @@ def test_a_search_over_whole_groups_gets_them():
     search = GridSearchCV(LogisticRegression(max_iter=5000), {"C": [0.1, 1.0]}, cv=GroupKFold(2))
     found = compare(search, X, y, groups=groups, n_labels=5, n_draws=2, baselines=FEW)
     assert found.frame["score"].notna().all()
+
+
+def test_a_class_that_no_drawn_row_has_is_not_scored_and_halves_are_drawn_anew():
+    X, _, groups = numbered()
+    y = np.where(groups == 0, "lone", np.where(groups % 2, "a", "b"))
+    Spy.seen.clear()
+    with pytest.warns(DataQualityWarning, match=r"the classes \['lone'\] have no row to draw"):
+        compare(Spy(), X, y, groups=groups, n_labels=1, n_draws=6, baselines=OTHER)
+    for _, rows, scored in Spy.seen:
+        assert set(y[scored]) <= set(y[rows])
+    assert len({tuple(scored) for _, _, scored in Spy.seen}) > 2
+
+
+def test_the_source_as_it_is_stands_at_every_number_of_labels_and_plain_estimators_are_scaled():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 3))
+    y = np.where(X[:, 0] > 0, "ok", "leak")
+    data = Rows(X, y, np.searchsorted(np.unique(y), y), np.unique(y))
+    backbone = TransferClassifier(max_epochs=2, random_state=0).fit(X, y).backbone_
+    model = TransferClassifier(backbone, strategy=LinearProbing())
+    found = compare(model, X, y, n_labels=(1, 3), n_draws=2, baselines=None)
+    source = found.frame.query("method == 'source as it is'")
+    assert source["n_labels"].tolist() == [1, 1, 3, 3]
+    assert source["score"].tolist()[:2] == source["score"].tolist()[2:]
+    assert "source as it is" in found.findings[1].over
+    assert isinstance(make_methods(model, "default", data)["logistic regression"][0], StandardScaler)

@@ -125,3 +125,14 @@ def test_a_draw_in_which_a_fit_failed_is_left_out_of_its_pair():
 def test_one_draw_has_no_interval():
     gains = gains_of(np.array([[0.9], [0.5]]), 0, np.random.default_rng(0))
     assert (gains.over_best.low, gains.over_best.high) == (-np.inf, np.inf)
+
+
+def test_the_lower_end_is_the_least_over_all_rivals_and_the_upper_end_covers_all_of_them():
+    rng = np.random.default_rng(0)
+    scores = 0.7 + rng.normal(0, 0.01, size=(3, 10))
+    scores[1] -= 0.10
+    scores[2] += rng.normal(0, 0.3, size=10) - 0.25  # worse on average, and nobody knows by how much
+    gains = gains_of(scores, 0, rng)
+    assert gains.best == 1
+    assert gains.over_best.low == pytest.approx(gains.each[2].low)
+    assert gains.over_best.low < gains.each[1].low

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from sktransfer import TransferGainDisplay
+from sktransfer.evaluation.metrics import metric_of
 from tests.evaluation.test_verdict import results
 
 matplotlib.use("Agg")
@@ -96,3 +97,11 @@ def test_without_matplotlib_the_error_says_what_to_install(found, monkeypatch):
         TransferGainDisplay.from_results(found)
     with pytest.raises(ImportError, match="which is not installed"):
         TransferGainDisplay.from_estimator(None, None, None)
+
+
+def test_errors_are_drawn_as_errors():
+    found = results({"transfer": {5: -2.0, 9: -1.0}, "mean": {5: -3.0, 9: -3.0}}, metric=metric_of(None, 0))
+    shown = TransferGainDisplay.from_results(found)
+    np.testing.assert_allclose(shown.lines_[0].get_ydata(), [2.0, 1.0])
+    assert shown.ax_.get_ylabel() == "mean absolute error (less is better)"
+    matplotlib.pyplot.close("all")

@@ -65,6 +65,12 @@ def test_wide_intervals_are_called_undecided():
     )
 
 
+def test_a_mean_below_with_a_wide_interval_is_no_loss():
+    found = results({"transfer": {5: 0.58}, "random forest": {5: 0.60}}, spread=0.15)
+    assert found.best["kind"].tolist() == ["open"]
+    assert found.verdict.endswith("On your data take random forest.")
+
+
 def test_few_draws_give_no_verdict():
     verdict = results({"transfer": {5: 0.81}, "random forest": {5: 0.60}}, n_draws=4).verdict
     assert verdict == (

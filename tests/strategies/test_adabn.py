@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from sktransfer import (
     AdaBN,
@@ -14,6 +15,8 @@ from sktransfer import (
     TransferClassifier,
     TransferRegressor,
 )
+from sktransfer.training.frozen_features import FrozenFeatures
+from sktransfer.training.start import start_fit
 from tests.helpers import moons, small_backbone
 
 
@@ -77,6 +80,17 @@ def test_candidates_of_a_search_are_measured_on_the_rows_of_their_own_fold(backb
             assert search.cv_results_[f"split{fold}_test_score"][number] == pytest.approx(alone.score(X[test], y[test]))
     assert search.cv_results_["how"].tolist() == ["solved", "alone", "alone"]
     assert "BatchNorm" in search.why_alone_[1]
+
+
+def test_features_that_other_fits_share_are_not_taken_for_those_of_its_own_statistics(backbone, rows):
+    model = TransferClassifier(backbone, strategy=AdaBN(0) & LinearProbing(), random_state=0)
+    checked, task, resolved = model._check(*rows, None, 0)
+    shared = FrozenFeatures(checked.X)
+    plain = clone(model).set_params(strategy=LinearProbing())
+    before = start_fit(plain, checked, task, resolved, 0, shared).features
+    alone = start_fit(model, checked, task, resolved, 0).features
+    np.testing.assert_array_equal(start_fit(model, checked, task, resolved, 0, shared).features, alone)
+    assert not np.allclose(before, alone)
 
 
 def test_from_scratch_it_is_neutral(rows):
