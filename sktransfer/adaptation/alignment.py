@@ -27,6 +27,18 @@ class Alignment(BaseEstimator):
     a ``weight``, the factor of its loss beside the mean loss of the labels. To write one, subclass this class and
     define ``__init__``, :meth:`loss` and, where a second network trains along, :meth:`network`; torch is imported
     inside the methods alone.
+
+    Examples
+    --------
+    >>> from sktransfer import Alignment, DomainAdaptationClassifier
+    >>> class Means(Alignment):
+    ...     def __init__(self, weight=1.0):
+    ...         self.weight = weight
+    ...
+    ...     def loss(self, source, target, outputs, *, network=None, progress=1.0):
+    ...         return (source.mean(dim=-2) - target.mean(dim=-2)).square().sum(dim=-1)
+    >>> DomainAdaptationClassifier(alignment=Means(weight=0.5)).alignment.weight
+    0.5
     """
 
     weight: float

@@ -83,7 +83,7 @@ def proxy_a_distance(
         n_splits, shuffle=True, random_state=random_state
     )
     model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000))
-    found = cross_val_predict(model, X, target, cv=list(folds.split(X, target, units)))
+    found = cross_val_predict(model, X, target, cv=list(folds.split(X, target, None if groups is None else units)))
     error = (found[~target].mean() + (~found[target]).mean()) / 2
     return float(max(0.0, 2 * (1 - 2 * error)))
 

@@ -50,7 +50,7 @@ def em_shares(probabilities: Any, source_shares: Any, *, max_iter: int = 1000, t
     --------
     >>> from sktransfer import em_shares
     >>> em_shares([[0.99, 0.01], [0.98, 0.02], [0.97, 0.03], [0.02, 0.98]], [0.5, 0.5]).round(2)
-    array([0.75, 0.25])
+    array([0.76, 0.24])
     """
     outputs = np.asarray(probabilities, dtype=np.float64)
     source = _shares("source_shares", source_shares, outputs.shape[-1])

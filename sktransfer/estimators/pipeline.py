@@ -104,26 +104,9 @@ class Pipeline(Checksummed, sklearn.pipeline.Pipeline):
     chunk_bytes = 2**23
 
     def fit(self, X, y=None, **params):
-        """As scikit-learn's; ``sample_domain`` goes to each step that takes it.
+        """As scikit-learn's; ``sample_domain``, one a row, goes to each step that takes it.
 
-        Parameters
-        ----------
-        X : array-like
-            Rows or windows.
-        y : array-like, optional
-            Labels.
-        **params : dict
-            ``sample_domain``, one a row, with scikit-learn's metadata routing turned on or off; all else as in
-            scikit-learn.
-
-        Returns
-        -------
-        self : Pipeline
-
-        Raises
-        ------
-        ValueError
-            For ``sample_domain`` if no step takes it, and what the steps raise.
+        With scikit-learn's metadata routing turned on or off. A ValueError if no step takes it.
         """
         return super().fit(X, y, **for_steps(self, "fit", params))
 

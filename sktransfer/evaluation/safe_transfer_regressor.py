@@ -31,7 +31,7 @@ class SafeTransferRegressor(RegressorMixin, SafeTransfer):
     cv : int, splitter, iterable or "auto", default="auto"
         How labelled rows of the target are held out. ``"auto"``: five folds of neighbouring rows, because rows of a
         regression mostly come in time order, or of whole groups if ``groups`` are passed.
-    unlabelled_label : object, default=numpy.nan
+    unlabelled_label : object, default=nan
         The value of ``y`` that marks a target row without a label, with ``sample_domain``.
     target_domain : int, str, sequence of them or None, default=None
         The values of ``sample_domain`` that are targets; None: the negative numbers.

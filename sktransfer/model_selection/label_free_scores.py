@@ -101,6 +101,16 @@ class PredictionEntropyScorer(LabelFreeScore):
     ----------
     Morerio, Cavazza and Murino (2018). Minimal-entropy correlation alignment for unsupervised deep domain adaptation.
     International Conference on Learning Representations. arXiv:1711.10288.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sktransfer import PredictionEntropyScorer
+    >>> X, y = np.array([[0.0], [1.0], [0.5], [9.0]]), np.array([0, 1, -1, -1])  # -1: the target's rows
+    >>> model = LogisticRegression().fit(X[:2], y[:2])
+    >>> PredictionEntropyScorer()(model, X[3:]) > PredictionEntropyScorer()(model, X[2:3])
+    True
     """
 
     _needs_source = False
@@ -127,6 +137,16 @@ class SoftNeighborhoodDensity(LabelFreeScore):
     ----------
     Saito, Kim, Teterwak, Sclaroff, Darrell and Saenko (2021). Tune it the right way: unsupervised validation of domain
     adaptation via soft neighborhood density. Proceedings of ICCV, 9184-9193. arXiv:2108.10860.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sktransfer import SoftNeighborhoodDensity
+    >>> X = np.array([[0.0], [1.0], [0.1], [0.9]])
+    >>> model = LogisticRegression().fit(X, [0, 1, 0, 1])
+    >>> SoftNeighborhoodDensity()(model, X) > 0
+    True
     """
 
     _needs_source = False
@@ -163,6 +183,15 @@ class ImportanceWeightedScorer(LabelFreeScore):
     ----------
     Sugiyama, Krauledat and Müller (2007). Covariate shift adaptation by importance weighted cross validation.
     Journal of Machine Learning Research 8, 985-1005.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sktransfer import ImportanceWeightedScorer
+    >>> X, y = np.array([[0.0], [1.0], [0.5], [0.7]]), np.array([0, 1, -1, -1])
+    >>> ImportanceWeightedScorer()(LogisticRegression().fit(X[:2], y[:2]), X, y)
+    1.0
     """
 
     def __init__(self, unlabelled_label=-1):
@@ -191,6 +220,15 @@ class DeepEmbeddedValidation(LabelFreeScore):
     ----------
     You, Wang, Long and Jordan (2019). Towards accurate model selection in deep unsupervised domain adaptation.
     Proceedings of ICML, 7124-7133.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sktransfer import DeepEmbeddedValidation
+    >>> X, y = np.array([[0.0], [1.0], [0.5], [0.7]]), np.array([0, 1, -1, -1])
+    >>> abs(DeepEmbeddedValidation()(LogisticRegression().fit(X[:2], y[:2]), X, y))
+    0.0
     """
 
     def __init__(self, unlabelled_label=-1):
@@ -221,6 +259,15 @@ class CircularValidation(LabelFreeScore):
     Bruzzone and Marconcini (2010). Domain adaptation problems: a DASVM classification technique and a circular
     validation strategy. IEEE Transactions on Pattern Analysis and Machine Intelligence 32, 770-787.
     doi:10.1109/TPAMI.2009.57.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sktransfer import CircularValidation
+    >>> X, y = np.array([[0.0], [1.0], [0.1], [0.9]]), np.array([0, 1, -1, -1])
+    >>> CircularValidation()(LogisticRegression().fit(X[:2], y[:2]), X, y)
+    1.0
     """
 
     def __init__(self, unlabelled_label=-1):

@@ -1,5 +1,7 @@
 """The proxy A-distance: nothing where there is nothing to tell, two where machines are apart, and by groups."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,9 @@ from sktransfer import CORAL, domain_distance_report, proxy_a_distance
 def test_the_ends_of_the_scale():
     rng = np.random.default_rng(0)
     X, domain = rng.normal(size=(600, 2)), np.resize([1, 2, -1], 600)
-    assert proxy_a_distance(X, domain) < 0.25
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert proxy_a_distance(X, domain) < 0.25
     assert proxy_a_distance(X + 20.0 * (domain > 0)[:, None], domain) == 2
 
 

@@ -268,3 +268,12 @@ def test_a_source_row_without_a_label_is_a_clash_and_numbers_to_predict_are_none
     balanced = OTMapping(prior=[0.5, 0.5]).fit(X, texts, sample_domain=domain)
     assert balanced.classes_.tolist() == ["leak", "ok"]
     np.testing.assert_allclose(balanced.displacement_, numbers.displacement_, atol=1e-9)
+
+
+def test_a_class_has_the_mass_of_its_share_however_many_rows_it_has():
+    pytest.importorskip("ot", reason="needs POT")
+    X, y = np.array([[0.0], [0.1], [0.2], [5.0], [10.0], [20.0]]), ["a", "a", "a", "b", None, None]
+    model = OTMapping("sqeuclidean", prior={"a": 0.5, "b": 0.5}).fit(X, y, sample_domain=[1, 1, 1, 1, -1, -1])
+    mapped = model.transform(X, sample_domain=[1, 1, 1, 1, -1, -1])
+    np.testing.assert_allclose(mapped.ravel(), [10, 10, 10, 20, 10, 20])  # by equal mass one of "a" would reach 20
+    np.testing.assert_allclose(model.target_shares_, [0.5, 0.5])
