@@ -66,6 +66,7 @@ _HOMES = {
     "MMD": "adaptation.mmd",
     "MCC": "adaptation.mcc",
     "DANN": "adaptation.dann",
+    "Guarded": "adaptation.guard",
     "Alignment": "adaptation.alignment",
     "SubspaceAlignment": "adaptation.subspace_alignment",
     "CORAL": "adaptation.coral",

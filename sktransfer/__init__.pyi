@@ -45,6 +45,7 @@ from sktransfer.adaptation.deep_coral import DeepCORAL as DeepCORAL
 from sktransfer.adaptation.mmd import MMD as MMD
 from sktransfer.adaptation.mcc import MCC as MCC
 from sktransfer.adaptation.dann import DANN as DANN
+from sktransfer.adaptation.guard import Guarded as Guarded
 from sktransfer.adaptation.alignment import Alignment as Alignment
 from sktransfer.adaptation.subspace_alignment import SubspaceAlignment as SubspaceAlignment
 from sktransfer.adaptation.coral import CORAL as CORAL

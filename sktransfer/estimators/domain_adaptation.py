@@ -17,6 +17,7 @@ from sklearn.base import is_classifier
 
 from sktransfer.adaptation.alignment import Alignment
 from sktransfer.adaptation.deep_coral import DeepCORAL
+from sktransfer.adaptation.guard import Guarded
 from sktransfer.adaptation.mcc import MCC
 from sktransfer.backbones.by_tag import resolve_block
 from sktransfer.backbones.check_input import check_input, prepared
@@ -66,13 +67,18 @@ class DomainAdaptation(TransferEstimator):
             )
             return self._fit(X, y, sample_weight)
         from sktransfer.training.fit import fit
+        from sktransfer.training.guarded_fit import guarded_fit
 
         self._forget()
         self._check_parameters()
         seed = draw_seed(self.random_state)
         rows, task, resolved, joint = self._check_domains(X, y, sample_domain, sample_weight, seed)
         with capped_threads(self.n_jobs):
-            return self._set_fitted(fit(self, rows, task, resolved, seed, joint))
+            if not isinstance(joint.alignment, Guarded):
+                return self._set_fitted(fit(self, rows, task, resolved, seed, joint))
+            result, self.report_ = guarded_fit(self, rows, task, resolved, seed, joint)
+            self.alignment_ = joint.alignment.guarded if self.report_["adapted"] else None
+            return self._set_fitted(result)
 
     def _check_domains(self: Any, X: Any, y: Any, sample_domain: Any, sample_weight: Any, seed: int) -> Any:
         """Training rows of all machines, the task, the backbone, and what is known of the rows' machines."""

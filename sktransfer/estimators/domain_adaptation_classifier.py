@@ -20,6 +20,7 @@ class DomainAdaptationClassifier(DomainAdaptation, TransferClassifier):
         What the fit begins with, as in :class:`sktransfer.TransferClassifier`; None: an untrained network.
     alignment : Alignment, "auto" or None, default="auto"
         :class:`sktransfer.DeepCORAL`, :class:`sktransfer.MMD`, :class:`sktransfer.MCC`, :class:`sktransfer.DANN`.
+        ``Guarded(...)`` of one takes it back where it seems to do harm.
         ``"auto"``: ``MCC()`` where there are at least 32 target rows without a label and blocks learn, else None. None:
         the labels of all machines alone.
     target_weight : float or "auto", default="auto"
@@ -52,7 +53,11 @@ class DomainAdaptationClassifier(DomainAdaptation, TransferClassifier):
     domains_ : dict of int to object
         Number of each machine, positive for sources and negative for targets, and what ``sample_domain`` called it.
     alignment_ : Alignment or None
-        What was used.
+        What was used; None where a guard refused.
+    report_ : dict
+        With :class:`sktransfer.Guarded` alone: whether the fit ``adapted`` and the ``reason`` if not; ``source_shares``
+        of the classes, ``shares_before`` and ``shares_after`` that are predicted for the target without and with the
+        alignment, each of shape (n_classes,); the ``total_variation`` of the first two; ``agreement`` of both networks.
     n_unlabelled_ : int
         Target rows without a label.
     backbone_, history_, n_iter_, n_features_in_, feature_names_in_, fits_source_, n_outputs_, device_
