@@ -55,6 +55,7 @@ def test_skewed_shares_are_refused_and_the_distance_is_that_of_the_data():
     with pytest.warns(DataQualityWarning, match="MMD.* is refused.*total variation 0.4"):
         guarded = fitted(Guarded(MMD()), rows)
     assert guarded.report_["total_variation"] == pytest.approx(0.4, abs=0.02)
+    np.testing.assert_allclose(guarded.report_["shares_before"], [0.1, 0.9], atol=0.02)  # leak, normal
     assert not guarded.report_["adapted"]
     assert guarded.alignment_ is None
     assert "agreement" not in guarded.report_  # the second network was not fitted
