@@ -198,14 +198,27 @@ def test_D9_unknown_machine_is_an_error_that_lists_the_known(two_machines):
         two_machines.transform(X, sample_domain=np.full(80, 3))
 
 
-def test_D9_machine_left_out_is_an_error_that_lists_the_known(two_machines):
-    with pytest.raises(ValueError, match=r"fitted on the domains \[-2, 1\]; pass sample_domain"):
-        two_machines.transform(X)
+def test_D9_machine_left_out_is_an_error_that_lists_the_known():
+    two_sources = BaselineScaler().fit(np.r_[X, X + 5], sample_domain=np.repeat([1, 2], 80))
+    with pytest.raises(ValueError, match=r"fitted on the domains \[1, 2\], .*Pass sample_domain"):
+        two_sources.transform(X)
 
 
-@pytest.mark.parametrize("domain", [["pump"] * 80, np.full(80, 1.5), np.zeros(80, dtype=int)])
-def test_D9_machine_that_is_no_number_is_an_error(two_machines, domain):
-    with pytest.raises(ValueError, match="sample_domain takes whole numbers other than zero"):
+def test_D9_machine_left_out_is_the_target_where_there_is_one(two_machines):
+    expected = two_machines.transform(X, sample_domain=np.full(80, -2))
+    np.testing.assert_array_equal(two_machines.transform(X), expected)
+
+
+@pytest.mark.parametrize(
+    ("domain", "words"),
+    [
+        (["pump"] * 80, r"no baseline for sample_domain \['pump'\]"),
+        (np.full(80, 1.5), "sample_domain takes whole numbers"),
+        (np.zeros(80, dtype=int), "sample_domain takes whole numbers other than zero"),
+    ],
+)
+def test_D9_machine_that_is_no_number_or_name_is_an_error(two_machines, domain, words):
+    with pytest.raises(ValueError, match=words):
         two_machines.transform(X, sample_domain=domain)
 
 
