@@ -20,7 +20,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _check_n_features, check_is_fitted
 
 from sktransfer.backbones.backbone import Backbone
+from sktransfer.backbones.from_scratch import FromScratch
 from sktransfer.backbones.persistence import load_backbone
+from sktransfer.estimators.domain_steps import takes_domain
 from sktransfer.estimators.transfer_classifier import TransferClassifier
 from sktransfer.estimators.transfer_regressor import TransferRegressor
 from sktransfer.evaluation.candidates import Candidate, default_candidates
@@ -33,11 +35,11 @@ from sktransfer.evaluation.held_out import (
     mean_and_error,
     splits,
 )
+from sktransfer.evaluation.last_step import last_step
 from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.parameters import HasMethods, Interval, Options, StrOptions, invalid_parameter
 from sktransfer.utils.random import draw_seed
 from sktransfer.validation.domains import labelled_part, labelled_rows, source_and_target
-from sktransfer.validation.rows import names_seen
 
 
 class SafeTransfer(Checksummed, BaseEstimator):
@@ -121,8 +123,6 @@ class SafeTransfer(Checksummed, BaseEstimator):
                 self.n_features_in_ = X.shape[1]
                 if hasattr(X, "columns") and all(isinstance(name, str) for name in X.columns):
                     self.feature_names_in_ = np.asarray(list(X.columns), dtype=object)
-                elif hasattr(X, "columns"):
-                    names_seen(self)
             else:
                 _check_n_features(self, X, reset=False)
             return X
@@ -141,14 +141,15 @@ class SafeTransfer(Checksummed, BaseEstimator):
         return default_candidates(backbone, data.classes, n_dimensions, data.domains is not None, seed)
 
     def _given(self: Any, name: str, estimator: Any, data: Labelled) -> Candidate:
-        import inspect
-
         if not (isinstance(name, str) and hasattr(estimator, "fit") and hasattr(estimator, "predict")):
             raise invalid_parameter(
                 type(self).__name__, "candidates", "be 'default' or map names to estimators", {name: estimator}
             )
-        takes = data.domains is not None and "sample_domain" in inspect.signature(estimator.fit).parameters
-        return Candidate(name, estimator, "rows" if takes else "labels", learns=not hasattr(estimator, "_learns"))
+        uses = "rows" if data.domains is not None and takes_domain(estimator, "fit") else "labels"
+        last = last_step(estimator)
+        if getattr(last, "backbone", None) is not None and not isinstance(last.backbone, FromScratch):
+            uses = "network" if uses == "labels" else uses
+        return Candidate(name, estimator, uses, learns=getattr(last, "_learns", True))
 
     def _pretrained(self: Any, data: Labelled, seed: int) -> Backbone:
         """A network of the source's rows."""

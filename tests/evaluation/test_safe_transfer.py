@@ -12,10 +12,20 @@ from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import brier_score_loss
 from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold, cross_val_predict
+from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sktransfer import FromScratch, SafeTransferClassifier, SafeTransferRegressor, TransferClassifier
+from sktransfer import (
+    DomainAdaptationClassifier,
+    FromScratch,
+    Pooled,
+    SafeTransferClassifier,
+    SafeTransferRegressor,
+    SourceClassifier,
+    TransferClassifier,
+    make_pipeline,
+)
 from sktransfer.evaluation.held_out import as_good_as_best
 from tests.helpers import moons
 
@@ -114,6 +124,29 @@ def test_the_simplest_is_the_first_of_those_that_answer_by_average():
     assert simplest.chosen_ == average.chosen_[:1]
     mean = np.mean([fitted.predict_proba(X_new) for fitted in average.estimators_], axis=0)
     np.testing.assert_allclose(average.predict_proba(X_new), mean)
+
+
+def test_estimators_of_this_package_are_candidates_like_any_other():
+    X_source, y_source = moons(300)
+    X, y, X_new, _ = few(4)
+    small = FromScratch(arguments={"hidden_layer_sizes": (8,)})
+    candidates = {
+        "source": SourceClassifier(backbone()),
+        "network": TransferClassifier(small, max_epochs=3, random_state=0),
+        "joint": make_pipeline(StandardScaler(), DomainAdaptationClassifier(small, max_epochs=3, random_state=0)),
+        "pooled": Pooled(LogisticRegression()),
+    }
+    model = SafeTransferClassifier(candidates=candidates, random_state=0)
+    model.fit(np.r_[X_source, X], np.r_[y_source, y], sample_domain=np.repeat([1, -1], [300, 12]))
+    assert model.report_["n_rows"].tolist() == [12] * 4
+    assert set(model.chosen_) <= set(candidates)
+    assert model.predict(X_new).shape == (len(X_new),)
+    alone = SafeTransferClassifier(candidates={"network": candidates["network"], **PLAIN}).fit(X, y)
+    found = cross_val_predict(
+        candidates["network"], X, y, cv=StratifiedKFold(4, shuffle=True, random_state=0), method="predict_proba"
+    )
+    loss = ((found - (np.unique(y) == y[:, None])) ** 2).sum(axis=1).mean()
+    assert alone.report_.set_index("candidate").loc["network", "loss"] == pytest.approx(loss, rel=1e-4)
 
 
 def test_groups_are_held_out_whole():
