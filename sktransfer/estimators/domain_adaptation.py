@@ -29,11 +29,10 @@ from sktransfer.training.rows import TrainingRows, as_ratios, merge_copies
 from sktransfer.utils.parameters import Interval, Options
 from sktransfer.utils.random import draw_seed
 from sktransfer.utils.threads import capped_threads
-from sktransfer.validation.domains import Domains, labelled_part, labelled_rows, source_and_target
+from sktransfer.validation.domains import Domains, labelled_part, labelled_rows, source_and_target, target_share_of
 from sktransfer.validation.quality import warn_of_quality
 from sktransfer.validation.rows import check_weights, column_names
 
-_TARGET_SHARE = 0.5
 _MOST_EPOCHS = 500  # of max_epochs="auto"
 _ENOUGH = 32  # target rows without a label that tell where the target's features lie
 
@@ -110,7 +109,7 @@ class DomainAdaptation(TransferEstimator):
         spare = ~labelled & domains.target & (weight > 0)
         n_spare = int(spare.sum())
         unlabelled = merge_copies(P[spare], np.zeros(n_spare), np.ones(n_spare)).X if n_spare else P[:0]
-        joint = Joint(machines, unlabelled, self._share(), alignment)
+        joint = Joint(machines, unlabelled, target_share_of(self.target_weight), alignment)
         rows = joint.balanced(rows)
         self.domains_ = domains.names
         self.n_unlabelled_ = n_spare
@@ -123,9 +122,6 @@ class DomainAdaptation(TransferEstimator):
     def _usual_alignment(self: Any) -> Alignment:
         """What ``alignment="auto"`` stands for; MCC needs classes."""
         return MCC() if is_classifier(self) else DeepCORAL()
-
-    def _share(self: Any) -> float:
-        return _TARGET_SHARE if self.target_weight == "auto" else float(self.target_weight)
 
     def _blocks_learn(self: Any, n_blocks: int) -> bool:
         """Whether the strategy lets any block learn."""

@@ -19,9 +19,13 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.parameters import HasMethods, Interval, Options
-from sktransfer.validation.domains import labelled_part, labelled_rows, share_weights, source_and_target
-
-_TARGET_SHARE = 0.5
+from sktransfer.validation.domains import (
+    labelled_part,
+    labelled_rows,
+    share_weights,
+    source_and_target,
+    target_share_of,
+)
 
 
 def _offers(method: str) -> Any:
@@ -138,7 +142,7 @@ class Pooled(Checksummed, MetaEstimatorMixin, BaseEstimator):
         labelled = labelled_rows(name, y, domains, self.unlabelled_label)
         kept = np.flatnonzero(labelled)
         weight = np.ones(len(labelled)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-        share = _TARGET_SHARE if self.target_weight == "auto" else float(self.target_weight)
+        share = target_share_of(self.target_weight)
         weight = share_weights(domains.ids[kept], weight[kept], share)
         y = labelled_part(y, labelled)
         if self._takes_weights():

@@ -227,6 +227,11 @@ def labelled_rows(name: str, y: Any, domains: Domains, unlabelled_label: Any) ->
     return ~unlabelled
 
 
+def target_share_of(target_weight: float | str) -> float:
+    """The share that a parameter ``target_weight`` stands for; ``"auto"`` is a half."""
+    return 0.5 if target_weight == "auto" else float(target_weight)
+
+
 def domain_shares(ids: np.ndarray, target_share: float) -> dict[int, float]:
     """Share of each machine in all labelled rows' weight; they sum to one.
 
