@@ -4,10 +4,17 @@
                                              [--sources right permuted "another process"] [--development]
 
 Inductive: no scored row is in a fit or a scaler. All settings are defaults. A cell is a task, a source and a number of
-labels. The safe estimator is worse in a cell if the best of the alternatives, by the mean over its draws, is better by
-more than one standard error of the paired difference. It falls back in a draw if nothing chosen knows the source. The
-source's rows are given to the joint and pooled candidates, and its network, pretrained with one of `--seeds` seeds, to
-the others.
+labels. The source's rows are given to the joint and pooled candidates, and its network, pretrained with one of
+`--seeds` seeds, to the others.
+
+worse          the best of scratch, linear model, forest, boosting and pooled, by its mean over the draws, is better by
+               more than one standard error of the paired difference
+rank           of the safe estimator's mean among those of all candidates, 1 is the best; the last table has all
+over the best  how far the error of a regression lies above that of the best candidate, %
+falls back     share of the draws in which nothing chosen knows the source
+harmed         share of the draws in which it is worse than the best alternative without the source by more than one
+               point, or 1 % of an error
+PHM08          the score of that challenge on the last row of each scored engine: safe / best alternative
 """
 
 from __future__ import annotations
@@ -26,7 +33,7 @@ import pandas as pd
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, mean_absolute_error, root_mean_squared_error
 
 from benchmarks.adaptation_sets import DEVELOPMENT, FOLDERS, SCORED
-from benchmarks.adaptation_tasks import Stacked, Task, draw, stacked, with_permuted_source
+from benchmarks.adaptation_tasks import Stacked, Task, draw, phm08, stacked, with_permuted_source
 from benchmarks.names import markdown
 from sktransfer import (
     Backbone,
@@ -84,28 +91,35 @@ def _of_task(name: str, task: Task, source: str, options: argparse.Namespace) ->
 
     for n_labels in options.labels or [n for n in task.n_labels if n > 0]:
         for i in range(options.draws):
-            rows, seed = stacked(task, draw(task, n_labels, i)), i % options.seeds
+            part, seed = draw(task, n_labels, i), i % options.seeds
             cell = {"set": name, "task": task.name, "source": source, "labels": n_labels, "draw": i}
-            for found in _of_draw(task, rows, backbone(seed), seed):
+            last = None if task.last is None else task.last[part.scored]
+            for found in _of_draw(task, stacked(task, part), last, backbone(seed), seed):
                 yield cell | found
 
 
-def _of_draw(task: Task, rows: Stacked, backbone: Backbone, seed: int) -> Iterator[dict[str, Any]]:
+def _of_draw(
+    task: Task, rows: Stacked, last: np.ndarray | None, backbone: Backbone, seed: int
+) -> Iterator[dict[str, Any]]:
     """Score of each candidate by itself and of the safe estimator."""
-    score = SCORES[task.metric]
     y = rows.labelled[1]
     classes = np.unique(y) if task.kind == "classification" else None
     safe = SafeTransferClassifier if task.kind == "classification" else SafeTransferRegressor
+    candidates = default_candidates(backbone, classes, rows.X.ndim, True, seed)
+    uses = {candidate.name: candidate.uses for candidate in candidates}
+
+    def scored(name: str, predicted: np.ndarray) -> dict[str, Any]:
+        found = {"method": name, "uses": uses.get(name, "all"), "score": SCORES[task.metric](rows.y_scored, predicted)}
+        return found if last is None else found | {"PHM08": phm08(rows.y_scored[last], predicted[last])}
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for candidate in default_candidates(backbone, classes, rows.X.ndim, True, seed):
-            found = _fitted(candidate, rows).predict(rows.X_scored)
-            yield {"method": candidate.name, "uses": candidate.uses, "score": score(rows.y_scored, found)}
+        for candidate in candidates:
+            yield scored(candidate.name, _fitted(candidate, rows).predict(rows.X_scored))
         model = safe(backbone, unlabelled_label=task.unlabelled_label, random_state=seed)
         model.fit(rows.X, rows.y, sample_domain=rows.sample_domain, groups=rows.groups)
-        uses = {c.name: c.uses for c in default_candidates(backbone, classes, rows.X.ndim, True, seed)}
         back = all(uses[chosen] == "labels" for chosen in model.chosen_)
-        yield {"method": SAFE, "uses": "all", "score": score(rows.y_scored, model.predict(rows.X_scored)), "back": back}
+        yield scored(SAFE, model.predict(rows.X_scored)) | {"back": back}
 
 
 def _fitted(candidate: Candidate, rows: Stacked) -> Any:
@@ -117,20 +131,50 @@ def _fitted(candidate: Candidate, rows: Stacked) -> Any:
 
 
 def cells(records: list[dict[str, Any]]) -> pd.DataFrame:
-    """One row a cell: the safe estimator, the best plain alternative, their difference and whether it is worse."""
+    """One row a cell: the safe estimator, the best alternative, their difference, and what the head of this file says.
+
+    Scores are better where they are larger; errors are negative.
+    """
     found = []
     keys = ["set", "task", "source", "labels"]
     for key, part in pd.DataFrame(records).groupby(keys, sort=False):
         table = part.pivot_table(index="draw", columns="method", values="score")
-        plain = [m for m in table if m.startswith("pooled") or m in set(part.loc[part["uses"] == "labels", "method"])]
+        own = sorted(set(part.loc[part["uses"] == "labels", "method"]))
+        plain = [*own, *(method for method in table if method.startswith("pooled"))]
         best = table[plain].mean().idxmax()
         behind = table[best] - table[SAFE]
         error = behind.std(ddof=1) / np.sqrt(len(behind)) if len(behind) > 1 else np.nan
         row = dict(zip(keys, key, strict=True)) | {"safe": table[SAFE].mean(), "best alternative": best}
         row |= {"its score": table[best].mean(), "behind": behind.mean(), "standard error": error}
         row |= {"worse": bool(behind.mean() > error), "rank": table.mean().rank(ascending=False)[SAFE]}
-        found.append(row | {"falls back": part["back"].dropna().astype(float).mean()})
+        highest = table.drop(columns=SAFE).mean().max()
+        row["over the best"] = 100 * (table[SAFE].mean() / highest - 1) if highest < 0 else np.nan
+        row["falls back"] = part["back"].dropna().astype(float).mean()
+        without = table[own].mean().idxmax()
+        lost = table[without] - table[SAFE]
+        row["harmed"] = (lost > (0.01 * table[without].abs() if highest < 0 else 0.01)).mean()
+        if "PHM08" in part and part["PHM08"].notna().all():
+            of = part.groupby("method")["PHM08"].mean()
+            row["PHM08"] = f"{of[SAFE]:.0f} / {of[best]:.0f}"
+        found.append(row)
     return pd.DataFrame(found)
+
+
+def totals(table: pd.DataFrame) -> pd.DataFrame:
+    """By source: cells, share of worse ones, mean rank, and how often the safe estimator falls back or is harmed."""
+    by = table.groupby("source", sort=False)
+    found = by.agg(**{name: (name, "mean") for name in ("worse", "rank", "falls back", "harmed")})
+    found.insert(0, "cells", by.size())
+    found["largest over the best"] = by["over the best"].max()
+    return found
+
+
+def mean_ranks(records: list[dict[str, Any]]) -> pd.DataFrame:
+    """Mean rank of each method over the cells with the right source in which all methods are."""
+    scores = pd.DataFrame(records).query("source == 'right'")
+    means = scores.groupby(["set", "task", "labels", "method"], sort=False)["score"].mean().unstack()
+    ranks = means.rank(axis=1, ascending=False)
+    return ranks.mean().sort_values().rename("mean rank").to_frame()
 
 
 def main() -> None:
@@ -145,12 +189,15 @@ def main() -> None:
     parser.add_argument("--development", action="store_true", help="tasks for choices, in place of the scored ones")
     options = parser.parse_args()
     loaders = DEVELOPMENT if options.development else SCORED
+    records: list[dict[str, Any]] = []
     for name in options.only or list(loaders):
-        records = list(run(name, options))
-        if records:
-            table = cells(records)
+        records += run(name, options)
+        if any(record["set"] == name for record in records):
+            table = cells([record for record in records if record["set"] == name])
             print(markdown(table.set_index("set")), flush=True)
-            print(f"{name}: worse in {table['worse'].mean():.1%} of {len(table)} cells", flush=True)
+    if records:
+        print(markdown(totals(cells(records))), flush=True)
+        print(markdown(mean_ranks(records)), flush=True)
 
 
 if __name__ == "__main__":

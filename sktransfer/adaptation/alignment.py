@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sklearn.base import BaseEstimator
 
@@ -24,9 +24,10 @@ class Alignment(BaseEstimator):
     """What an alignment method answers; one file a method beside this one.
 
     An alignment is a small bag of parameters, as strategies are: a grid search reaches ``alignment__weight``. Each has
-    a ``weight``, the factor of its loss beside the mean loss of the labels. To write one, subclass this class and
-    define ``__init__``, :meth:`loss` and, where a second network trains along, :meth:`network`; torch is imported
-    inside the methods alone.
+    a ``weight``, the factor of its loss beside the mean loss of the labels; one that compares the machines' rows says
+    ``assumes_equal_shares = True`` and takes a ``prior``, the shares of the target's classes. To write one, subclass
+    this class and define ``__init__``, :meth:`loss` and, where a second network trains along, :meth:`network`; torch
+    is imported inside the methods alone.
 
     Examples
     --------
@@ -42,6 +43,9 @@ class Alignment(BaseEstimator):
     """
 
     weight: float
+    prior: Any = None
+    # whether the loss is least where the classes are equally common on both machines
+    assumes_equal_shares = False
 
     def network(self, n_features: int, n_outputs: int) -> nn.Module | None:
         """A network that trains along, such as the domain classifier of an adversary; None: there is none."""
@@ -100,6 +104,13 @@ class Alignment(BaseEstimator):
         """
         if not (is_number(self.weight) and 0 <= self.weight < float("inf")):
             raise invalid_parameter(type(self).__name__, "weight", "be a finite number of at least 0", self.weight)
+        if isinstance(self.prior, str) and self.prior != "estimate":
+            expected = "be None, 'estimate', or shares of the classes"
+            raise invalid_parameter(type(self).__name__, "prior", expected, self.prior)
+        if self.prior is not None and n_classes is None:
+            raise ValueError(
+                f"{name} got alignment={self!r}, whose prior is of classes, and a regressor has none. Leave prior out."
+            )
 
 
 def without_spread(*domains: torch.Tensor) -> torch.Tensor | None:

@@ -36,6 +36,11 @@ class DANN(Alignment):
         the scale of a gradient.
     hidden_layer_sizes : sequence of int, default=(100,)
         Widths of the layers of the domain classifier before its output.
+    prior : None, "estimate", dict or array-like of shape (n_classes,), default=None
+        Share of each class among the target's rows, by class or in the order of the sorted classes. The source rows
+        that are compared with the target's are then drawn by these shares. ``"estimate"``: by :func:`em_shares` of a
+        logistic regression of the source. None: the shares of the source are taken for those of the target, and a
+        :class:`LabelShiftWarning` says if predicted ones differ by more than 0.25 (total variation).
 
     Notes
     -----
@@ -61,8 +66,11 @@ class DANN(Alignment):
     (True, True)
     """
 
-    def __init__(self, weight=1.0, hidden_layer_sizes=(100,)):
+    assumes_equal_shares = True
+
+    def __init__(self, weight=1.0, hidden_layer_sizes=(100,), *, prior=None):
         self.weight = weight
+        self.prior = prior
         self.hidden_layer_sizes = hidden_layer_sizes
 
     def refuse(self, name: str, n_classes: int | None) -> None:

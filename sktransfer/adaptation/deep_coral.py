@@ -30,6 +30,11 @@ class DeepCORAL(Alignment):
     ----------
     weight : float, default=0.1
         Factor of the loss, beside the mean loss of the labels; at least 0.
+    prior : None, "estimate", dict or array-like of shape (n_classes,), default=None
+        Share of each class among the target's rows, by class or in the order of the sorted classes. The source rows
+        that are compared with the target's are then drawn by these shares. ``"estimate"``: by :func:`em_shares` of a
+        logistic regression of the source. None: the shares of the source are taken for those of the target, and a
+        :class:`LabelShiftWarning` says if predicted ones differ by more than 0.25 (total variation).
 
     Notes
     -----
@@ -51,8 +56,11 @@ class DeepCORAL(Alignment):
     0.0
     """
 
-    def __init__(self, weight=0.1):
+    assumes_equal_shares = True
+
+    def __init__(self, weight=0.1, *, prior=None):
         self.weight = weight
+        self.prior = prior
 
     def loss(
         self,

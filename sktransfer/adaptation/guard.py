@@ -72,6 +72,11 @@ class Guarded(Alignment):
         """Factor of the guarded alignment's loss."""
         return self.guarded.weight
 
+    @property
+    def prior(self) -> Any:
+        """Shares of the target's classes that the guarded alignment was told."""
+        return self.guarded.prior
+
     def network(self, n_features: int, n_outputs: int) -> nn.Module | None:
         """The network of the guarded alignment."""
         return self.guarded.network(n_features, n_outputs)

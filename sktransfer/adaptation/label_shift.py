@@ -10,9 +10,13 @@ Both hold where only the shares differ: rows of one class look alike on both mac
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
+from sktransfer.exceptions import LabelShiftWarning
+from sktransfer.utils.counted_warnings import warn_caller
 
 # Total variation between the shares of source and target above which a method that assumes equal shares does harm.
 LARGEST_SHIFT = 0.25
@@ -143,6 +147,51 @@ def target_shares(X_source: np.ndarray, y_source: np.ndarray, X_target: np.ndarr
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(X_source, codes)
     found = model.predict_proba(X_target)
     return found.mean(axis=0), em_shares(found, np.bincount(codes) / len(codes))
+
+
+def given_shares(name: str, prior: Any, classes: list[Any]) -> np.ndarray:
+    """Shares of the classes that a user passed, by class or in the order of `classes`; they sum to one.
+
+    Raises
+    ------
+    ValueError
+        For a class that there is not, and for numbers that are no shares.
+    """
+    if isinstance(prior, Mapping):
+        unknown = [one for one in prior if one not in classes]
+        if unknown:
+            raise ValueError(f"{name}: prior names {unknown[:10]}; the classes of the source are {classes[:10]}.")
+        prior = [prior.get(one, 0.0) for one in classes]
+    shares = np.asarray(prior, dtype=np.float64)
+    if shares.shape != (len(classes),) or not (shares >= 0).all() or not np.isclose(shares.sum(), 1, atol=1e-3):
+        raise ValueError(
+            f"{name}: prior must hold {len(classes)} shares that sum to 1, one for each of the classes "
+            f"{classes[:10]} of the source; found {shares[:10].tolist()}."
+        )
+    return shares / shares.sum()
+
+
+def warn_of_shift(name: str, distance: float, classes: list[Any], shares: np.ndarray, harm: str) -> None:
+    """Warn if predicted shares are far from the source's, and nobody said which shares the target has.
+
+    Parameters
+    ----------
+    distance : float
+        Total variation between the source's shares and the mean probabilities of the target.
+    classes, shares : list, ndarray of shape (n_classes,)
+        Estimated shares, for the message.
+    harm : str
+        What may come of it, one sentence.
+    """
+    if distance > LARGEST_SHIFT:
+        found = {one: round(float(share), 2) for one, share in zip(classes, shares, strict=True)}
+        warn_caller(
+            f"{name} takes the shares of the source's classes for those of the target, but a logistic regression "
+            f"of the source predicts shares that differ by {distance:.2f} (total variation; 0 to 1), and estimates "
+            f"{dict(list(found.items())[:10])}. {harm} Pass prior=..., the shares that you expect, or "
+            "prior='estimate'.",
+            LabelShiftWarning,
+        )
 
 
 def _shares(name: str, shares: Any, n_classes: int) -> np.ndarray:

@@ -33,6 +33,11 @@ class MMD(Alignment):
         Factor of the loss, beside the mean loss of the labels; at least 0.
     n_bandwidths : int, default=5
         Number of kernels, odd; 5 are the bandwidths 1/4, 1/2, 1, 2 and 4.
+    prior : None, "estimate", dict or array-like of shape (n_classes,), default=None
+        Share of each class among the target's rows, by class or in the order of the sorted classes. The source rows
+        that are compared with the target's are then drawn by these shares. ``"estimate"``: by :func:`em_shares` of a
+        logistic regression of the source. None: the shares of the source are taken for those of the target, and a
+        :class:`LabelShiftWarning` says if predicted ones differ by more than 0.25 (total variation).
 
     Notes
     -----
@@ -62,8 +67,11 @@ class MMD(Alignment):
     True
     """
 
-    def __init__(self, weight=1.0, n_bandwidths=5):
+    assumes_equal_shares = True
+
+    def __init__(self, weight=1.0, n_bandwidths=5, *, prior=None):
         self.weight = weight
+        self.prior = prior
         self.n_bandwidths = n_bandwidths
 
     def refuse(self, name: str, n_classes: int | None) -> None:

@@ -15,10 +15,8 @@ from typing import Any
 import numpy as np
 from sklearn.base import OneToOneFeatureMixin
 
-from sktransfer.adaptation.label_shift import LARGEST_SHIFT, share_distance, target_shares
+from sktransfer.adaptation.label_shift import given_shares, share_distance, target_shares, warn_of_shift
 from sktransfer.adaptation.row_map import RowMap
-from sktransfer.exceptions import LabelShiftWarning
-from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.utils.parameters import StrOptions
 from sktransfer.validation.domains import Domains, labelled_part, labelled_rows
 
@@ -132,41 +130,15 @@ class OTMapping(OneToOneFeatureMixin, RowMap):
         self.classes_, own = classes, np.bincount(codes) / len(codes)
         if self.prior is None:
             mean, self.target_shares_ = target_shares(source, codes, rows)
-            self._warn_of_shift(share_distance(own, mean))
+            harm = "Source rows may be sent to rows of other classes."
+            warn_of_shift("OTMapping", share_distance(own, mean), classes.tolist(), self.target_shares_, harm)
             return equal
-        self.target_shares_ = self._given_shares(source, codes, rows)
+        if isinstance(self.prior, str):
+            self.target_shares_ = target_shares(source, codes, rows)[1]
+        else:
+            self.target_shares_ = given_shares("OTMapping", self.prior, classes.tolist())
         mass = (self.target_shares_ / own)[codes]
         return mass / mass.sum()
-
-    def _given_shares(self, source: np.ndarray, codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        prior, classes = self.prior, self.classes_.tolist()
-        if isinstance(prior, str):
-            return target_shares(source, codes, rows)[1]
-        if isinstance(prior, Mapping):
-            unknown = [one for one in prior if one not in classes]
-            if unknown:
-                raise ValueError(
-                    f"OTMapping: prior names {unknown[:10]}; the classes of the source are {classes[:10]}."
-                )
-            prior = [prior.get(one, 0.0) for one in classes]
-        shares = np.asarray(prior, dtype=np.float64)
-        if shares.shape != (len(classes),) or not (shares >= 0).all() or not np.isclose(shares.sum(), 1, atol=1e-3):
-            raise ValueError(
-                f"OTMapping: prior must hold {len(classes)} shares that sum to 1, one for each of the classes "
-                f"{classes[:10]} of the source; found {shares[:10].tolist()}."
-            )
-        return shares / shares.sum()
-
-    def _warn_of_shift(self, distance: float) -> None:
-        if distance > LARGEST_SHIFT:
-            found = {c: round(float(s), 2) for c, s in zip(self.classes_.tolist(), self.target_shares_, strict=True)}
-            warn_caller(
-                "OTMapping takes the shares of the source's classes for those of the target, but a logistic regression "
-                f"of the source predicts shares that differ by {distance:.2f} (total variation; 0 to 1), and estimates "
-                f"{dict(list(found.items())[:10])}. Source rows may be sent to rows of other classes. Pass prior=..., "
-                "the shares that you expect, or prior='estimate'.",
-                LabelShiftWarning,
-            )
 
     def _coupling(self, mass: np.ndarray, source: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Mass sent from each source row to each target row, (n_source, n_target)."""

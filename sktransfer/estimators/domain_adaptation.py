@@ -16,6 +16,7 @@ import numpy as np
 from sklearn.base import is_classifier
 
 from sktransfer.adaptation.alignment import Alignment
+from sktransfer.adaptation.compared_rows import compared_rows
 from sktransfer.adaptation.deep_coral import DeepCORAL
 from sktransfer.adaptation.guard import Guarded
 from sktransfer.adaptation.mcc import MCC
@@ -110,6 +111,7 @@ class DomainAdaptation(TransferEstimator):
         n_spare = int(spare.sum())
         unlabelled = merge_copies(P[spare], np.zeros(n_spare), np.ones(n_spare)).X if n_spare else P[:0]
         joint = Joint(machines, unlabelled, target_share_of(self.target_weight), alignment)
+        joint.compared = self._compared(alignment, rows, machines, unlabelled, task)
         rows = joint.balanced(rows)
         self.domains_ = domains.names
         self.n_unlabelled_ = n_spare
@@ -118,6 +120,20 @@ class DomainAdaptation(TransferEstimator):
         if not self.fits_source_:
             warn_of_foreign(name, backbone, len(X), learned=False)
         return rows, task, (backbone, untrained), joint
+
+    def _compared(
+        self: Any, alignment: Any, rows: TrainingRows, machines: np.ndarray, unlabelled: Any, task: Any
+    ) -> Any:
+        """Source rows that the alignment compares with the target's; None: all that a batch holds."""
+        guarded = isinstance(alignment, Guarded)  # a guard looks at the shares itself
+        alignment = alignment.guarded if guarded else alignment
+        asked = alignment is not None and alignment.assumes_equal_shares and task.n_classes is not None
+        if not asked or (guarded and alignment.prior is None):
+            return None
+        source = np.flatnonzero(machines > 0)
+        of_target = np.concatenate([rows.X[machines < 0], unlabelled])
+        found = compared_rows(type(self).__name__, alignment, rows.X[source], rows.y[source], self.classes_, of_target)
+        return None if found is None else source[found]
 
     def _usual_alignment(self: Any) -> Alignment:
         """What ``alignment="auto"`` stands for; MCC needs classes."""

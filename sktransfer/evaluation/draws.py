@@ -18,6 +18,7 @@ from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, Str
 
 from sktransfer.utils.counted_warnings import listed, warn_caller
 from sktransfer.utils.parameters import invalid_parameter, is_whole
+from sktransfer.validation.neighbours import row_numbers, warn_of_neighbours
 
 _NAME = "compare"
 
@@ -94,7 +95,7 @@ def make_draws(
     if classes is not None and groups is not None and (cv is None or is_whole(cv)):
         _check_groups_of_classes(y, classes, groups)
     splits = _splits(X, y, classes, groups, cv, n_draws, rng)
-    _warn_of_neighbours(X, groups, cv, splits)
+    warn_of_neighbours(_NAME, X, groups, splits, "cv=None, GroupKFold")
     draws: list[Draw] = []
     short: dict[Any, int] = {}
     unlearned: set[Any] = set()
@@ -127,7 +128,7 @@ def _splits(X: Any, y: Any, classes: Any, groups: Any, cv: Any, n_draws: int, rn
     drawn = list(check_cv(cv).split(X, y, groups))
     if not drawn:
         raise ValueError(f"{_NAME}: cv={cv!r} yields no split.")
-    pairs = [(_indices(pool, len(y)), _indices(scored, len(y))) for pool, scored in drawn]
+    pairs = [(row_numbers(pool), row_numbers(scored)) for pool, scored in drawn]
     return [pairs[k % len(pairs)] for k in range(n_draws)]
 
 
@@ -157,34 +158,6 @@ def _folds(n_folds: int, X: Any, y: np.ndarray, classes: Any, groups: Any, seed:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of rare classes, which are counted here
         return list(splitter.split(np.zeros(len(y)), y, groups))
-
-
-def _warn_of_neighbours(X: Any, groups: np.ndarray | None, cv: Any, splits: list[tuple[Any, Any]]) -> None:
-    """Warn where rows that are scored have neighbours, in their group or in time, among those that are drawn."""
-    if groups is not None:
-        shared = [np.isin(groups[scored], groups[pool]).any() for pool, scored in splits]
-        if any(shared):
-            warn_caller(
-                f"{_NAME}: in {sum(shared)} of {len(splits)} splits rows of one group lie on both sides, so that "
-                "scores tell how well groups are remembered. Pass cv=None, GroupKFold or another splitter that keeps "
-                "groups whole."
-            )
-    elif (cv is None or is_whole(cv)) and _has_times(X):
-        warn_caller(
-            f"{_NAME}: X knows the time of its rows, and without groups they are split at random, so that rows are "
-            "scored beside drawn ones of the same minute. Pass groups (run, recording, day), or cv=TimeSeriesSplit()."
-        )
-
-
-def _has_times(X: Any) -> bool:
-    """Whether rows have a time: a frame by its index, windows by their field."""
-    index = getattr(X, "index", None)
-    return getattr(getattr(index, "dtype", None), "kind", None) == "M" or getattr(X, "time", None) is not None
-
-
-def _indices(rows: Iterable[int], n_rows: int) -> np.ndarray:
-    rows = np.asarray(rows)
-    return np.flatnonzero(rows) if rows.dtype == bool and rows.shape == (n_rows,) else rows.astype(np.int64)
 
 
 def _check_split(pool: np.ndarray, scored: np.ndarray, y: np.ndarray, classes: np.ndarray | None) -> None:

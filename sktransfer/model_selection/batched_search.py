@@ -29,6 +29,7 @@ from sktransfer.model_selection.last_step import SearchedPipeline
 from sktransfer.utils.callbacks import SearchTask
 from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.counted_warnings import warnings_once
+from sktransfer.validation.neighbours import warn_of_neighbours
 
 if TYPE_CHECKING:
     from sktransfer.model_selection.candidates import CandidateFits
@@ -119,6 +120,7 @@ class _BatchedSearch(Checksummed):
         X, y = indexable(X, y)
         cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         splits = list(cv.split(X, y, **self._get_routed_params_for_fit(params).splitter.split))
+        warn_of_neighbours(type(self).__name__, X, params.get("groups"), splits, "cv=GroupKFold()")
         fits = CandidateFits(self.estimator, list(self._candidates()), len(splits), self.n_jobs, self.pre_dispatch)
         fits.watched = bool(getattr(self, "_skl_callbacks", None))
         with warnings_once():

@@ -42,12 +42,16 @@ class Joint:
     target_share : float
         Share of the labelled target rows in the loss of the labels; the rest is shared equally by the source machines.
     alignment : Alignment or None
+    compared : ndarray of int or None
+        Labelled source rows, repeated where they stand for many, whose features are drawn towards the target's. None:
+        those that every batch holds for their labels.
     """
 
     domains: np.ndarray
     unlabelled: np.ndarray
     target_share: float
     alignment: Any
+    compared: np.ndarray | None = None
     frozen: FrozenFeatures = field(init=False)
 
     def __post_init__(self) -> None:
@@ -83,6 +87,9 @@ class Joint:
             count = max(min(len(own), wanted), 1)
             found.append(Stream(torch.from_numpy(own), count, len(own) / len(rows.X), domain > 0))
         if self.alignment is not None:
+            if self.compared is not None:
+                compared = torch.from_numpy(self.compared)
+                found.append(Stream(compared, max(min(len(compared), half), 1), 0.0, True))
             labelled = np.flatnonzero(self.domains < 0)
             target = np.r_[labelled, np.arange(len(rows.X), len(rows.X) + len(self.unlabelled))]
             found.append(Stream(torch.from_numpy(target), max(min(len(target), half), 1), 0.0, False))
@@ -101,7 +108,7 @@ class Stream:
         How many are in a batch.
     part : float
         Of all labelled rows, that they are: their mean loss counts as much, times their weights, which hold the share
-        of their machine. Zero: their labels are not looked at, and alignment sees them as the target's.
+        of their machine. Zero: their labels are not looked at, they are there for the alignment.
     is_source : bool
     """
 
@@ -152,9 +159,12 @@ class Streams:
         n_features, n_outputs = module.head.standardize.mean.numel(), module.head.output.out_features
         network = build_seeded(lambda: self.alignment.network(n_features, n_outputs), seed)
         network = None if network is None else network.to(X.device, X.dtype)
-        sources = [rows for s, rows in zip(self.streams, self.slices(), strict=True) if s.is_source]
+        *others, target = zip(self.streams, self.slices(), strict=True)
+        apart = [rows for stream, rows in others if not stream.part]
         # the sources come first
-        return Aligning(self.alignment, network, slice(0, sources[-1].stop), self.slices()[-1])
+        sources = [rows for stream, rows in others if stream.is_source and stream.part]
+        source = apart[0] if apart else slice(0, sources[-1].stop)
+        return Aligning(self.alignment, network, source, target[1])
 
     def order(self, seed: int) -> StreamOrder:
         """Which rows make up the batches."""

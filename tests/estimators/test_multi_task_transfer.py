@@ -141,6 +141,19 @@ def test_the_answer_has_the_form_of_y(form):
         assert set(model.predict(X)) <= set(y["fault"])
 
 
+def test_a_task_for_each_machine_gives_each_a_head_of_its_own():
+    """The sign of the first column means the opposite on the second machine: no common head could tell."""
+    X, _ = moons(600)
+    machine = np.arange(600) % 2
+    leaks = np.where((X[:, 0] > 0) == (machine == 0), "leak", "ok").astype(object)
+    y = {name: np.where(machine == number, leaks, None) for number, name in enumerate(("pump A", "pump B"))}
+    model = MultiTaskTransfer(SMALL, lr=0.01, random_state=0).fit(X, y)
+    answers = model.predict(X)
+    for number, name in enumerate(y):
+        assert (answers[name] == leaks)[machine == number].mean() > 0.97
+        assert (answers[name] == leaks)[machine != number].mean() < 0.03
+
+
 def test_what_was_learned_goes_on_to_one_task():
     X, y = machine(1200)
     both = MultiTaskTransfer(SMALL, lr=0.01, random_state=0).fit(X, y)
