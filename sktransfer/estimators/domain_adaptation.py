@@ -80,8 +80,13 @@ class DomainAdaptation(TransferEstimator):
             self.alignment_ = joint.alignment.guarded if self.report_["adapted"] else None
             return self._set_fitted(result)
 
-    def _check_domains(self: Any, X: Any, y: Any, sample_domain: Any, sample_weight: Any, seed: int) -> Any:
-        """Training rows of all machines, the task, the backbone, and what is known of the rows' machines."""
+    def _check_domains(
+        self: Any, X: Any, y: Any, sample_domain: Any, sample_weight: Any, seed: int, resolver: Any = resolve_block
+    ) -> Any:
+        """Training rows of all machines, the task, the backbone, and what is known of the rows' machines.
+
+        A search passes a `resolver` that makes each network once.
+        """
         from sktransfer.training.joint import Joint
 
         name = type(self).__name__
@@ -100,7 +105,7 @@ class DomainAdaptation(TransferEstimator):
                 "TransferClassifier or TransferRegressor to the target alone."
             )
         warn_of_quality(name, X, names if X.ndim == 2 else [])
-        backbone, untrained = resolve_block(self, opened, X.shape[1:], seed)
+        backbone, untrained = resolver(self, opened, X.shape[1:], seed)
         alignment = self._alignment(domains, labelled, self._blocks_learn(len(backbone.blocks)))
         codes, task = self._check_y(labelled_part(y, labelled), weight[labelled], int(labelled.sum()))
         if alignment is not None:

@@ -125,7 +125,7 @@ class CandidateFits:
 
     def any_ours(self) -> bool:
         """Whether a search may train the last step of any candidate."""
-        reasons = {number: why_not_ours(last_step(pipeline), {}) for number, pipeline in enumerate(self.pipelines)}
+        reasons = {number: why_not_ours(last_step(pipeline), None) for number, pipeline in enumerate(self.pipelines)}
         ours = {number for group in self.groups for number in group if reasons[number] is None}
         if not ours:
             self.why_alone.update({number: reason or _NOT_REACHED for number, reason in reasons.items()})

@@ -26,11 +26,14 @@ from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import check_memory
 
+from sktransfer.estimators.domain_adaptation_classifier import DomainAdaptationClassifier
+from sktransfer.estimators.domain_adaptation_regressor import DomainAdaptationRegressor
 from sktransfer.estimators.pipeline import Pipeline
 from sktransfer.estimators.transfer_classifier import TransferClassifier
 from sktransfer.estimators.transfer_regressor import TransferRegressor
 
-OURS = (TransferClassifier, TransferRegressor)  # whose fits a search may train
+JOINT = (DomainAdaptationClassifier, DomainAdaptationRegressor)
+OURS = (TransferClassifier, TransferRegressor, *JOINT)  # whose fits a search may train
 # A subclass of somebody else's may fit its last step in a way of its own.
 _PIPELINES = (sklearn.pipeline.Pipeline, Pipeline)
 # Parameters of these types are compared by their values, all others by identity.

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 from collections.abc import Callable, Hashable
@@ -22,16 +23,18 @@ import numpy as np
 import torch
 from sklearn.base import clone
 
+from sktransfer.adaptation.guard import Guarded
 from sktransfer.backbones.backbone import Backbone
 from sktransfer.backbones.by_tag import block_of_source_head, resolve_block
 from sktransfer.backbones.check_input import input_key
 from sktransfer.backbones.from_scratch import open_backbone
-from sktransfer.estimators.domain_adaptation import DomainAdaptation
+from sktransfer.estimators.domain_adaptation import CONSTRAINTS
 from sktransfer.inference.predictor import Predictor
-from sktransfer.model_selection.last_step import OURS, Note
+from sktransfer.model_selection.last_step import JOINT, OURS, Note
 from sktransfer.networks.transfer_module import TransferModule
 from sktransfer.training import frozen_features
 from sktransfer.training.frozen_features import FrozenFeatures
+from sktransfer.training.joint import Joint
 from sktransfer.training.stacked_fits import StackedFit
 from sktransfer.training.start import only_head_learns, own_blocks, solve_head, start_fit, strategy_and_head
 from sktransfer.utils.chunks import in_chunks
@@ -42,14 +45,20 @@ from sktransfer.utils.threads import capped_threads
 _N_SCORED = 8  # tables of a fold whose features are kept: those of a scorer that asks about the same rows again
 
 
-def why_not_ours(estimator: Any, params: dict[str, Any]) -> str | None:
-    """Why a last step has to be fitted by its own ``fit``; None if a search may train it."""
-    if isinstance(estimator, DomainAdaptation):
-        return "rows of several machines in one fit are not stacked"
-    if type(estimator) not in OURS:
-        return f"the last step is a {type(estimator).__name__}, not a TransferClassifier or TransferRegressor"
-    if unknown := sorted(set(params) - {"sample_weight"}):
+def why_not_ours(estimator: Any, params: dict[str, Any] | None) -> str | None:
+    """Why a last step has to be fitted by its own ``fit``; None if a search may train it.
+
+    `params` are those of ``fit``; None: they are not known yet.
+    """
+    kind = type(estimator)
+    if kind not in OURS:
+        return f"the last step is a {kind.__name__}, not one of {', '.join(one.__name__ for one in OURS)}"
+    if unknown := sorted(set(params or {}) - {"sample_weight", *(["sample_domain"] if kind in JOINT else [])}):
         return f"fit is passed {', '.join(unknown)}"
+    if kind in JOINT and isinstance(estimator.alignment, Guarded):
+        return "a guard compares two fits"
+    if kind in JOINT and params is not None and params.get("sample_domain") is None:
+        return "fit is passed no sample_domain"
     if estimator.callbacks or getattr(estimator, "_skl_callbacks", None):
         return "callbacks watch its epochs"
     return None
@@ -90,7 +99,7 @@ class SharedStarts:
             estimator.backbone = self._once(("file", path), lambda: open_backbone(path), path)
         seed, given = draw_seed(estimator.random_state), estimator.backbone
         key = _network_key(estimator, seed)
-        rows, task, learned, shape = self._checked(estimator, note, seed, key)
+        rows, task, learned, shape, joint = self._checked(estimator, note, seed, key)
         vars(estimator).update(learned)
         self._use_threads(estimator.n_jobs)
         resolved = self._resolved(key, estimator, open_backbone(given), shape, seed)
@@ -98,8 +107,12 @@ class SharedStarts:
         blocks = self._blocks(estimator, network, resolved, rows)
         frozen = self._once(("frozen", id(rows.X), network), lambda: self._rows(rows.X), rows.X)
         scored = self._once(("scored", note.fold, network), ScoredRows, given)
+        if joint is not None:
+            joint = copy.copy(joint)  # candidates with other networks share its rows
+            others = joint.unlabelled
+            joint.frozen = self._once(("others", id(rows.X), network), lambda: self._rows(others), rows.X)
         fit = StackedFit(
-            estimator, start_fit(estimator, rows, task, resolved, seed, frozen, blocks), rows, task, scored
+            estimator, start_fit(estimator, rows, task, resolved, seed, frozen, blocks), rows, task, scored, joint
         )
         fit.check_plans()
         todo = fit.schedule
@@ -129,10 +142,12 @@ class SharedStarts:
         key = "network", key, shape
         return self._once(key, lambda: resolve_block(estimator, opened, shape, seed), estimator.backbone)
 
-    def _checked(self, estimator: Any, note: Note, seed: int, key: Hashable) -> tuple[Any, Any, dict[str, Any], Any]:
+    def _checked(
+        self, estimator: Any, note: Note, seed: int, key: Hashable
+    ) -> tuple[Any, Any, dict[str, Any], Any, Joint | None]:
         """Rows and task of a fold, what the check stores in the estimator, and the shape of a sample as it came.
 
-        Once for equal class weights.
+        Last what is known of rows of several machines. Once for equal class weights, and ways to weigh machines.
         """
         weight = note.params.get("sample_weight")
         shapes: list[tuple[int, ...]] = []
@@ -141,17 +156,23 @@ class SharedStarts:
             shapes.append(shape)
             return self._resolved(key, estimator, opened, shape, seed)
 
-        def check() -> tuple[Any, Any, dict[str, Any], Any]:
-            rows, task, _ = estimator._check(note.X, note.y, weight, seed, resolver)
+        def check() -> tuple[Any, Any, dict[str, Any], Any, Joint | None]:
+            joint = None
+            if type(estimator) in JOINT:
+                rows, task, _, joint = estimator._check_domains(note.X, note.y, machines, weight, seed, resolver)
+            else:
+                rows, task, _ = estimator._check(note.X, note.y, weight, seed, resolver)
             learned = {k: v for k, v in vars(estimator).items() if k.endswith("_") and not k.startswith("_")}
             # class weights change no row: candidates that differ in them share features and batches
             X = self._once(("X", *fold), lambda: rows.X, note)
-            return (rows._replace(X=X) if np.array_equal(X, rows.X) else rows), task, learned, shapes[0]
+            return (rows._replace(X=X) if np.array_equal(X, rows.X) else rows), task, learned, shapes[0], joint
 
-        weights = None if weight is None else np.asarray(weight).tobytes()
-        fold = type(estimator), note.fold, weights, input_key(estimator.backbone)
+        machines = note.params.get("sample_domain")
+        weights, of_machines = (None if one is None else np.asarray(one).tobytes() for one in (weight, machines))
+        fold = type(estimator), note.fold, weights, of_machines, input_key(estimator.backbone)
         # the check says whether the rows look to these features like those of the source
-        same_rows = "rows", *fold, _features_asked(estimator), repr(getattr(estimator, "class_weight", None))
+        asked = (getattr(estimator, name, None) for name in ("class_weight", *CONSTRAINTS))
+        same_rows = "rows", *fold, _features_asked(estimator), *map(repr, asked), _blocks_learn(estimator)
         return self._once(same_rows, check, note)
 
     def _use_threads(self, n_jobs: int | None) -> None:
@@ -171,6 +192,11 @@ class SharedStarts:
             self._made[key] = make()
             self._used.append(of)
         return self._made[key]
+
+
+def _blocks_learn(estimator: Any) -> Hashable:
+    """What the usual alignment of a joint fit depends on beside its rows."""
+    return (repr(estimator.strategy), estimator.max_epochs) if type(estimator) in JOINT else None
 
 
 def _same_parameters(estimator: Any) -> Any:

@@ -67,6 +67,11 @@ class Joint:
             return None
         return np.stack([self.unlabelled.min(axis=0), self.unlabelled.max(axis=0)])
 
+    @property
+    def order_key(self) -> tuple[Any, ...]:
+        """What two fits on the same rows must agree in to get the same batches."""
+        return self.alignment is None, None if self.compared is None else self.compared.tobytes()
+
     def change(self, plan: Plan, rows: TrainingRows) -> None:
         """Make `plan` one of rows of all machines.
 
@@ -134,6 +139,11 @@ class Streams:
     n_batches: int
     alignment: Any
 
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """What two fits must agree in for their batches to be of one shape."""
+        return tuple(stream.count for stream in self.streams), self.n_batches, self.alignment is None
+
     def slices(self) -> list[slice]:
         """Where each stream's rows are in a batch."""
         ends = np.cumsum([stream.count for stream in self.streams])
@@ -151,6 +161,10 @@ class Streams:
             if stream.part:
                 total = total + stream.part * torch.dot(losses[rows], weight[rows]) / stream.count
         return total
+
+    def label_factors(self) -> torch.Tensor:
+        """Factor of each row's loss in :meth:`label_loss`, shape (n_batch,)."""
+        return torch.cat([torch.full((one.count,), one.part / one.count, dtype=torch.float64) for one in self.streams])
 
     def aligning(self, module: TransferModule, seed: int, X: torch.Tensor) -> Aligning | None:
         """The alignment of one training of `module` on rows like `X`; None: nothing is aligned."""
@@ -210,6 +224,64 @@ class Aligning:
                 "labels is. Lower its weight, or pass another alignment."
             )
         return float(losses.mean())
+
+
+class StackedAligning:
+    """The alignments of a stack of fits; those that are equal and train nothing along are one call.
+
+    Parameters
+    ----------
+    fits : list of Aligning
+        All fold batches' fits one after the other.
+    """
+
+    def __init__(self, fits: list[Any]):
+        self.fits, self.networks = fits, [one.network for one in fits]
+        together: dict[Any, list[int]] = {}
+        for number, one in enumerate(fits):
+            together.setdefault(repr(one.alignment) if one.network is None else number, []).append(number)
+        self.groups = list(together.values())
+        self.label_losses: list[torch.Tensor] = []
+
+    def loss(
+        self, features: torch.Tensor, outputs: torch.Tensor, progress: float, label_losses: torch.Tensor
+    ) -> torch.Tensor:
+        """Sum of the losses of a batch, each times its weight.
+
+        Parameters
+        ----------
+        features, outputs : tensor of shape (n_folds, n_networks, n_batch, n_features or n_outputs)
+        progress : float
+        label_losses : tensor of shape (n_folds, n_networks)
+            Of the same batch.
+        """
+        self.label_losses.append(label_losses.detach().flatten())
+        features, outputs = features.flatten(0, 1), outputs.flatten(0, 1)
+        total = features.new_zeros(())
+        for numbers in self.groups:
+            first = self.fits[numbers[0]]
+            if len(numbers) == 1:
+                total = total + first.loss(features[numbers[0]], outputs[numbers[0]], progress)
+                continue
+            every = len(numbers) == len(self.fits)
+            rows, answers = (features, outputs) if every else (features[numbers], outputs[numbers])
+            source, target, found = rows[:, first.source], rows[:, first.target], answers[:, first.target]
+            losses = first.alignment.loss(source, target, found, network=None, progress=progress)
+            for number, loss in zip(numbers, losses.detach().unbind(), strict=True):
+                self.fits[number].losses.append(loss)
+            total = total + float(first.alignment.weight) * losses.sum()
+        return total
+
+    def epoch_means(self, epoch: int) -> list[float | Exception]:
+        """Mean loss of each fit in the epoch that ends, or the error that ends the fit."""
+        of_labels, self.label_losses = torch.stack(self.label_losses, dim=1), []
+        found: list[float | Exception] = []
+        for one, label_losses in zip(self.fits, of_labels, strict=True):
+            try:
+                found.append(one.epoch_mean(epoch, label_losses))
+            except ValueError as error:
+                found.append(error)
+        return found
 
 
 class StreamOrder:

@@ -29,6 +29,7 @@ from sktransfer.strategies.base import adds_penalty
 from sktransfer.training import frozen_features
 from sktransfer.training.dropout import count_dropouts
 from sktransfer.training.fit import FitResult, Schedule, finish, make_plan, schedule
+from sktransfer.training.joint import Joint, check_joint
 from sktransfer.training.plan import Plan, average, diverged_weight
 from sktransfer.training.rows import TrainingRows, count_batches
 from sktransfer.training.stacked_network import StackedNetwork, shapes_of
@@ -51,6 +52,8 @@ class StackedFit:
         As in a fit on its own.
     scored : object
         Passed through: what the fits of one fold share when they are scored.
+    joint : Joint or None
+        Of a fit on several machines: what is known of them.
 
     Attributes
     ----------
@@ -69,6 +72,7 @@ class StackedFit:
     rows: TrainingRows
     task: Any
     scored: Any = None
+    joint: Joint | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
     weights: dict[str, torch.Tensor] = field(default_factory=dict)
     n_frozen: int = field(init=False)
@@ -88,7 +92,7 @@ class StackedFit:
     @property
     def fold_batch(self) -> Hashable:
         """Fits of one fold and seed, which get the same batches and the same draws of dropout."""
-        return id(self.start.frozen), self.start.seed
+        return id(self.start.frozen), self.start.seed, None if self.joint is None else self.joint.order_key
 
     @cached_property
     def schedule(self) -> Schedule:
@@ -99,7 +103,11 @@ class StackedFit:
     def plans(self) -> list[Plan]:
         """How each of its trainings goes."""
         strategies = self.schedule.strategies
-        return [make_plan(self.estimator, self.start, self.task, one, len(self.rows.X)) for one in strategies]
+        plans = [make_plan(self.estimator, self.start, self.task, one, len(self.rows.X)) for one in strategies]
+        if self.joint is not None:
+            for plan in plans:
+                self.joint.change(plan, self.rows)
+        return plans
 
     @cached_property
     def depths(self) -> list[int]:
@@ -116,6 +124,8 @@ class StackedFit:
 
     def check_plans(self) -> None:
         """Ask the strategies all their questions once: a wrong parameter raises here."""
+        if self.joint is not None:
+            check_joint(self.estimator, self.start, self.joint, self.schedule.strategies)
         _ = self.depths, self.optimizer_groups
         weights = {name: weight.detach() for _, group in self.start.module.groups() for name, weight in group.items()}
         for plan in self.plans:
@@ -124,7 +134,8 @@ class StackedFit:
 
     def fits_memory(self, *depths: int) -> bool:
         """Whether the outputs of the frozen blocks at these depths stay within the budget."""
-        return all(self.start.frozen.fits(self.start.module, depth) for depth in depths)
+        frozen = [self.start.frozen] if self.joint is None else [self.start.frozen, self.joint.frozen]
+        return all(rows.fits(self.start.module, depth) for rows in frozen for depth in depths)
 
     def finish(self) -> FitResult:
         """What a fit on its own leaves behind."""
@@ -138,7 +149,16 @@ class StackedFit:
         if self.n_frozen < len(blocks):
             module = TransferModule(blocks, module.head, module.names, keep_statistics=module.keep_statistics)
             self.start = dataclasses.replace(self.start, module=module)
-        return finish(self.estimator, self.start, self.history, self.rows, self.task, self.n_frozen, in_search=True)
+        return finish(
+            self.estimator,
+            self.start,
+            self.history,
+            self.rows,
+            self.task,
+            self.n_frozen,
+            in_search=True,
+            edges=None if self.joint is None else self.joint.edges(),
+        )
 
 
 def stack_key(fit: StackedFit) -> tuple[Any, ...] | str:
@@ -163,7 +183,10 @@ def stack_key(fit: StackedFit) -> tuple[Any, ...] | str:
     runs = tuple(tuple(plan.phases(n_blocks)) for plan in fit.plans)
     # names of weights, for strategies, and positions of dropout layers, for their draws
     names, positions = module.names[fit.depths[-1] :], count_dropouts(module.blocks[: fit.depths[-1]])
-    batches = count_batches(n_rows, batch_size), exact, module.keep_statistics
+    batches: tuple[Any, ...] = count_batches(n_rows, batch_size), exact, module.keep_statistics
+    if fit.joint is not None:
+        # batches of one make, whatever rows fill them
+        batches = *(plan.streams.shape for plan in fit.plans), module.keep_statistics
     return type(fit.estimator), shapes, runs, names, positions, batches, str(module.device)
 
 

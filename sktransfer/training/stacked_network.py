@@ -133,6 +133,16 @@ class StackedNetwork:
                 x = step(x)
         return self._spread(x).transpose(2, 3)
 
+    def with_features(self, x: torch.Tensor, start: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Standardised features that the heads get, ``(n_folds, n_networks, n_rows, n_features)``, and outputs."""
+        for steps in self._steps[start - self._start : -1]:
+            for step in steps:
+                x = step(x)
+        features = self._spread(x)
+        for step in self._steps[-1]:
+            x = step(x)
+        return features.transpose(2, 3), self._spread(x).transpose(2, 3)
+
     def _steps_of(self, path: str, name: str) -> Iterator[Callable[[torch.Tensor], torch.Tensor]]:
         """The steps of the networks' part at `path`, or of its parts; its weights are called by `name`."""
         layer = self._modules[0].get_submodule(path)

@@ -19,6 +19,7 @@ import torch
 from sktransfer.strategies.base import adds_penalty
 from sktransfer.training.adamw import FusedAdamW
 from sktransfer.training.dropout import draw_integers, dropout_generator
+from sktransfer.training.joint import StackedAligning
 from sktransfer.training.plan import BatchOrder, Plan, cosine, diverged, groups
 from sktransfer.training.stacked_network import StackedNetwork, pad
 
@@ -42,15 +43,31 @@ class StackedTraining:
         self.device, first = stack[0][0].start.module.device, plans[0]
         rows = [batch[0].rows for batch in stack]
         seeds = [batch[0].start.seed for batch in stack]
-        self.keys = [(len(r.X), seed) for r, seed in zip(rows, seeds, strict=True)]
-        self.orders = {key: BatchOrder(key[0], first.batch_size, key[1]) for key in self.keys}
-        self.generators: dict[tuple[int, int, int], torch.Generator] = {}
-        self.longest = max(len(r.X) for r in rows)
         self.dtype = next(iter(network.weights.values())).dtype
-        self.y = pad([torch.from_numpy(np.ascontiguousarray(r.y)).to(self.device) for r in rows]).flatten(0, 1)
+        # of fits on several machines; one of a fold batch stands for all
+        self.streams = [plan.streams for plan in plans[:: network.size[1]]] if first.streams is not None else None
+        self.generators: dict[tuple[int, ...], torch.Generator] = {}
+        self.keys: list[tuple[int, ...]] = [(len(r.X), seed) for r, seed in zip(rows, seeds, strict=True)]
+        self.orders: dict[tuple[int, ...], Any] = {}
+        n_rows = [len(r.X) for r in rows]
+        if self.streams is None:
+            self.orders = {key: BatchOrder(key[0], first.batch_size, key[1]) for key in self.keys}
+            self.positions, self.sizes = self._positions()
+        else:
+            # each fold has rows of its own in each stream
+            self.keys = [(*key, fold) for fold, key in enumerate(self.keys)]
+            self.orders = {key: one.order(key[1]) for key, one in zip(self.keys, self.streams, strict=True)}
+            self.factors = torch.stack([one.label_factors() for one in self.streams]).to(self.device, self.dtype)
+            self.sizes = torch.full((first.streams.n_batches, len(stack)), self.factors.shape[1])
+            n_rows = [n + len(batch[0].joint.unlabelled) for n, batch in zip(n_rows, stack, strict=True)]
+        self.longest = max(n_rows)
+        y = [torch.from_numpy(np.ascontiguousarray(r.y)).to(self.device) for r in rows]
+        # rows without a label, after those with one, count zero
+        y = [torch.cat([one, one.new_zeros((n - len(one), *one.shape[1:]))]) for one, n in zip(y, n_rows, strict=True)]
+        self.y = pad(y).flatten(0, 1)
         self.y = self.y.to(self.dtype) if self.y.is_floating_point() else self.y
         self.weight = self._weights().to(self.device, self.dtype)
-        self.positions, self.sizes = self._positions()
+        self.aligning = self._aligning()
         self.done = [fit.error is not None for fit in self.fits]
         self.kept: dict[int, dict[str, torch.Tensor]] = {}
         self.epoch = 0
@@ -78,6 +95,13 @@ class StackedTraining:
                 positions[j, s, : sizes[j, s]] = torch.arange(bound[j], bound[j + 1])
         return positions, sizes
 
+    def _aligning(self) -> StackedAligning | None:
+        if self.streams is None or self.streams[0].alignment is None:
+            return None
+        one_row = self.weight[:0]  # for its device and type
+        fits = zip(self.fits, self.plans, strict=True)
+        return StackedAligning([plan.streams.aligning(fit.start.module, plan.seed, one_row) for fit, plan in fits])
+
     def _optimizer(self) -> FusedAdamW:
         """AdamW on detached views of the stacked weights; networks with equal groups beside each other share views."""
         n_folds, n_networks = self.network.size
@@ -94,14 +118,22 @@ class StackedTraining:
                 for options, named in groups(self.plans[first], by_depth, 2 if whole else 1).items():
                     found.setdefault(options, []).extend(view for _, view in named)
                     self.views.extend((view, name, where) for name, view in named)
-        return FusedAdamW([{"params": views, "lr": lr, "weight_decay": decay} for (lr, decay), views in found.items()])
+        rates: list[dict[str, Any]] = [
+            {"params": views, "lr": lr, "weight_decay": decay} for (lr, decay), views in found.items()
+        ]
+        for plan, network in zip(self.plans, [] if self.aligning is None else self.aligning.networks, strict=False):
+            if network is not None:
+                rates.append({"params": [*network.parameters()], "lr": plan.lr, "weight_decay": 0.0})
+        return FusedAdamW(rates)
 
     def train(self, on_epoch: Callable[[], None]) -> None:
         """All phases; fits that are done keep the weights that they had then."""
         n_blocks = len(self.fits[0].start.module.blocks)
         for n_frozen, n_epochs in self.plans[0].phases(n_blocks):
-            features = [b[0].start.frozen.after(b[0].start.module, n_frozen, self.device) for b in self.stack]
-            X, start = self.network.standardized(pad(features), n_frozen)
+            features = [self._features(batch[0], n_frozen) for batch in self.stack]
+            X, start = pad(features), n_frozen
+            if self.aligning is None:
+                X, start = self.network.standardized(X, n_frozen)
             depths = self.network.depths
             self.learning = {n: w for n, w in self.network.weights.items() if depths[n] <= n_blocks - n_frozen}
             for _ in range(n_epochs):
@@ -114,16 +146,24 @@ class StackedTraining:
                 for name, value in state.items():
                     tensors[name][divmod(number, n_networks)] = value
 
+    def _features(self, fit: Any, n_frozen: int) -> torch.Tensor:
+        """What block `n_frozen` takes of the rows of a fold, and after them of those without a label."""
+        X: torch.Tensor = fit.start.frozen.after(fit.start.module, n_frozen, self.device)
+        if fit.joint is None or len(fit.joint.unlabelled) == 0:
+            return X
+        return torch.cat([X, fit.joint.frozen.after(fit.start.module, n_frozen, self.device).to(X.dtype)])
+
     def _train_epoch(self, X: torch.Tensor, start: int, n_frozen: int) -> None:
         self.network.training = True
         index = self._index()
         total = torch.zeros(self.network.size, dtype=self.dtype, device=self.device)
         for j, sizes in enumerate(self.sizes.to(self.device)):
-            factor = cosine((self.epoch + j / len(self.sizes)) / self.plans[0].max_epochs)
+            self.progress = (self.epoch + j / len(self.sizes)) / self.plans[0].max_epochs
+            factor = cosine(self.progress)
             for group, lr in zip(self.optimizer.param_groups, self.base_rates, strict=True):
                 group["lr"] = lr * factor
             total += self._step(X, start, j, index[j, :, : int(self.sizes[j].max())]) * sizes[:, None]
-        n_rows = torch.tensor([key[0] for key in self.keys], device=self.device)[:, None]
+        n_rows = self.sizes.sum(dim=0).to(self.device)[:, None]
         self._note((total / n_rows).flatten().tolist(), n_frozen)
         self.epoch += 1
 
@@ -132,6 +172,9 @@ class StackedTraining:
 
         A fold's own first row stands where a batch has none: it weighs nothing there.
         """
+        if self.streams is not None:
+            batches = [torch.stack([*self.orders[key].draw(torch.device("cpu"))]) for key in self.keys]
+            return torch.stack([one + s * self.longest for s, one in enumerate(batches)], dim=1).to(self.device)
         drawn = {key: order.permutation() for key, order in self.orders.items()}
         rows = [
             torch.where(positions < 0, 0, drawn[key][positions]) + s * self.longest
@@ -145,16 +188,22 @@ class StackedTraining:
         x, y, weight = (
             part.index_select(0, flat).view(n_folds, size, *part.shape[1:]) for part in (X, self.y, self.weight)
         )
-        if int(self.sizes[batch].min()) < size:
+        if self.streams is None and int(self.sizes[batch].min()) < size:
             weight.masked_fill_((self.positions[batch, :, :size] < 0).to(self.device).unsqueeze(2), 0.0)
         self.network.random_integers = lambda position, width: self._random_integers(position, width, batch)
-        losses = self._losses(self.network(x, start), y, weight, batch)
-        losses.sum().backward()
+        if self.aligning is None:
+            losses = self._losses(self.network(x, start), y, weight, batch)
+            losses.sum().backward()
+        else:
+            features, outputs = self.network.with_features(x, start)
+            losses = self._losses(outputs, y, weight, batch)
+            (losses.sum() + self.aligning.loss(features, outputs, self.progress, losses)).backward()
         gradients = {name: weight.grad for name, weight in self.network.weights.items()}
         for view, name, where in self.views:
             gradient = gradients[name]
             view.grad = None if gradient is None else gradient[where]
         self.optimizer.step()
+        self.optimizer.zero_grad()
         for weight in self.network.weights.values():
             weight.grad = None
         return losses.detach()
@@ -165,7 +214,10 @@ class StackedTraining:
         labels = labels.unsqueeze(1).expand(n_folds, n_networks, *labels.shape[1:]).flatten(0, 1)
         # rows as columns, as the network holds them: several times as fast as one row of few outputs after the other
         each = self.plans[0].loss(outputs.transpose(2, 3).flatten(0, 1), labels).view(n_folds, n_networks, size)
-        losses = (each * weight.transpose(1, 2)).sum(dim=2) / self.sizes[batch].to(self.device)[:, None]
+        if self.streams is None:
+            losses = (each * weight.transpose(1, 2)).sum(dim=2) / self.sizes[batch].to(self.device)[:, None]
+        else:
+            losses = (each * weight.transpose(1, 2) * self.factors[:, None]).sum(dim=2)
         return losses + self._penalties() if self.penalised else losses
 
     def _penalties(self) -> torch.Tensor:
@@ -185,7 +237,7 @@ class StackedTraining:
 
     def _random_integers(self, position: int, width: int, batch: int) -> torch.Tensor:
         """Random numbers for one dropout layer, of shape (n_folds, size, width)."""
-        drawn: dict[tuple[int, int], torch.Tensor] = {}
+        drawn: dict[tuple[int, ...], torch.Tensor] = {}
         for s, key in enumerate(self.keys):
             if key not in drawn:
                 if (*key, position) not in self.generators:
@@ -194,13 +246,19 @@ class StackedTraining:
         return pad([drawn[key] for key in self.keys])
 
     def _note(self, losses: list[float], n_frozen: int) -> None:
+        aligned = None if self.aligning is None else self.aligning.epoch_means(self.epoch)
         for number, (fit, plan, loss) in enumerate(zip(self.fits, self.plans, losses, strict=True)):
             if self.done[number]:
                 continue
-            if not np.isfinite(loss):
-                fit.error, self.done[number] = diverged(plan.lr, self.epoch), True
+            of_alignment = None if aligned is None else aligned[number]
+            if isinstance(of_alignment, Exception) or not np.isfinite(loss):
+                self.done[number] = True
+                fit.error = of_alignment if isinstance(of_alignment, Exception) else diverged(plan.lr, self.epoch)
                 continue
-            fit.history.append({"epoch": self.epoch + 1, "train_loss": loss, "frozen_blocks": n_frozen})
+            record: dict[str, Any] = {"epoch": self.epoch + 1, "train_loss": loss, "frozen_blocks": n_frozen}
+            if of_alignment is not None:
+                record["alignment_loss"] = of_alignment
+            fit.history.append(record)
             if plan.stopped(loss):
                 self.kept[number] = self.network.state_of(*divmod(number, self.network.size[1]))
                 self.done[number] = True

@@ -120,7 +120,7 @@ def test_searches_slice_domains(routing, search, in_pipeline):
             assert found.cv_results_[f"split{k}_test_score"][number] == pytest.approx(right.mean())
     assert found.best_estimator_.predict(X[120:]).shape == (60,)
     if search is BatchedGridSearchCV:
-        assert found.why_alone_ == ["rows of several machines in one fit are not stacked"] * 2
+        assert set(found.cv_results_["how"]) == {"stacked"}
 
 
 def test_a_pooled_estimator_takes_domains_in_a_pipeline_and_in_cross_validation():
