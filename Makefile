@@ -3,13 +3,17 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN = OMP_NUM_THREADS=1 $(VENV)/bin/python
 
-.PHONY: demo test check sklearn clean
+.PHONY: demo test slow check sklearn clean
 
 demo: $(VENV)/.installed
 	$(RUN) examples/01_five_labels_a_class.py
 
 test: $(VENV)/.installed
-	$(RUN) -m pytest -n 2 --dist worksteal
+	$(RUN) -m pytest -n 2 --dist worksteal -m "not slow"
+
+# the tests that take more than ten seconds each: whole examples, forks under load, a million rows
+slow: $(VENV)/.installed
+	$(RUN) -m pytest -n 2 --dist worksteal -m slow
 
 # what continuous integration checks before the tests
 check: $(VENV)/.installed

@@ -85,6 +85,7 @@ def test_the_hand_written_gradient_is_that_of_autograd():
     torch.testing.assert_close(flat.gradient, torch.cat([p.grad.flatten() for p in head.parameters()]))
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_row_and_keeps_the_raw_figures(tmp_path, capsys):
     speed.main(["--quick", "--rows", "head@2x64", "--out", str(tmp_path / "raw.json")])
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| head@2x64 ")]
@@ -104,6 +105,7 @@ def test_without_a_gpu_the_command_says_so(monkeypatch, capsys):
     assert "there is no CUDA device here" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_checkout_against_itself_is_as_large_as_itself(capsys):
     records = against.main([str(against.ROOT), "--rows", "size", "one-row@2x64", "--quick", "--rounds", "2"])
     sizes = [record for record in records if record["row"] == "size"]

@@ -77,6 +77,7 @@ def synthetic(folder):
     yield TagTask("made", "one", part(0), part(1), part(2))
 
 
+@pytest.mark.slow
 def test_every_method_runs_and_by_tag_sees_where_the_fault_is():
     scores = tags.run(Path(), {"made": synthetic}, LinearProbing(), draws=2, n_tasks=1, alone=False)
     assert len(scores) == (3 + 4 + 3 + 1 + 4) * 3 * 2

@@ -103,6 +103,7 @@ def test_with_one_label_a_class_the_network_must_beat_chance(permuted):
         assert model.score(X_new, y_new) > 0.85
 
 
+@pytest.mark.slow
 def test_rows_of_the_source_are_used_and_a_network_of_them_is_made():
     X_source, y_source = moons(500)
     X, y, X_new, y_new = few(3)

@@ -73,6 +73,7 @@ def test_pretraining_gives_a_backbone_that_knows_its_source(tmp_path):
     assert sorted(loaded.source.classes) == sorted(set(y))
 
 
+@pytest.mark.slow
 @pytest.mark.shared_data
 @pytest.mark.skipif(not DATA.is_dir(), reason="the benchmark data are not part of the project")
 def test_a_network_of_plain_torch_helps_on_the_digits_of_another_scanner():
@@ -86,6 +87,7 @@ def test_a_network_of_plain_torch_helps_on_the_digits_of_another_scanner():
     assert score["transfer (default)"] > score["logistic regression on pixels"] + 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.shared_data
 @pytest.mark.skipif(not DATA.is_dir(), reason="the benchmark data are not part of the project")
 def test_pipelines_of_skada_and_ours_go_together():
@@ -102,6 +104,7 @@ def test_pipelines_of_skada_and_ours_go_together():
     assert scores[ours] > scores["skada: CORAL, logistic regression"] + 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.shared_data
 @pytest.mark.skipif(not DATA.is_dir(), reason="the benchmark data are not part of the project")
 def test_real_data_few_labels_beat_the_same_network_from_scratch():

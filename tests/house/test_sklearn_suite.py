@@ -1,5 +1,7 @@
 """The script that runs scikit-learn's own tests with our classes (`make sklearn`) notices what it has to."""
 
+import pytest
+
 from tests import sklearn_suite
 from tests.sklearn_suite import Suite, run
 
@@ -17,6 +19,7 @@ def test_the_copy_uses_our_classes_and_a_wrong_list_is_noticed(tmp_path, monkeyp
     assert run(Suite("pretended", "Decimal = int", names=("Decimal",), without={"why": ("float",)}))[:2] == (1, set())
 
 
+@pytest.mark.slow
 def test_the_script_fails_on_failures_that_are_not_listed_on_needless_entries_and_where_nothing_ran(
     tmp_path, monkeypatch, capsys
 ):

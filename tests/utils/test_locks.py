@@ -55,6 +55,7 @@ def run(code, *arguments, threads="2"):
     return done.stdout.split()
 
 
+@pytest.mark.slow
 @forks
 @pytest.mark.timeout(120)
 def test_four_hundred_forks_while_another_thread_predicts(stored):
