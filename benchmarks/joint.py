@@ -5,9 +5,10 @@
 
 Balanced accuracy, mean over tasks and draws; inductive: no scored row is in a fit or a scaler, not even without its
 label. gas: accuracy, and transductive as what is published: all rows without a label are scored, and a fit knows them
-without their labels. Every machine is scaled by its own rows, on tep-rows by its healthy ones. All settings are defaults,
-but for what stands in a row's name. Draw i of the labels goes with seed i modulo the number of seeds: the seed of the
-pretraining where there is one, of the fit and of the forests. Without labels a method that needs some is left out.
+without their labels. Every machine is scaled by its own rows, on tep-rows by its healthy ones. All settings are
+defaults, but for what stands in a row's name. Draw i of the labels goes with seed i modulo the number of seeds: the
+seed of the pretraining where there is one, of the fit and of the forests. Without labels a method that needs some is
+left out.
 """
 
 from __future__ import annotations
