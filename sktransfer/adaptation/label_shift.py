@@ -22,7 +22,9 @@ from sktransfer.utils.counted_warnings import warn_caller
 LARGEST_SHIFT = 0.25
 
 
-def em_shares(probabilities: Any, source_shares: Any, *, max_iter: int = 1000, tol: float = 1e-8) -> np.ndarray:
+def em_shares(
+    probabilities: Any, source_shares: Any, *, smoothing: float = 0.0, max_iter: int = 1000, tol: float = 1e-8
+) -> np.ndarray:
     """Shares of the classes in the target by expectation maximisation.
 
     Parameters
@@ -31,6 +33,9 @@ def em_shares(probabilities: Any, source_shares: Any, *, max_iter: int = 1000, t
         Of the target rows, by a classifier that was fitted to the source; better calibrated, better shares.
     source_shares : array-like of shape (n_classes,)
         Share of each class among the rows of that fit.
+    smoothing : float, default=0.0
+        Part of each estimate that is the source's shares, 0 to 1. Without any, a class that is hardly ever the most
+        probable loses its share altogether, and can never be found again.
     max_iter : int, default=1000
     tol : float, default=1e-8
         Ends when the shares move by less in sum.
@@ -44,6 +49,10 @@ def em_shares(probabilities: Any, source_shares: Any, *, max_iter: int = 1000, t
     ------
     ValueError
         For shapes that do not match, and for shares that are not positive.
+
+    Notes
+    -----
+    NOTE[DIFF] The paper has no `smoothing`.
 
     References
     ----------
@@ -66,7 +75,8 @@ def em_shares(probabilities: Any, source_shares: Any, *, max_iter: int = 1000, t
     ratio, found = np.maximum(outputs, np.finfo(np.float64).tiny ** 0.5) / source, source
     for _ in range(max_iter):
         weighted = ratio * found
-        before, found = found, (weighted / weighted.sum(axis=1, keepdims=True)).mean(axis=0)
+        before, mean = found, (weighted / weighted.sum(axis=1, keepdims=True)).mean(axis=0)
+        found = (1 - smoothing) * mean + smoothing * source
         if np.abs(found - before).sum() < tol:
             break
     return found

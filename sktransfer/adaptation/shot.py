@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from sktransfer.adaptation.label_shift import em_shares
 from sktransfer.utils.parameters import is_number
 
 if TYPE_CHECKING:  # a fitted model holds its method, and predicts without torch
@@ -165,18 +166,7 @@ def pseudo_labels(features: np.ndarray, probabilities: np.ndarray, labels: np.nd
     return nearest
 
 
-def estimated_shares(probabilities: np.ndarray, n_iter: int = 200) -> np.ndarray:
-    """Shares of the classes in the target by expectation maximisation, for a source of equal shares; (n_classes,).
-
-    NOTE[DIFF]: a tenth of the weight is that of equal shares. Without it, a class that the network hardly ever finds
-    the most probable loses its share altogether, and can never be found again.
-    """
+def estimated_shares(probabilities: np.ndarray) -> np.ndarray:
+    """Shares of the classes in the target, for a source of equal shares, a tenth of which is kept; (n_classes,)."""
     n_classes = probabilities.shape[1]
-    shares = np.full(n_classes, 1 / n_classes)
-    for _ in range(n_iter):
-        weighted = probabilities * shares
-        found = (weighted / weighted.sum(axis=1, keepdims=True)).mean(axis=0)
-        before, shares = shares, 0.9 * found + 0.1 / n_classes
-        if np.abs(shares - before).sum() < 1e-6:
-            break
-    return shares
+    return em_shares(probabilities, np.full(n_classes, 1 / n_classes), smoothing=0.1)
