@@ -112,21 +112,29 @@ def held_out(candidate: Candidate, data: Labelled, train: np.ndarray, test: np.n
         Squared distance between the probabilities and the class (Brier score, from 0 to 2), or squared error.
     seconds : float
     """
-    began = time.perf_counter()
+    began, rows = time.perf_counter(), data.labelled[test]
+    truth = data.codes[rows]
+    unknown = ~np.isin(truth, _known(candidate, data, train)) if data.classes is not None else np.zeros(len(test), bool)
+    if unknown.all():
+        return np.full(len(test), np.nan), 0.0  # whatever it answered would not count
     fitted = fit_candidate(candidate, data, data.labelled[train])
     seconds = time.perf_counter() - began
-    rows = data.labelled[test]
     found = answers(fitted, _safe_indexing(data.X, rows), data.classes)
-    truth = data.codes[rows]
     if data.classes is None:
         return (found - truth) ** 2, seconds
     losses = ((found - np.eye(len(data.classes))[truth]) ** 2).sum(axis=1)
-    seen = np.unique(data.codes[data.labelled[train]])
-    if candidate.learns:
-        if candidate.uses == "rows":
-            seen = np.union1d(seen, data.codes[data.others[data.codes[data.others] >= 0]])
-        losses[~np.isin(truth, seen)] = np.nan
+    losses[unknown] = np.nan
     return losses, seconds
+
+
+def _known(candidate: Candidate, data: Labelled, train: np.ndarray) -> np.ndarray:
+    """Numbers of the classes that the candidate can know after a fit to these labelled rows."""
+    if not candidate.learns:
+        return np.unique(data.codes)
+    seen = np.unique(data.codes[data.labelled[train]])
+    if candidate.uses == "rows":
+        return np.union1d(seen, data.codes[data.others[data.codes[data.others] >= 0]])
+    return seen
 
 
 def fit_candidate(candidate: Candidate, data: Labelled, rows: np.ndarray) -> Any:

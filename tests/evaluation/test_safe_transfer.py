@@ -243,3 +243,26 @@ def test_what_cannot_be_chosen_by_is_an_error_with_the_way_out(change, words):
     given = {"y": list("ababababab")} | change
     with pytest.raises(ValueError, match=words):
         SafeTransferClassifier(candidates=PLAIN).fit(X, **given)
+
+
+class Counting(LogisticRegression):
+    """Counts its fits."""
+
+    n_fits = 0
+
+    def fit(self, X, y):
+        type(self).n_fits += 1
+        return super().fit(X, y)
+
+
+def test_no_fit_is_made_whose_answers_would_not_count():
+    """With one label a class a row held out takes its class along: only the fit to all labels is left."""
+    X, y, _, _ = few(1)
+    Counting.n_fits = 0
+    model = SafeTransferClassifier(candidates={"a": Counting(), "b": LogisticRegression(C=0.1)}).fit(X, y)
+    assert Counting.n_fits == 1
+    assert model.report_["n_rows"].tolist() == [0, 0]
+    Counting.n_fits = 0
+    X, y, _, _ = few(2)
+    model = SafeTransferClassifier(candidates={"a": Counting(), "b": LogisticRegression(C=0.1)}).fit(X, y)
+    assert Counting.n_fits == 2 + ("a" in model.chosen_)
