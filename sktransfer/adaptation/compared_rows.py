@@ -77,4 +77,4 @@ def _every(X: np.ndarray) -> int:
 def _few(X: np.ndarray) -> np.ndarray:
     """Rows that are enough for a logistic regression; windows by mean and standard deviation of each channel."""
     X = X[:: _every(X)]
-    return X if X.ndim == 2 else np.concatenate([X.mean(axis=-1), X.std(axis=-1)], axis=1)
+    return np.concatenate([X.mean(axis=-1), X.std(axis=-1)], axis=1) if X.ndim == 3 else X.reshape(len(X), -1)

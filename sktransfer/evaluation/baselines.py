@@ -37,8 +37,8 @@ from sktransfer.estimators.transfer_classifier import TransferClassifier
 from sktransfer.estimators.transfer_regressor import TransferRegressor
 from sktransfer.evaluation.fits import Rows, takes_domains
 from sktransfer.evaluation.last_step import last_step
-from sktransfer.evaluation.window_statistics import window_statistics
 from sktransfer.utils.parameters import invalid_parameter
+from sktransfer.windows.window_statistics import window_statistics
 
 TRANSFER, SCRATCH, SOURCE = "transfer", "from scratch", "source as it is"
 # What the network from scratch takes over; strategy, block, rate and the head's beginning are those of transfer.

@@ -32,8 +32,8 @@ from sktransfer.estimators.source_classifier import SourceClassifier
 from sktransfer.estimators.source_regressor import SourceRegressor
 from sktransfer.estimators.transfer_classifier import TransferClassifier
 from sktransfer.estimators.transfer_regressor import TransferRegressor
-from sktransfer.evaluation.window_statistics import window_statistics
 from sktransfer.strategies.linear_probing import LinearProbing
+from sktransfer.windows.window_statistics import window_statistics
 
 
 @dataclass

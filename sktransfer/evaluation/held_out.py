@@ -22,6 +22,7 @@ from sklearn.utils import _safe_indexing
 from sktransfer.evaluation.candidates import Candidate
 
 _FOLDS = 5
+_SHARPNESS = 5.0  # of the votes: a loss that is larger by a fifth of the unit has 1/e of the vote
 
 
 @dataclass
@@ -204,6 +205,46 @@ def as_good_as_best(losses: np.ndarray, weight: np.ndarray, groups: np.ndarray |
                 (row - best)[both], weight[both], None if groups is None else groups[both]
             )
     return mean, behind, error, behind <= error
+
+
+def votes_of(mean: np.ndarray, unit: float) -> np.ndarray:
+    """Exponential weights ``exp(-5 (loss - least loss) / unit)`` of mean losses; zero where a loss is NaN.
+
+    References
+    ----------
+    Leung and Barron (2006). Information theory and mixing least-squares regressions. IEEE Transactions on Information
+    Theory 52, 3396-3410. doi:10.1109/TIT.2006.878172.
+    """
+    if np.isnan(mean).all():
+        return np.ones(len(mean))
+    excess = (mean - np.nanmin(mean)) / max(unit, np.finfo(np.float64).tiny)
+    return np.where(np.isnan(mean), 0.0, np.exp(-_SHARPNESS * np.nan_to_num(excess, nan=0.0)))
+
+
+def gain_of_source(
+    losses: np.ndarray, votes: np.ndarray, source: np.ndarray, weight: np.ndarray, groups: np.ndarray | None
+) -> tuple[float, float]:
+    """Loss that the candidates without the source have more than those with it, and its standard error.
+
+    Both are means over their candidates, by their votes. One comparison and not one a candidate: the best of many would
+    look better than it is.
+
+    Parameters
+    ----------
+    losses : ndarray of shape (n_candidates, n_rows)
+    votes : ndarray of shape (n_candidates,)
+    source : ndarray of bool of shape (n_candidates,)
+    weight : ndarray of shape (n_rows,)
+    groups : ndarray of shape (n_rows,) or None
+    """
+    there = ~np.isnan(losses).any(axis=0)
+    if there.sum() < 2:
+        return 0.0, float("inf")
+    without, with_it = (
+        np.average(losses[side][:, there], axis=0, weights=np.maximum(votes[side], np.finfo(np.float64).tiny))
+        for side in (~source, source)
+    )
+    return mean_and_error(without - with_it, weight[there], None if groups is None else groups[there])
 
 
 def _mean(losses: np.ndarray, weight: np.ndarray) -> float:

@@ -2,9 +2,9 @@
 
 ::
 
-    few labelled rows --> candidates --> losses of rows held out --> those within one standard error of the best
+    few labelled rows --> candidates --> losses of rows held out --> is the source worth one standard error?
                                                                          |
-                                             fitted to all labels; their answers averaged <--+
+                      fitted to all labels; their answers averaged, each with a vote by its loss <--+
 """
 
 from __future__ import annotations
@@ -31,15 +31,18 @@ from sktransfer.evaluation.held_out import (
     answers,
     as_good_as_best,
     fit_candidate,
+    gain_of_source,
     held_out,
-    mean_and_error,
     splits,
+    votes_of,
 )
 from sktransfer.evaluation.last_step import last_step
 from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.parameters import HasMethods, Interval, Options, StrOptions, invalid_parameter
 from sktransfer.utils.random import draw_seed
 from sktransfer.validation.domains import labelled_part, labelled_rows, source_and_target
+
+_LEAST_VOTE = 0.1  # of the largest vote: what has less is not fitted
 
 
 class SafeTransfer(Checksummed, BaseEstimator):
@@ -67,11 +70,13 @@ class SafeTransfer(Checksummed, BaseEstimator):
         candidates = self._candidates(data, seed)
         folds = splits(type(self).__name__, self.cv, data)
         losses, seconds = self._losses(candidates, data, folds)
-        chosen, self.report_ = self._choose(candidates, data, losses, seconds)
+        votes, self.report_ = self._choose(candidates, data, losses, seconds)
+        chosen = np.flatnonzero(votes)
         fits = joblib.Parallel(n_jobs=self.n_jobs)(
             joblib.delayed(fit_candidate)(candidates[k], data, data.labelled) for k in chosen
         )
         self.chosen_ = [candidates[k].name for k in chosen]
+        self.votes_ = votes[chosen]
         self.estimators_ = fits
         return self
 
@@ -183,19 +188,33 @@ class SafeTransfer(Checksummed, BaseEstimator):
 
     def _choose(
         self: Any, candidates: list[Candidate], data: Labelled, losses: np.ndarray, seconds: np.ndarray
-    ) -> tuple[list[int], pd.DataFrame]:
-        """Numbers of the candidates that answer, and the report."""
+    ) -> tuple[np.ndarray, pd.DataFrame]:
+        """The vote of each candidate, which sum to one, and the report."""
         weight, chance = self._weights_and_chance(data)
-        mean, behind, error, good = as_good_as_best(losses, weight, data.groups)
+        mean, behind, error, _ = as_good_as_best(losses, weight, data.groups)
         asked = (~np.isnan(losses)).sum(axis=1)
-        why = np.where(good, "within one standard error of the best", "worse than the best").astype(object)
-        why[asked < 2] = "not comparable: its class was held out"
+        votes = votes_of(mean, np.nanmin(mean) if self._is_regressor and not np.isnan(mean).all() else 1.0)
+        uses = np.array([one.uses for one in candidates])
+        plain, why = uses == "labels", np.full(len(candidates), "", dtype=object)
         if (asked < 2).any():
-            chosen = self._one_label_a_class(candidates, losses, weight, chance, good, why)
-        else:
-            chosen = _without_doubtful_help(candidates, mean, good, why)
+            self._one_label_a_class(candidates, losses, weight, chance, votes, why)
+        elif plain.any() and not plain.all():
+            gain, doubt = gain_of_source(losses, votes, ~plain, weight, data.groups)
+            if not gain > doubt:
+                votes[~plain] = 0.0
+                why[~plain] = "what uses the source is not better by a standard error than what does not"
         if self.rule == "simplest":
-            chosen = chosen[:1]
+            allowed = (
+                np.flatnonzero((votes > 0) & ~np.isnan(mean)) if not np.isnan(mean).all() else np.arange(len(mean))
+            )
+            best = as_good_as_best(losses[allowed], weight, data.groups)[3]
+            first = allowed[np.argmax(best)] if best.any() else np.flatnonzero(votes > 0)[0]
+            why[(votes > 0) & (np.arange(len(votes)) != first)] = "not the simplest that is as good as the best"
+            votes = (np.arange(len(votes)) == first).astype(np.float64)
+        little = (votes > 0) & (votes < _LEAST_VOTE * votes.max())
+        why[little], votes[little] = "far behind the best", 0.0
+        votes = votes / votes.sum()
+        why[(votes > 0) & (why == "")] = "votes by its loss"
         report = pd.DataFrame(
             {
                 "candidate": [candidate.name for candidate in candidates],
@@ -204,11 +223,12 @@ class SafeTransfer(Checksummed, BaseEstimator):
                 "standard_error": error,
                 "n_rows": asked,
                 "seconds": seconds,
-                "chosen": [k in chosen for k in range(len(candidates))],
+                "chosen": votes > 0,
+                "vote": votes,
                 "why": why,
             }
         )
-        return chosen, report
+        return votes, report
 
     def _one_label_a_class(
         self: Any,
@@ -216,55 +236,48 @@ class SafeTransfer(Checksummed, BaseEstimator):
         losses: np.ndarray,
         weight: np.ndarray,
         chance: float,
-        good: np.ndarray,
+        votes: np.ndarray,
         why: np.ndarray,
-    ) -> list[int]:
+    ) -> None:
         """With one label a class, a row held out takes its class along: what learns from labels alone can't be asked.
 
-        Where what knows the source beats chance by more than a standard error, it answers, and with the network as it
-        is also what begins there; else what knows nothing of the source does.
+        Where what knows the source beats chance, it votes, and with the network as it is also what begins there; else
+        what knows nothing of the source does, each with one vote.
         """
-        helps = []
-        for k in np.flatnonzero(good):
-            there = ~np.isnan(losses[k])
-            gain, error = mean_and_error((chance - losses[k])[there], weight[there], None)
-            helps += [int(k)] if gain > error else []
-        if not helps:
-            plain = [k for k, one in enumerate(candidates) if one.uses == "labels"]
-            why[plain] = "knows nothing of the source, which is no better than chance on these labels"
-            return plain or [int(k) for k in np.flatnonzero(good)]
-        if any(candidates[k].uses == "network" for k in helps):
-            begun = [k for k, one in enumerate(candidates) if one.uses == "network" and k not in helps]
-            why[begun] = "begins with the network that is right on these labels"
-            helps = sorted({*helps, *begun})
-        return helps
+        plain = np.array([one.uses == "labels" for one in candidates])
+        comparable = (~np.isnan(losses)).sum(axis=1) >= 2
+        asked = np.flatnonzero(comparable & ~plain)
+        helps = False
+        if len(asked):
+            there = ~np.isnan(losses[asked]).any(axis=0)
+            together = np.average(losses[asked][:, there], axis=0, weights=votes[asked])
+            helps = bool(np.average(chance - together, weights=weight[there]) > 0)
+        if not helps and plain.any():
+            votes[:], why[:] = plain.astype(np.float64), "its class is held out with the only row of it"
+            why[~plain] = "the source is no better than chance on these labels"
+            return
+        as_it_is = [k for k in asked if not candidates[k].learns]
+        begins = float(votes[as_it_is[0]]) if as_it_is else float(votes[asked].mean()) if len(asked) else 1.0
+        for k, one in enumerate(candidates):
+            if not comparable[k]:
+                votes[k] = 0.0 if one.uses == "labels" and len(asked) else begins
+                why[k] = "its class is held out with the only row of it"
+        why[[k for k, one in enumerate(candidates) if one.uses == "network" and not comparable[k]]] = (
+            "begins with the network that is right on these labels"
+        )
 
     # ---- answers
 
     def _answer(self: Any, X: Any) -> np.ndarray:
-        """Mean over the chosen candidates of their probabilities or values."""
+        """Mean over the chosen candidates of their probabilities or values, each with its vote."""
         check_is_fitted(self, "estimators_")
         X = self._check_rows(X, reset=False)
         classes = getattr(self, "classes_", None)
-        return np.mean([answers(fitted, X, classes) for fitted in self.estimators_], axis=0)
+        found = [answers(fitted, X, classes) for fitted in self.estimators_]
+        return np.average(found, axis=0, weights=self.votes_)
 
     def __sklearn_is_fitted__(self) -> bool:
         return "estimators_" in self.__dict__
-
-
-def _without_doubtful_help(
-    candidates: list[Candidate], mean: np.ndarray, good: np.ndarray, why: np.ndarray
-) -> list[int]:
-    """Those within one standard error of the best, but for what uses the source and is behind the best without it."""
-    own = [mean[k] for k, one in enumerate(candidates) if one.uses == "labels" and not np.isnan(mean[k])]
-    limit = min(own, default=np.inf)
-    chosen = []
-    for k in np.flatnonzero(good):
-        if candidates[k].uses != "labels" and mean[k] > limit:
-            why[k] = "behind what knows nothing of the source"
-        else:
-            chosen.append(int(k))
-    return chosen
 
 
 def _groups(name: str, groups: Any, n: int) -> np.ndarray:

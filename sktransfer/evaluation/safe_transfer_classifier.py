@@ -14,12 +14,14 @@ from sktransfer.validation.labels import check_labels
 
 
 class SafeTransferClassifier(ClassifierMixin, SafeTransfer):
-    """Choose between transfer and the plain alternatives by the labelled rows, and answer with the best.
+    """Choose between transfer and the plain alternatives by the labelled rows, and answer with those that help.
 
     Compared are the source network as it is, a probed and a fine-tuned one, the same network from scratch, logistic
     regression, extra trees and boosting on the labels alone; and where rows of the source are given, a joint network,
     pooled logistic regression and pooled extra trees. Each is fitted to a part of the labelled rows of the target and
-    asked about the others.
+    asked about the others. What uses the source is let in if it is better than what does not by more than one standard
+    error, all candidates of each side together; then each votes with ``exp(-5 excess)``, where the excess is its Brier
+    score beyond the least.
 
     Parameters
     ----------
@@ -29,8 +31,8 @@ class SafeTransferClassifier(ClassifierMixin, SafeTransfer):
         What to choose from, the simplest first. One whose ``fit`` takes ``sample_domain`` gets the rows of all
         machines, every other one the labelled rows of the target.
     rule : {"average", "simplest"}, default="average"
-        Which of the candidates within one standard error of the best answer: all of them, by the mean of their
-        probabilities, or the first of them.
+        Who answers: all candidates that are let in, by the mean of their probabilities, each with a vote by its loss;
+        or the first of them that is within one standard error of the best.
     cv : int, splitter, iterable or "auto", default="auto"
         How labelled rows of the target are held out. ``"auto"``: five folds with equal class shares, of whole groups if
         ``groups`` are passed; single rows where a class has one row.
@@ -50,10 +52,12 @@ class SafeTransferClassifier(ClassifierMixin, SafeTransfer):
     ----------
     chosen_ : list of str
         Candidates that answer.
+    votes_ : ndarray of shape (n_chosen,)
+        Of each of them; they sum to one.
     report_ : pandas.DataFrame
         One row a candidate: ``loss`` (mean Brier score of the rows held out, each class with equal weight; 0 to 2),
         ``behind`` (the best, in the mean) and its ``standard_error``, ``n_rows`` that it could be asked about,
-        ``seconds``, whether it was ``chosen``, and ``why``.
+        ``seconds``, whether it was ``chosen``, its ``vote``, and ``why``.
     estimators_ : list of estimator
         The chosen ones, fitted to all labelled rows.
     classes_ : ndarray of shape (n_classes,)
@@ -68,8 +72,8 @@ class SafeTransferClassifier(ClassifierMixin, SafeTransfer):
     Notes
     -----
     With one label a class, the row that is held out takes its class along. Then only what knows the class from the
-    source can be asked: if it is better than equal probabilities by more than a standard error, the source's network
-    answers, as it is and tuned, with what is as good; if it is not, what learns from the labels alone does.
+    source can be asked: if that is better than equal probabilities, it answers, with what begins at the source's
+    network; if it is not, what learns from the labels alone does.
 
     References
     ----------
@@ -139,7 +143,7 @@ class SafeTransferClassifier(ClassifierMixin, SafeTransfer):
         return self._fit_safely(X, y, sample_domain, groups)
 
     def predict_proba(self, X):
-        """Mean of the probabilities of the chosen candidates, of shape (n_samples, n_classes)."""
+        """Mean of the probabilities of the chosen candidates by their votes, of shape (n_samples, n_classes)."""
         return self._answer(X)
 
     def predict(self, X):

@@ -26,8 +26,8 @@ class SafeTransferRegressor(RegressorMixin, SafeTransfer):
         What to choose from, the simplest first. One whose ``fit`` takes ``sample_domain`` gets the rows of all
         machines, every other one the labelled rows of the target.
     rule : {"average", "simplest"}, default="average"
-        Which of the candidates within one standard error of the best answer: all of them, by the mean of their values,
-        or the first of them.
+        Who answers: all candidates that are let in, by the mean of their values, each with a vote by its loss; or the
+        first of them that is within one standard error of the best.
     cv : int, splitter, iterable or "auto", default="auto"
         How labelled rows of the target are held out. ``"auto"``: five folds of neighbouring rows, because rows of a
         regression mostly come in time order, or of whole groups if ``groups`` are passed.
@@ -44,8 +44,9 @@ class SafeTransferRegressor(RegressorMixin, SafeTransfer):
 
     Attributes
     ----------
-    chosen_, report_, estimators_, n_features_in_, feature_names_in_
-        As in :class:`sktransfer.SafeTransferClassifier`; ``loss`` is the mean squared error of the rows held out.
+    chosen_, votes_, report_, estimators_, n_features_in_, feature_names_in_
+        As in :class:`sktransfer.SafeTransferClassifier`; ``loss`` is the mean squared error of the rows
+        held out, and a vote goes by its excess as a share of the least loss.
 
     Examples
     --------

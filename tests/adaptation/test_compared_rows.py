@@ -129,6 +129,15 @@ def test_wrong_priors_are_errors(kind):
         regressor.fit(X, values, sample_domain=domain)
 
 
+def test_images_are_told_apart_by_their_pixels():
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 100)
+    X = rng.normal(size=(200, 1, 4, 4)).astype(np.float32)
+    X[:, 0, 1, 2] += 8 * y
+    found = compared_rows("A", MMD(prior="estimate"), X, y, np.array([0, 1]), X[np.r_[:100, 100:105]])
+    assert np.mean(y[found] == 1) == pytest.approx(5 / 105, abs=0.02)
+
+
 def test_windows_are_told_apart_by_their_channels_statistics():
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1], 100)

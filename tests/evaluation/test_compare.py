@@ -19,8 +19,8 @@ from sktransfer import FromScratch, LinearProbing, SourceClassifier, TransferCla
 from sktransfer.evaluation.baselines import make_methods
 from sktransfer.evaluation.fits import Rows
 from sktransfer.evaluation.last_step import last_step
-from sktransfer.evaluation.window_statistics import window_statistics
 from sktransfer.exceptions import DataQualityWarning
+from sktransfer.windows.window_statistics import window_statistics
 
 FEW = {"random forest": None, "gradient boosting": None}
 NONE = {**FEW, "logistic regression": None}

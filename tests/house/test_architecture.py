@@ -30,6 +30,7 @@ FLOORS = {
     "preprocessing": 4,
     "adaptation": 4,
     "validation": 3,
+    "detection": 2,
     "strategies": 2,
     "networks": 2,
     "windows": 2,
