@@ -28,10 +28,11 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import balanced_accuracy_score
 
+from benchmarks import mnist_usps  # noqa: F401 (registers the network of images)
 from benchmarks.adaptation_sets import DEVELOPMENT, FOLDERS, SCORED
 from benchmarks.adaptation_tasks import Task, draw, draw_skewed, stacked
 from benchmarks.names import markdown
-from sktransfer import DANN, MCC, MMD, DeepCORAL, DomainAdaptationClassifier, Guarded
+from sktransfer import DANN, MCC, MMD, DeepCORAL, DomainAdaptationClassifier, FromScratch, Guarded
 
 METHODS = {"MCC": MCC(), "MMD": MMD(), "DeepCORAL": DeepCORAL(), "DANN": DANN()}
 SETS = {False: ("cstr", "hit", "gas", "tep-rows", "mnist-usps"), True: ("cstr", "fan", "gas", "tep-rows")}
@@ -76,7 +77,8 @@ def run(task: Task, shares: str, seed: int, methods: list[str]) -> Iterator[dict
 
 
 def _score(rows: Any, guard: Guarded, seed: int) -> tuple[float, dict[str, Any]]:
-    model = DomainAdaptationClassifier(alignment=guard, random_state=seed)
+    network = FromScratch("benchmark-digits") if rows.X.ndim == 4 else None  # registered by benchmarks.mnist_usps
+    model = DomainAdaptationClassifier(network, alignment=guard, random_state=seed)
     model.fit(rows.X, rows.y, sample_domain=rows.sample_domain)
     return balanced_accuracy_score(rows.y_scored, model.predict(rows.X_scored)), model.report_
 

@@ -12,6 +12,12 @@ from sktransfer.estimators.source_free_classifier import SourceFreeClassifier as
 from sktransfer.estimators.domain_adaptation_classifier import DomainAdaptationClassifier as DomainAdaptationClassifier
 from sktransfer.estimators.domain_adaptation_regressor import DomainAdaptationRegressor as DomainAdaptationRegressor
 from sktransfer.estimators.pooled import Pooled as Pooled
+from sktransfer.estimators.transfer_detector import TransferDetector as TransferDetector
+from sktransfer.detection.statistic import HealthyStatistic as HealthyStatistic
+from sktransfer.detection.hotelling_t2 import HotellingT2 as HotellingT2
+from sktransfer.detection.principal_components import PrincipalComponents as PrincipalComponents
+from sktransfer.detection.healthy_neighbors import HealthyNeighbors as HealthyNeighbors
+from sktransfer.detection.tag_t2 import TagT2 as TagT2
 from sktransfer.estimators.feature_extractor import FeatureExtractor as FeatureExtractor
 from sktransfer.estimators.pipeline import Pipeline as Pipeline
 from sktransfer.estimators.pipeline import make_pipeline as make_pipeline

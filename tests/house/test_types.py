@@ -39,6 +39,8 @@ INHERITED = {
     "BatchedGridSearchCV",
     "BatchedRandomizedSearchCV",
     "EnvelopeSpectra",
+    "HealthyStatistic",
+    "HotellingT2",
     "Pipeline",
     "Strategy",
     "Windows",
