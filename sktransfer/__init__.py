@@ -39,6 +39,7 @@ _HOMES = {
     "PrincipalComponents": "detection.principal_components",
     "HealthyNeighbors": "detection.healthy_neighbors",
     "TagT2": "detection.tag_t2",
+    "Alarms": "monitoring.alarms",
     "FeatureExtractor": "estimators.feature_extractor",
     "Pipeline": "estimators.pipeline",
     "make_pipeline": "estimators.pipeline",

@@ -47,9 +47,9 @@ class Guarded(Alignment):
     -----
     Both signs may be wrong: a network that is poor on the target predicts shares that are far off, and one that is sure
     and wrong is agreed with. On four sets, equal and skewed shares, four alignments (192 fits), 41 % of all fits were
-    worse by more than a point, and 19 % of the 73 accepted ones (`benchmarks/guard.md`); on development tasks (112 fits)
-    33 % and 34 %. The guard tells of a shift of the shares; it does not make an alignment safe. Labels decide better:
-    :class:`sktransfer.SafeTransferClassifier`.
+    worse by more than a point, and 19 % of the 73 accepted ones (`benchmarks/guard.md`); on development tasks (112
+    fits) 33 % and 34 %. The guard tells of a shift of the shares; it does not make an alignment safe. Labels decide
+    better: :class:`sktransfer.SafeTransferClassifier`.
 
     Examples
     --------

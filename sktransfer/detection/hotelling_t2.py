@@ -28,7 +28,7 @@ class HotellingT2(HealthyStatistic):
     >>> from sktransfer import HotellingT2
     >>> healthy = np.random.default_rng(0).normal(size=(500, 2)) * [1, 10]
     >>> HotellingT2().fit(healthy).distance(np.array([[3.0, 0.0], [0.0, 30.0]])).round(0)
-    array([9., 9.])
+    array([10., 10.])
     """
 
     def _fit(self, Z: np.ndarray) -> None:

@@ -20,6 +20,7 @@ FACES = sorted(PACKAGE.glob("*/__init__.py"))
 
 # A folder may import folders on lower floors; folders on one floor do not know each other.
 FLOORS = {
+    "monitoring": 10,
     "evaluation": 9,
     "model_selection": 8,
     "estimators": 7,

@@ -1,0 +1,327 @@
+"""Alarms: scores of single samples become alarms that an operator can live with.
+
+::
+
+    scores --filter--> below the threshold? --on-delay--> alarm on --off-delay, deadband--> alarm off
+    healthy scores, alarms a day --> threshold
+"""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from sktransfer.exceptions import DataQualityWarning
+from sktransfer.monitoring.segments import check_times, days_watched, segments
+from sktransfer.utils.checksums import Checksummed
+from sktransfer.utils.counted_warnings import warn_caller
+from sktransfer.utils.parameters import Interval, StrOptions
+
+_N_THRESHOLDS = 400  # that are tried
+
+
+class Alarms(Checksummed, BaseEstimator):
+    """Turn scores over time into alarms, within a budget of false alarms a day.
+
+    A single unusual sample is no alarm. An alarm begins where the score is below the threshold for `on_delay` samples
+    in a row (or `k` of the last `n`), and ends where it is back above it, by the `deadband`, for `off_delay` samples.
+    None of this looks across a gap in time or from one machine to another.
+
+    Parameters
+    ----------
+    alarms_per_day : float, default=0.1
+        False alarms a day and machine that are acceptable; the threshold is the most sensitive one that keeps to it on
+        the healthy scores of ``fit``.
+    on_delay : int, default=3
+        Samples in a row below the threshold that begin an alarm.
+    k_of_n : tuple of two int or None, default=None
+        ``(k, n)``: `k` of the last `n` samples below the threshold begin one, in place of `on_delay`.
+    off_delay : int, default=10
+        Samples in a row above the threshold and the deadband that end it.
+    deadband : float, default=0.0
+        How far above the threshold a score must be to count as back, as a share of the standard deviation of the
+        healthy scores.
+    filter : {"none", "ewma", "cusum"}, default="none"
+        What is compared with the threshold: the scores; their exponentially weighted mean, for slow drifts in noise; or
+        minus the cumulative sum of how far they lie below their healthy mean, less `slack`.
+    smoothing : float, default=0.2
+        Weight of the newest score in the exponentially weighted mean, above 0 and at most 1.
+    slack : float, default=0.5
+        Of the cumulative sum, in standard deviations of the healthy scores.
+    max_gap : float or None, default=None
+        Largest step in time, in seconds, that is no gap; None: three times the median step.
+
+    Attributes
+    ----------
+    threshold_ : float
+        An alarm is about filtered scores below it.
+    mean_, std_ : float
+        Of the healthy scores.
+    false_alarms_per_day_ : float
+        On the scores of ``fit``.
+    n_days_ : float
+        Machine days of ``fit``.
+
+    Notes
+    -----
+    A budget of 0.1 alarms a day says something after ten days of healthy scores; with fewer the threshold is the one
+    that raises none, and a warning says so. Take healthy scores that the detector was not fitted to.
+
+    References
+    ----------
+    ISA-18.2 (2016). Management of alarm systems for the process industries: delays and deadbands.
+    Page (1954). Continuous inspection schemes. Biometrika 41, 100-115. doi:10.1093/biomet/41.1-2.100.
+    Roberts (1959). Control chart tests based on geometric moving averages. Technometrics 1, 239-250.
+    doi:10.1080/00401706.1959.10489860.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sktransfer import Alarms
+    >>> minutes = np.arange(30 * 1440) * 60.0
+    >>> healthy = np.random.default_rng(0).normal(size=len(minutes))
+    >>> alarms = Alarms(alarms_per_day=0.1, on_delay=3, off_delay=10).fit(healthy, time=minutes)
+    >>> fault = np.where(np.arange(600) >= 300, -6.0, 0.0) + healthy[:600]
+    >>> state = alarms.transform(fault, time=minutes[:600])
+    >>> int(np.flatnonzero(state)[0])
+    302
+    """
+
+    _parameter_constraints: dict[str, Any] = {
+        "alarms_per_day": [Interval(Real, 0, None, closed="left")],
+        "on_delay": [Interval(Integral, 1, None, closed="left")],
+        "k_of_n": [tuple, None],
+        "off_delay": [Interval(Integral, 1, None, closed="left")],
+        "deadband": [Interval(Real, 0, None, closed="left")],
+        "filter": [StrOptions({"none", "ewma", "cusum"})],
+        "smoothing": [Interval(Real, 0, 1, closed="right")],
+        "slack": [Interval(Real, 0, None, closed="left")],
+        "max_gap": [Interval(Real, 0, None, closed="neither"), None],
+    }
+
+    def __init__(
+        self,
+        *,
+        alarms_per_day=0.1,
+        on_delay=3,
+        k_of_n=None,
+        off_delay=10,
+        deadband=0.0,
+        filter="none",
+        smoothing=0.2,
+        slack=0.5,
+        max_gap=None,
+    ):
+        self.alarms_per_day = alarms_per_day
+        self.on_delay = on_delay
+        self.k_of_n = k_of_n
+        self.off_delay = off_delay
+        self.deadband = deadband
+        self.filter = filter
+        self.smoothing = smoothing
+        self.slack = slack
+        self.max_gap = max_gap
+
+    def fit(self, scores, y=None, *, time, machine=None):
+        """Set the threshold by healthy scores.
+
+        Parameters
+        ----------
+        scores : array-like of shape (n_samples,)
+            ``score_samples`` of a detector: larger is more usual.
+        y : ignored
+        time : array-like of shape (n_samples,)
+            Datetimes, or seconds.
+        machine : array-like of shape (n_samples,), optional
+            Machine of each score.
+
+        Returns
+        -------
+        self : Alarms
+
+        Raises
+        ------
+        ValueError
+            For wrong lengths, missing scores or times, and time that runs backwards on a machine.
+        """
+        self._validate_params()
+        self._check_k_of_n()
+        scores, seconds, segment = self._checked(scores, time, machine)
+        if len(scores) < 2:
+            raise ValueError(f"Alarms needs at least 2 healthy scores; got {len(scores)}.")
+        self.mean_, self.std_ = float(scores.mean()), float(scores.std())
+        self.n_days_ = float(days_watched(seconds, segment).sum())
+        filtered = self._filtered(scores, segment)
+        allowed = self.alarms_per_day * self.n_days_
+        # the lower, the denser: there an alarm a week is told from one a day
+        ranks = np.unique(np.geomspace(1, len(filtered), _N_THRESHOLDS).astype(np.int64)) - 1
+        candidates = np.unique(np.sort(filtered)[ranks])
+        self.threshold_, count = float(candidates[0]), 0  # nothing lies below the least score
+        for candidate in candidates[1:]:
+            n = count_events(self._states(filtered, segment, float(candidate)), segment)
+            if n > allowed:
+                break
+            self.threshold_, count = float(candidate), n
+        self.false_alarms_per_day_ = count / self.n_days_ if self.n_days_ > 0 else 0.0
+        if allowed < 1:
+            days = "more" if self.alarms_per_day == 0 else f"at least {1 / self.alarms_per_day:.3g}"
+            warn_caller(
+                f"Alarms: {self.alarms_per_day:g} alarms a day can be told from none on {days} days of healthy scores, "
+                f"and there are {self.n_days_:.3g}. The threshold is the most sensitive one that raises none on them.",
+                DataQualityWarning,
+            )
+        return self
+
+    def transform(self, scores, *, time, machine=None):
+        """Whether an alarm is on at each sample.
+
+        Parameters
+        ----------
+        scores : array-like of shape (n_samples,)
+        time : array-like of shape (n_samples,)
+        machine : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        ndarray of bool of shape (n_samples,)
+        """
+        check_is_fitted(self)
+        scores, _, segment = self._checked(scores, time, machine)
+        return self._states(self._filtered(scores, segment), segment, self.threshold_)
+
+    def report(self, scores, faulty, *, time, machine=None):
+        """How the alarms do on samples of which the truth is known.
+
+        Parameters
+        ----------
+        scores : array-like of shape (n_samples,)
+        faulty : array-like of shape (n_samples,)
+            Whether the machine is faulty; a fault is a stretch of such samples.
+        time : array-like of shape (n_samples,)
+        machine : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        dict
+            ``n_faults``, ``missed`` (faults without an alarm while they last), ``delay`` (median time from the begin of
+            a found fault to an alarm, in seconds; NaN without one), ``false_alarms`` (alarms that begin on a healthy
+            sample) and ``false_alarms_per_day`` of healthy operation.
+        """
+        check_is_fitted(self)
+        scores, seconds, segment = self._checked(scores, time, machine)
+        truth = np.asarray(faulty).astype(bool)
+        if truth.shape != scores.shape:
+            raise ValueError(f"Alarms got faulty of shape {truth.shape}; expected {scores.shape}, one a score.")
+        state = self._states(self._filtered(scores, segment), segment, self.threshold_)
+        order = np.lexsort((seconds, segment))
+        state, truth, seconds, segment = state[order], truth[order], seconds[order], segment[order]
+        begins = _begins(state, segment)
+        false = int((begins & ~truth).sum())
+        delays, missed = [], 0
+        starts = np.flatnonzero(_begins(truth, segment))
+        number = np.cumsum(_begins(truth, segment)) * truth
+        for k, start in enumerate(starts, start=1):
+            on = np.flatnonzero((number == k) & state)
+            missed += not len(on)
+            delays += [float(seconds[on[0]] - seconds[start])] if len(on) else []
+        healthy_days = float(days_watched(seconds, segment)[~truth].sum())
+        return {
+            "n_faults": len(starts),
+            "missed": missed,
+            "delay": float(np.median(delays)) if delays else float("nan"),
+            "false_alarms": false,
+            "false_alarms_per_day": false / healthy_days if healthy_days else float("nan"),
+        }
+
+    # ---- parts
+
+    def _check_k_of_n(self) -> None:
+        if self.k_of_n is None:
+            return
+        good = len(self.k_of_n) == 2 and all(isinstance(one, Integral) for one in self.k_of_n)
+        if not (good and 1 <= self.k_of_n[0] <= self.k_of_n[1]):
+            raise ValueError(
+                "The 'k_of_n' parameter of Alarms must be None or (k, n) with 1 <= k <= n. "
+                f"Got {self.k_of_n!r} instead."
+            )
+
+    def _checked(self, scores: Any, time: Any, machine: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Scores, seconds, and the stretch of each sample."""
+        found = np.asarray(scores, dtype=np.float64)
+        if found.ndim != 1:
+            raise ValueError(f"Alarms got scores of shape {found.shape}; expected (n_samples,), one a sample.")
+        if np.isnan(found).any():
+            raise ValueError(
+                f"Alarms: {int(np.isnan(found).sum())} of {len(found)} scores are NaN. A sample that could not be "
+                "scored is no healthy one: leave it out, so that a gap is seen."
+            )
+        seconds = check_times("Alarms", time, len(found))
+        of = None if machine is None else np.asarray(machine)
+        if of is not None and of.shape != found.shape:
+            raise ValueError(f"Alarms got machine of shape {of.shape}; expected {found.shape}, one a score.")
+        return found, seconds, segments("Alarms", seconds, of, self.max_gap)
+
+    def _filtered(self, scores: np.ndarray, segment: np.ndarray) -> np.ndarray:
+        """What is compared with the threshold, stretch by stretch."""
+        if self.filter == "none":
+            return scores
+        found = np.empty_like(scores)
+        for rows in _stretches(segment):
+            own = scores[rows]
+            if self.filter == "ewma":
+                from scipy.signal import lfilter
+
+                a = float(self.smoothing)
+                # before the first sample the mean is the healthy one
+                found[rows] = lfilter([a], [1, a - 1], own, zi=[(1 - a) * self.mean_])[0]
+            else:
+                below = self.mean_ - own - self.slack * self.std_
+                total = np.cumsum(below)
+                found[rows] = -(total - np.minimum(np.minimum.accumulate(total), 0.0))
+        return found
+
+    def _states(self, filtered: np.ndarray, segment: np.ndarray, threshold: float) -> np.ndarray:
+        """Whether an alarm is on, by runs of samples below and above the threshold."""
+        state = np.zeros(len(filtered), dtype=bool)
+        low = filtered < threshold
+        back = filtered >= threshold + self.deadband * self.std_
+        for rows in _stretches(segment):
+            if self.k_of_n is None:
+                begins = _run_lengths(low[rows]) >= self.on_delay
+            else:
+                k, n = self.k_of_n
+                total = np.cumsum(np.concatenate([[0], low[rows]]))
+                end = np.arange(1, len(rows) + 1)
+                begins = (total[end] - total[np.maximum(end - n, 0)] >= k) & low[rows]
+            ends = _run_lengths(back[rows]) >= self.off_delay
+            # the last of both that happened decides; before any, no alarm is on
+            at = np.arange(1, len(rows) + 1)
+            state[rows] = np.maximum.accumulate(begins * at) > np.maximum.accumulate(ends * at)
+        return state
+
+
+def count_events(state: np.ndarray, segment: np.ndarray) -> int:
+    """Alarms that begin, of samples in the order of each stretch."""
+    return int(sum(_begins(state[rows], segment[rows]).sum() for rows in _stretches(segment)))
+
+
+def _stretches(segment: np.ndarray) -> list[np.ndarray]:
+    """Sample numbers of each stretch, in order."""
+    order = np.argsort(segment, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(segment[order])) + 1) if len(order) else []
+
+
+def _begins(state: np.ndarray, segment: np.ndarray) -> np.ndarray:
+    """Where a state begins, also at the begin of a stretch."""
+    before = np.concatenate([[False], state[:-1] & (segment[1:] == segment[:-1])])
+    return state & ~before
+
+
+def _run_lengths(flags: np.ndarray) -> np.ndarray:
+    """How many flags in a row are set up to each one."""
+    at = np.arange(1, len(flags) + 1)
+    return at - np.maximum.accumulate(np.where(flags, 0, at))
