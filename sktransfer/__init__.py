@@ -40,6 +40,7 @@ _HOMES = {
     "HealthyNeighbors": "detection.healthy_neighbors",
     "TagT2": "detection.tag_t2",
     "Alarms": "monitoring.alarms",
+    "explain_sensors": "monitoring.explain_sensors",
     "FeatureExtractor": "estimators.feature_extractor",
     "Pipeline": "estimators.pipeline",
     "make_pipeline": "estimators.pipeline",

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin, clone
+from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_is_fitted
 
 from sktransfer.backbones.backbone import Backbone
@@ -79,6 +80,8 @@ class TransferDetector(Checksummed, OutlierMixin, BaseEstimator):
         Tags that the features belong to, one after the other; None: they belong to no tag.
     extractor_ : FeatureExtractor or None
         The frozen network; None: there is none.
+    usual_sample_ : ndarray of shape (n_features,) or (n_channels, window_length)
+        The most usual of the healthy rows, or windows.
     n_features_in_, feature_names_in_, channel_names_in_, sampling_rate_
         As in :class:`sktransfer.FeatureExtractor`.
 
@@ -188,6 +191,7 @@ class TransferDetector(Checksummed, OutlierMixin, BaseEstimator):
             kept = np.sort(np.argsort(every, kind="stable")[:n_kept])
         distances = held_out_distances(statistic, F[kept], *columns, self._remaining(blocks, kept))
         self.statistic_ = clone(statistic).fit(F[kept], *columns)
+        self.usual_sample_ = np.array(_safe_indexing(X, [int(kept[distances.argmin()])]), dtype=np.float64)[0]
         self.healthy_distances_ = np.sort(distances)
         limit, self.attained_rate_ = threshold(distances, float(self.false_alarm_rate))
         # a row exactly at the limit is no alarm

@@ -320,6 +320,24 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Windows
         names = super().get_feature_names_out(input_features)
         return np.concatenate([names, [f"|{name}|" for name in names]]).astype(object) if self.absolute else names
 
+    def healthy_baseline(self, n_rows, sample_domain=None):
+        """Centre and scale that each row is measured by.
+
+        Parameters
+        ----------
+        n_rows : int
+        sample_domain : array-like of shape (n_rows,), optional
+            As in ``transform``.
+
+        Returns
+        -------
+        center, scale : ndarray of shape (n_rows, n_features)
+            In the unit of the columns, or of the channels.
+        """
+        check_is_fitted(self)
+        which = self._which_domain(sample_domain, n_rows)
+        return self.center_[which], self.scale_[which]
+
     def _check(self, X: Any, reset: bool) -> np.ndarray:
         return check_samples(
             self,
