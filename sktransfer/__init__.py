@@ -34,6 +34,7 @@ _HOMES = {
     "DomainAdaptationRegressor": "estimators.domain_adaptation_regressor",
     "Pooled": "estimators.pooled",
     "TransferDetector": "estimators.transfer_detector",
+    "OpenSetClassifier": "estimators.open_set_classifier",
     "HealthyStatistic": "detection.statistic",
     "HotellingT2": "detection.hotelling_t2",
     "PrincipalComponents": "detection.principal_components",

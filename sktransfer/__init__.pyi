@@ -13,6 +13,7 @@ from sktransfer.estimators.domain_adaptation_classifier import DomainAdaptationC
 from sktransfer.estimators.domain_adaptation_regressor import DomainAdaptationRegressor as DomainAdaptationRegressor
 from sktransfer.estimators.pooled import Pooled as Pooled
 from sktransfer.estimators.transfer_detector import TransferDetector as TransferDetector
+from sktransfer.estimators.open_set_classifier import OpenSetClassifier as OpenSetClassifier
 from sktransfer.detection.statistic import HealthyStatistic as HealthyStatistic
 from sktransfer.detection.hotelling_t2 import HotellingT2 as HotellingT2
 from sktransfer.detection.principal_components import PrincipalComponents as PrincipalComponents

@@ -16,7 +16,15 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.model_selection import GroupKFold, KFold, LeaveOneOut, StratifiedGroupKFold, StratifiedKFold, check_cv
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    LeaveOneOut,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    TimeSeriesSplit,
+    check_cv,
+)
 from sklearn.utils import _safe_indexing
 
 from sktransfer.evaluation.candidates import Candidate
@@ -60,8 +68,9 @@ class Labelled:
 def splits(name: str, cv: Any, data: Labelled) -> list[tuple[np.ndarray, np.ndarray]]:
     """Training and held-out positions among the labelled rows of the target.
 
-    ``"auto"``: five folds, of whole groups where there are groups, of equal class shares in a classification, of
-    neighbouring rows in a regression, whose rows mostly come in time order; one row each where a class has one row.
+    ``"auto"``: five folds, of whole groups where there are groups, of equal class shares in a classification; one row
+    each where a class has one row. In a regression, whose rows mostly come in time order, five steps forward: fitted to
+    the rows before, asked about the next ones. Between its neighbours a row is foretold too easily.
 
     Raises
     ------
@@ -90,7 +99,7 @@ def splits(name: str, cv: Any, data: Labelled) -> list[tuple[np.ndarray, np.ndar
             folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=0).split(index, codes, groups)
             return [(train, test) for train, test in folds if len(test)]
     if data.classes is None:
-        return list(KFold(min(_FOLDS, n)).split(index))
+        return list((TimeSeriesSplit(min(_FOLDS, n - 1)) if n > 2 else KFold(2)).split(index))
     fewest = int(np.bincount(codes)[np.unique(codes)].min())
     if fewest < 2:
         return list((LeaveOneOut() if n <= 4 * _FOLDS else KFold(_FOLDS, shuffle=True, random_state=0)).split(index))

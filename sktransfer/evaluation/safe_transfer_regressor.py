@@ -29,8 +29,8 @@ class SafeTransferRegressor(RegressorMixin, SafeTransfer):
         Who answers: all candidates that are let in, by the mean of their values, each with a vote by its loss; or the
         first of them that is within one standard error of the best.
     cv : int, splitter, iterable or "auto", default="auto"
-        How labelled rows of the target are held out. ``"auto"``: five folds of neighbouring rows, because rows of a
-        regression mostly come in time order, or of whole groups if ``groups`` are passed.
+        How labelled rows of the target are held out. ``"auto"``: five steps forward in the order of the rows, because
+        rows of a regression mostly come in time order; whole groups if ``groups`` are passed.
     unlabelled_label : object, default=nan
         The value of ``y`` that marks a target row without a label, with ``sample_domain``.
     target_domain : int, str, sequence of them or None, default=None
