@@ -83,7 +83,7 @@ def labelled_rows(
 def pretrained(widths: tuple[int, ...], n_inputs: int = 32, n_classes: int = 4, epochs: int = 2) -> Backbone:
     """An MLP with BatchNorm that has seen the source machine."""
     X, y = labelled_rows(4000, n_inputs, n_classes)
-    network = FromScratch(arguments={"hidden_layer_sizes": widths})
+    network = FromScratch(arguments={"hidden_layer_sizes": widths, "dropout": 0.0})
     return TransferClassifier(network, max_epochs=epochs, random_state=0, device="cpu").fit(X, y).backbone_
 
 
