@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from sktransfer.utils.checksums import Checksummed
 
-class HealthyStatistic(BaseEstimator):
+
+class HealthyStatistic(Checksummed, BaseEstimator):
     """How far rows lie from healthy ones.
 
     A statistic is a small bag of parameters: a grid search reaches ``statistic__n_neighbors``. To write one, subclass

@@ -191,7 +191,8 @@ class TransferDetector(Checksummed, OutlierMixin, BaseEstimator):
             kept = np.sort(np.argsort(every, kind="stable")[:n_kept])
         distances = held_out_distances(statistic, F[kept], *columns, self._remaining(blocks, kept))
         self.statistic_ = clone(statistic).fit(F[kept], *columns)
-        self.usual_sample_ = np.array(_safe_indexing(X, [int(kept[distances.argmin()])]), dtype=np.float64)[0]
+        known = X if hasattr(X, "columns") or isinstance(X, np.ndarray) else np.asarray(X)
+        self.usual_sample_ = np.array(_safe_indexing(known, [int(kept[distances.argmin()])]), dtype=np.float64)[0]
         self.healthy_distances_ = np.sort(distances)
         limit, self.attained_rate_ = threshold(distances, float(self.false_alarm_rate))
         # a row exactly at the limit is no alarm

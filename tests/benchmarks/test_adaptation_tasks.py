@@ -44,6 +44,7 @@ def toy(**changes):
     return Task(**({"set": "toy", "name": "toy", "normal_label": 0} | given | changes))
 
 
+@pytest.mark.slow
 @pytest.mark.shared_data
 @pytest.mark.filterwarnings("ignore::sktransfer.exceptions.DataQualityWarning")
 @pytest.mark.parametrize(

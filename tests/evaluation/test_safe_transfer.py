@@ -11,7 +11,7 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import brier_score_loss
-from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold, cross_val_predict
+from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold, TimeSeriesSplit, cross_val_predict
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -78,6 +78,7 @@ def test_the_rule_of_one_standard_error_by_hand():
     assert grouped[2][2] == pytest.approx(np.std([2.55, 2.45], ddof=1) / np.sqrt(2))
 
 
+@pytest.mark.slow
 def test_a_right_network_answers_and_a_wrong_one_does_not():
     X, y, X_new, y_new = few(4)
     right = SafeTransferClassifier(backbone(), random_state=0).fit(X, y)
@@ -212,12 +213,17 @@ def test_groups_are_held_out_whole():
     assert len(seen) >= 6
 
 
-def test_a_regression_holds_out_neighbours_and_keeps_the_better():
+def test_a_regression_is_asked_forward_in_time_and_keeps_the_better():
     X = np.random.default_rng(0).normal(size=(80, 3))
     y = 3 * X[:, 0] + 10
     model = SafeTransferRegressor(candidates=VALUES).fit(X, y)
-    found = cross_val_predict(DecisionTreeRegressor(max_depth=3, random_state=0), X, y, cv=KFold(5))
-    assert model.report_.set_index("candidate").loc["tree", "loss"] == pytest.approx(np.mean((found - y) ** 2))
+    losses = []
+    for train, test in TimeSeriesSplit(5).split(X):
+        found = DecisionTreeRegressor(max_depth=3, random_state=0).fit(X[train], y[train]).predict(X[test])
+        losses += [*(found - y[test]) ** 2]
+    report = model.report_.set_index("candidate")
+    assert report.loc["tree", "loss"] == pytest.approx(np.mean(losses))
+    assert report.loc["tree", "n_rows"] == len(losses)
     assert model.chosen_ == ["linear"]
     assert model.score(X, y) > 0.99
 
