@@ -17,7 +17,7 @@ TEP has one run a class and HIT-SM one recording: there are no groups to split b
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import permutations
+from itertools import islice, permutations
 from pathlib import Path
 
 import numpy as np
@@ -289,6 +289,17 @@ DEVELOPMENT: dict[str, Loader] = {
     "cmapss": cmapss_development,
     "turbine": turbine_development,
 }
+
+
+def tasks_of(folder: Path, name: str, n_tasks: int | None = None, *, development: bool = False) -> Iterator[Task]:
+    """The first `n_tasks` of a set; none, with a line that says so, where its data are not there."""
+    missing = [part for part in FOLDERS[name] if not (folder / part).is_dir()]
+    if missing:
+        print(f"{name}: no {missing} in {folder}", flush=True)
+        return
+    yield from islice((DEVELOPMENT if development else SCORED)[name](folder), n_tasks)
+
+
 FOLDERS = {
     "cstr": ("cstr-tanks-simulated",),
     "hit": ("hit-sm-mfs-bearing",),

@@ -20,7 +20,6 @@ import argparse
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ import pandas as pd
 from sklearn.metrics import balanced_accuracy_score
 
 from benchmarks import mnist_usps  # noqa: F401 (registers the network of images)
-from benchmarks.adaptation_sets import DEVELOPMENT, FOLDERS, SCORED
+from benchmarks.adaptation_sets import tasks_of
 from benchmarks.adaptation_tasks import Task, draw, draw_skewed, stacked
 from benchmarks.names import markdown
 from sktransfer import DANN, MCC, MMD, DeepCORAL, DomainAdaptationClassifier, FromScratch, Guarded
@@ -119,17 +118,15 @@ def main() -> None:
         parser.error("cuts are chosen on the development tasks: pass --development, too")
     records: list[dict[str, Any]] = []
     for name in options.only or SETS[options.development]:
-        missing = [part for part in FOLDERS[name] if not (options.folder / part).is_dir()]
-        if missing:
-            print(f"{name}: no {missing} in {options.folder}", flush=True)
-            continue
-        for task in islice((DEVELOPMENT if options.development else SCORED)[name](options.folder), options.tasks):
+        for task in tasks_of(options.folder, name, options.tasks, development=options.development):
             for shares in options.shares:
                 for seed in range(options.draws):
                     records += run(task, shares, seed, options.methods)
             print(f"  {name}, {task.name}: done", flush=True)
             if options.records is not None:
                 pd.DataFrame(records).to_csv(options.records, index=False)
+    if not records:
+        return
     table, default = pd.DataFrame(records), Guarded()
     print(markdown(summary(table, default.max_shift, default.min_agreement)), flush=True)
     print(markdown(summary(table, default.max_shift, default.min_agreement, ("set", "shares", "method"))), flush=True)

@@ -17,7 +17,6 @@ import argparse
 import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
-from benchmarks.adaptation_sets import DEVELOPMENT, FOLDERS, SCORED
+from benchmarks.adaptation_sets import tasks_of
 from benchmarks.adaptation_tasks import Stacked, Task, draw, stacked
 from benchmarks.names import markdown
 from sktransfer import (
@@ -93,12 +92,7 @@ METHODS: dict[str, tuple[Fit, str]] = {
 
 def run(name: str, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """A record for each task, number of labels, draw and method of one set."""
-    missing = [part for part in FOLDERS[name] if not (options.folder / part).is_dir()]
-    if missing:
-        print(f"{name}: no {missing} in {options.folder}", flush=True)
-        return
-    loader = (DEVELOPMENT if options.development else SCORED)[name]
-    for task in islice(loader(options.folder), options.tasks):
+    for task in tasks_of(options.folder, name, options.tasks, development=options.development):
 
         @cache
         def source(seed: int, task: Task = task) -> Backbone:

@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import warnings
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 
-from benchmarks.adaptation_sets import DEVELOPMENT, FOLDERS, SCORED
+from benchmarks.adaptation_sets import DEVELOPMENT, SCORED, tasks_of
 from benchmarks.adaptation_tasks import UNLABELLED, Task, draw, stacked
 from benchmarks.names import markdown
 from sktransfer import (
@@ -161,16 +160,15 @@ def main() -> None:
     loaders = DEVELOPMENT if options.development else SCORED
     found: list[dict[str, Any]] = []
     for name in options.only or [name for name in SETS if name in loaders]:
-        missing = [part for part in FOLDERS[name] if not (options.folder / part).is_dir()]
-        if missing:
-            print(f"{name}: no {missing} in {options.folder}", flush=True)
-            continue
-        for task in islice(loaders[name](options.folder), options.tasks):
+        for task in tasks_of(options.folder, name, options.tasks, development=options.development):
             for seed in range(options.draws):
                 found += [{"set": name} | one for one in judged(list(run(task, seed)))]
             print(f"  {name}, {task.name}: done", flush=True)
-        print(markdown(summary([one for one in found if one["set"] == name])), flush=True)
-    print(markdown(summary([one | {"set": "all"} for one in found])), flush=True)
+        own = [one for one in found if one["set"] == name]
+        if own:
+            print(markdown(summary(own)), flush=True)
+    if found:
+        print(markdown(summary([one | {"set": "all"} for one in found])), flush=True)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,6 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, mean_absolute_error, root_mean_squared_error
 
-from benchmarks.adaptation_sets import DEVELOPMENT, FOLDERS, SCORED
+from benchmarks.adaptation_sets import DEVELOPMENT, SCORED, tasks_of
 from benchmarks.adaptation_tasks import Stacked, Task, draw, phm08, stacked, with_permuted_source
 from benchmarks.names import markdown
 from sktransfer import (
@@ -70,12 +69,7 @@ def sourced(task: Task, source: str, seed: int) -> Task:
 
 def run(name: str, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """A record for each task, source, number of labels, draw and method of one set."""
-    missing = [part for part in FOLDERS[name] if not (options.folder / part).is_dir()]
-    if missing:
-        print(f"{name}: no {missing} in {options.folder}", flush=True)
-        return
-    loader = (DEVELOPMENT if options.development else SCORED)[name]
-    for right in islice(loader(options.folder), options.tasks):
+    for right in tasks_of(options.folder, name, options.tasks, development=options.development):
         for source in options.sources:
             task = sourced(right, source, 0)
             yield from _of_task(name, task, source, options)

@@ -24,7 +24,7 @@ from typing import Any
 import pandas as pd
 from sklearn.metrics import balanced_accuracy_score
 
-from benchmarks.adaptation_sets import DEVELOPMENT, FOLDERS, SCORED
+from benchmarks.adaptation_sets import tasks_of
 from benchmarks.adaptation_tasks import Stacked, Task, draw, draw_skewed, stacked
 from benchmarks.names import markdown
 from sktransfer import (
@@ -93,11 +93,7 @@ METHODS: dict[str, tuple[Fit, bool]] = {
 def tasks(folder: Path, name: str, development: bool) -> Iterator[Task]:
     """Tasks of a row of `SETS`."""
     base = name.partition(",")[0]
-    missing = [part for part in FOLDERS[base] if not (folder / part).is_dir()]
-    if missing:
-        print(f"{name}: no {missing} in {folder}", flush=True)
-        return
-    yield from (DEVELOPMENT if development else SCORED)[base](folder)
+    yield from tasks_of(folder, base, development=development)
 
 
 def run(folder: Path, name: str, methods: list[str], options: argparse.Namespace) -> Iterator[dict[str, Any]]:

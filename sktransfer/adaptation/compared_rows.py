@@ -51,7 +51,10 @@ def compared_rows(
     if alignment.prior is None or isinstance(alignment.prior, str):
         if len(X_target) < (_FEWEST if alignment.prior is None else 1) or len(present) < 2:
             return None
-        mean, estimated = target_shares(_few(X_source), codes[:: _every(X_source)], _few(X_target))
+        every = _every(X_source)
+        looked_at = np.concatenate([np.flatnonzero(codes == code)[::every] for code in present])  # no class is left out
+        known_rows, rows = _as_rows(X_source[looked_at]), _as_rows(X_target[:: _every(X_target)])
+        mean, estimated = target_shares(known_rows, codes[looked_at], rows)
         if alignment.prior is None:
             own = np.bincount(codes)[present] / len(codes)
             known = [names[code] for code in present]
@@ -71,10 +74,10 @@ def compared_rows(
 
 
 def _every(X: np.ndarray) -> int:
+    """Of so many rows one is looked at: enough for a logistic regression."""
     return max(1, -(-len(X) // _MOST))
 
 
-def _few(X: np.ndarray) -> np.ndarray:
-    """Rows that are enough for a logistic regression; windows by mean and standard deviation of each channel."""
-    X = X[:: _every(X)]
+def _as_rows(X: np.ndarray) -> np.ndarray:
+    """Rows of a table; of windows the mean and the standard deviation of each channel."""
     return np.concatenate([X.mean(axis=-1), X.std(axis=-1)], axis=1) if X.ndim == 3 else X.reshape(len(X), -1)

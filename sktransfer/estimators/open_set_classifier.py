@@ -167,9 +167,7 @@ class OpenSetClassifier(Checksummed, MetaEstimatorMixin, ClassifierMixin, BaseEs
         ndarray of shape (n_samples,)
         """
         codes, unlike = self._judged(X)
-        labels = self.classes_[codes]
-        unknown = unlike > self.limits_[codes]
-        return np.where(unknown, np.asarray(self.unknown_label_, dtype=np.asarray([self.unknown_label_]).dtype), labels)
+        return np.where(unlike > self.limits_[codes], self.unknown_label_, self.classes_[codes])
 
     def predict_proba(self, X):
         """Probabilities of the known classes, whether the row is one of them or not; (n_samples, n_classes)."""
@@ -201,9 +199,7 @@ class OpenSetClassifier(Checksummed, MetaEstimatorMixin, ClassifierMixin, BaseEs
         if isinstance(label, str) and label == "auto":
             label = "unknown" if of_text else -1
         if label in set(classes.tolist()):
-            raise ValueError(
-                f"{type(self).__name__}: {label!r} is a class of y. Pass another unknown_label than {label!r}."
-            )
+            raise ValueError(f"{type(self).__name__}: {label!r} is a class of y. Pass another unknown_label.")
         return label
 
     def _folds(self, codes: np.ndarray, groups: Any) -> list[tuple[np.ndarray, np.ndarray]]:

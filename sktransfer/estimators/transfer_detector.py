@@ -56,7 +56,8 @@ class TransferDetector(Checksummed, OutlierMixin, BaseEstimator):
         running are meant; of another season or product it may be more.
     fault_share : float, default=0.0
         Share of the rows of ``fit`` that may be faulty after all, below 0.5. So many of the least usual rows are left
-        out, twice over, before the statistic and the threshold are what they are.
+        out, twice over, before the statistic and the threshold are what they are. Where none is faulty, about as many
+        later healthy rows alarm on top of `false_alarm_rate`.
     n_blocks : int, default=5
         Blocks of neighbouring rows (or of whole groups) that are held out in turn to set the threshold.
     device : str, default="auto"

@@ -129,6 +129,15 @@ def test_wrong_priors_are_errors(kind):
         regressor.fit(X, values, sample_domain=domain)
 
 
+def test_a_rare_class_is_among_the_rows_that_are_looked_at():
+    """Nine thousand rows, of which every fifth is enough, and a class of one row."""
+    X, y = rows(9000)
+    X, y = np.insert(X, 7, 20.0, axis=0), np.insert(y, 7, 2)
+    X_target, truth = rows(1000, leaks=0.1, seed=1)
+    found = compared_rows("A", MMD(prior="estimate"), X, y, np.array(["ok", "leak", "rare"]), X_target)
+    assert np.mean(y[found] == 1) == pytest.approx(truth.mean(), abs=0.02)
+
+
 def test_images_are_told_apart_by_their_pixels():
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1], 100)

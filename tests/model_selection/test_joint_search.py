@@ -21,7 +21,6 @@ from sktransfer import (
     FromScratch,
     Guarded,
     LinearProbing,
-    MLPHead,
 )
 from tests.helpers import computing_in, moons, small_backbone
 
@@ -183,9 +182,3 @@ def test_frozen_blocks_with_an_alignment_are_refused_as_in_a_fit_alone():
     )
     with pytest.raises(ValueError, match="changes features, but"):
         BatchedGridSearchCV(model, {"lr": [0.01]}, cv=splits, error_score="raise").fit(X, y, sample_domain=domain)
-
-
-def test_the_head_of_a_stack_is_linear():
-    """Joint estimators take no head; a network with hidden layers in its head would align what they get."""
-    assert DomainAdaptationClassifier.head is None
-    assert not isinstance(DomainAdaptationClassifier.head, MLPHead)
