@@ -26,7 +26,8 @@ from sktransfer import (
     TransferClassifier,
     make_pipeline,
 )
-from sktransfer.evaluation.held_out import as_good_as_best, gain_of_source
+from sktransfer.evaluation.candidates import Candidate
+from sktransfer.evaluation.held_out import Labelled, as_good_as_best, gain_of_source
 from tests.helpers import moons
 
 PLAIN = {"linear": LogisticRegression(), "trees": ExtraTreesClassifier(10, random_state=0)}
@@ -151,6 +152,20 @@ def test_the_source_is_held_against_the_rest_as_a_whole():
     assert gain == pytest.approx(np.average(difference, weights=weight))
     share = weight / weight.sum()
     assert error == pytest.approx(np.sqrt(np.sum(share**2 * (difference - gain) ** 2) * 3 / 2))
+
+
+@pytest.mark.parametrize(("noise", "let_in"), [(0.05, True), (0.5, False)])
+def test_the_source_is_let_in_beyond_one_standard_error_alone(noise, let_in):
+    """The same gain of 0.1 in the mean, sure and unsure."""
+    codes = np.resize([0, 1], 20)
+    gain = 0.1 + noise * np.resize([-1.0, -1.0, 1.0, 1.0], 20)  # of 20 rows: an error of about noise / 4.4
+    candidates = [Candidate("network", None, "network"), Candidate("plain", None, "labels")]
+    rows = np.arange(20)
+    data = Labelled(np.zeros((20, 1)), codes, codes, np.array(["a", "b"]), rows, rows[:0], None, None)
+    model = SafeTransferClassifier()
+    votes, report = model._choose(candidates, data, np.stack([0.6 - gain, np.full(20, 0.6)]), np.zeros(2))
+    assert (votes[0] > 0) == let_in
+    assert report["why"].str.contains("not better by a standard error").tolist() == [not let_in, False]
 
 
 def test_votes_of_a_regression_go_by_the_share_of_the_least_loss():

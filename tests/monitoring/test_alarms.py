@@ -36,6 +36,12 @@ def walk(scores, on, off, threshold=0.0, back=0.0, k_of_n=None):
     return np.array(found)
 
 
+def test_the_deadband_is_in_deviations_of_the_healthy_scores():
+    scores = np.array([-1, 0.5, 0.5, 1.5, 1.5, -1, 2.5])
+    state = fitted(std=2.0, on_delay=1, off_delay=1, deadband=0.5).transform(scores, time=np.arange(7) * MINUTE)
+    assert state.tolist() == [True, True, True, False, False, True, False]  # back from 1.0 on
+
+
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize(
     ("parameters", "arguments"),

@@ -36,6 +36,13 @@ def test_rows_between_rows_of_the_fit_are_counted_by_split():
         warn_of_neighbours("Search", ROWS, None, every_second, "")
 
 
+@pytest.mark.parametrize("side", [1, -1])
+def test_a_neighbour_on_one_side_is_enough(side):
+    scored = np.arange(1, 59, 3)
+    with pytest.warns(DataQualityWarning, match="in 1 of 1 splits most scored rows"):
+        warn_of_neighbours("Search", ROWS, None, [(scored + side, scored)], "")
+
+
 @pytest.mark.parametrize("cv", [KFold(5), TimeSeriesSplit(5)])
 def test_blocks_in_time_are_no_neighbours(cv):
     assert said(ROWS, None, cv) == []
