@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -127,7 +127,8 @@ def held_out(candidate: Candidate, data: Labelled, train: np.ndarray, test: np.n
     unknown = ~np.isin(truth, _known(candidate, data, train)) if data.classes is not None else np.zeros(len(test), bool)
     if unknown.all():
         return np.full(len(test), np.nan), 0.0  # whatever it answered would not count
-    fitted = fit_candidate(candidate, data, data.labelled[train])
+    compared = candidate if candidate.in_folds is None else replace(candidate, estimator=candidate.in_folds)
+    fitted = fit_candidate(compared, data, data.labelled[train])
     seconds = time.perf_counter() - began
     found = answers(fitted, _safe_indexing(data.X, rows), data.classes)
     if data.classes is None:

@@ -27,7 +27,13 @@ from sktransfer import (
     make_pipeline,
 )
 from sktransfer.evaluation.candidates import Candidate
-from sktransfer.evaluation.held_out import Labelled, as_good_as_best, gain_of_source
+from sktransfer.evaluation.held_out import (
+    Labelled,
+    as_good_as_best,
+    fit_candidate,
+    gain_of_source,
+    held_out,
+)
 from tests.helpers import moons
 
 PLAIN = {"linear": LogisticRegression(), "trees": ExtraTreesClassifier(10, random_state=0)}
@@ -178,6 +184,19 @@ def test_votes_of_a_regression_go_by_the_share_of_the_least_loss():
     np.testing.assert_allclose(report["vote"], votes / votes.sum())
     assert report.loc["far", "why"] == "far behind the best"
     assert "far" not in model.chosen_
+
+
+def test_a_cheaper_form_is_fitted_in_the_folds_alone():
+    X, y, _, _ = few(4)
+    classes, codes = np.unique(y, return_inverse=True)
+    rows = np.arange(len(y))
+    data = Labelled(X, y, codes, classes, rows, rows[:0], None, None)
+    full, cheap = ExtraTreesClassifier(20, random_state=0), ExtraTreesClassifier(3, random_state=0)
+    candidate = Candidate("trees", full, "labels", in_folds=cheap)
+    train, test = rows[::2], rows[1::2]
+    of_rows, _ = held_out(candidate, data, train, test)
+    np.testing.assert_array_equal(of_rows, held_out(Candidate("few", cheap, "labels"), data, train, test)[0])
+    assert len(fit_candidate(candidate, data, rows).estimators_) == 20
 
 
 def test_estimators_of_this_package_are_candidates_like_any_other():
