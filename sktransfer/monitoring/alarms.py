@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -16,7 +17,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from sktransfer.exceptions import DataQualityWarning
-from sktransfer.monitoring.segments import check_times, days_watched, segments
+from sktransfer.monitoring.alarm_state import AlarmState, alarm_flags, sums_below, weighted_means
+from sktransfer.monitoring.segments import check_times, days_watched, segments, usual_gap
 from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.utils.parameters import Interval, StrOptions
@@ -53,12 +55,14 @@ class Alarms(Checksummed, BaseEstimator):
     slack : float, default=0.5
         Of the cumulative sum, in standard deviations of the healthy scores.
     max_gap : float or None, default=None
-        Largest step in time, in seconds, that is no gap; None: three times the median step.
+        Longest step in time, in seconds, that is no gap; None: three times the median step of the healthy scores.
 
     Attributes
     ----------
     threshold_ : float
         An alarm is about filtered scores below it.
+    max_gap_ : float
+        Longest step in time, in seconds, that is no gap.
     mean_, std_ : float
         Of the healthy scores.
     false_alarms_per_day_ : float
@@ -150,19 +154,24 @@ class Alarms(Checksummed, BaseEstimator):
         """
         self._validate_params()
         self._check_k_of_n()
-        scores, seconds, segment = self._checked(scores, time, machine)
+        scores, seconds, segment = self._checked(scores, time, machine, self.max_gap)
         if len(scores) < 2:
             raise ValueError(f"Alarms needs at least 2 healthy scores; got {len(scores)}.")
         self.mean_, self.std_ = float(scores.mean()), float(scores.std())
+        self.max_gap_ = usual_gap(seconds, machine) if self.max_gap is None else float(self.max_gap)
         self.n_days_ = float(days_watched(seconds, segment).sum())
-        filtered = self._filtered(scores, segment)
+        stretches = _stretches(segment)
+        rest = self._at_rest(0.0)
+        filtered = np.empty_like(scores)
+        for rows in stretches:
+            filtered[rows] = self._filtered(scores[rows], rest.level)
         allowed = self.alarms_per_day * self.n_days_
         # the lower, the denser: there an alarm a week is told from one a day
         ranks = np.unique(np.geomspace(1, len(filtered), _N_THRESHOLDS).astype(np.int64)) - 1
         candidates = np.unique(np.sort(filtered)[ranks])
         self.threshold_, count = float(candidates[0]), 0  # nothing lies below the least score
         for candidate in candidates[1:]:
-            n = count_events(self._states(filtered, segment, float(candidate)), segment)
+            n = sum(_n_begins(self._flags(filtered[rows], rest, float(candidate))[0]) for rows in stretches)
             if n > allowed:
                 break
             self.threshold_, count = float(candidate), n
@@ -189,9 +198,51 @@ class Alarms(Checksummed, BaseEstimator):
         -------
         ndarray of bool of shape (n_samples,)
         """
+        return self.update(scores, time=time, machine=machine)[0]
+
+    def update(self, scores, *, time, machine=None, states=None):
+        """Go on from what was remembered: the alarms of a job that gets its scores piece by piece.
+
+        Parameters
+        ----------
+        scores : array-like of shape (n_samples,)
+        time : array-like of shape (n_samples,)
+        machine : array-like of shape (n_samples,), optional
+        states : dict of machine to AlarmState, optional
+            What the call before has returned; None: nothing was seen before.
+
+        Returns
+        -------
+        on : ndarray of bool of shape (n_samples,)
+            As :meth:`transform` of all samples in one piece.
+        states : dict of machine to AlarmState
+            To go on with; the key of scores without `machine` is None. Machines without a new score keep theirs.
+
+        Raises
+        ------
+        ValueError
+            Also for a score that is older than what its machine has shown before.
+        """
         check_is_fitted(self)
-        scores, _, segment = self._checked(scores, time, machine)
-        return self._states(self._filtered(scores, segment), segment, self.threshold_)
+        scores, seconds, segment = self._checked(scores, time, machine, self.max_gap_)
+        of = np.full(len(scores), None, dtype=object) if machine is None else np.asarray(machine, dtype=object)
+        on, found = np.zeros(len(scores), dtype=bool), dict(states or {})
+        stretches = _stretches(segment)
+        for rows in stretches:
+            name, first = of[rows[0]], float(seconds[rows[0]])
+            before = found.get(name)
+            if before is not None and first <= before.time:
+                raise ValueError(
+                    f"Alarms: a score of {'the machine' if name is None else f'machine {name!r}'} is not later than "
+                    "what was seen of it before. Pass later scores, or the states of before them."
+                )
+            if before is None or first - before.time > self.max_gap_:
+                before = self._at_rest(first)
+            filtered = self._filtered(scores[rows], before.level)
+            on[rows], after = self._flags(filtered, before, self.threshold_)
+            found[name] = replace(after, time=float(seconds[rows[-1]]), level=float(filtered[-1]))
+        self._warn_of_gaps(len(scores), len(stretches), len(set(of.tolist())))
+        return on, found
 
     def report(self, scores, faulty, *, time, machine=None):
         """How the alarms do on samples of which the truth is known.
@@ -212,11 +263,11 @@ class Alarms(Checksummed, BaseEstimator):
             sample) and ``false_alarms_per_day`` of healthy operation.
         """
         check_is_fitted(self)
-        scores, seconds, segment = self._checked(scores, time, machine)
+        scores, seconds, segment = self._checked(scores, time, machine, self.max_gap_)
         truth = np.asarray(faulty).astype(bool)
         if truth.shape != scores.shape:
             raise ValueError(f"Alarms got faulty of shape {truth.shape}; expected {scores.shape}, one a score.")
-        state = self._states(self._filtered(scores, segment), segment, self.threshold_)
+        state = self.transform(scores, time=time, machine=machine)
         order = np.lexsort((seconds, segment))
         state, truth, seconds, segment = state[order], truth[order], seconds[order], segment[order]
         begins = _begins(state, segment)
@@ -249,7 +300,9 @@ class Alarms(Checksummed, BaseEstimator):
                 f"Got {self.k_of_n!r} instead."
             )
 
-    def _checked(self, scores: Any, time: Any, machine: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _checked(
+        self, scores: Any, time: Any, machine: Any, max_gap: float | None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Scores, seconds, and the stretch of each sample."""
         found = np.asarray(scores, dtype=np.float64)
         if found.ndim != 1:
@@ -263,50 +316,33 @@ class Alarms(Checksummed, BaseEstimator):
         of = None if machine is None else np.asarray(machine)
         if of is not None and of.shape != found.shape:
             raise ValueError(f"Alarms got machine of shape {of.shape}; expected {found.shape}, one a score.")
-        return found, seconds, segments("Alarms", seconds, of, self.max_gap)
+        return found, seconds, segments("Alarms", seconds, of, max_gap)
 
-    def _filtered(self, scores: np.ndarray, segment: np.ndarray) -> np.ndarray:
-        """What is compared with the threshold, stretch by stretch."""
-        if self.filter == "none":
-            return scores
-        found = np.empty_like(scores)
-        for rows in _stretches(segment):
-            own = scores[rows]
-            if self.filter == "ewma":
-                from scipy.signal import lfilter
+    def _at_rest(self, time: float) -> AlarmState:
+        """Before the first sample of a stretch: no alarm, and a filter that has seen healthy scores."""
+        return AlarmState(time, self.mean_ if self.filter == "ewma" else 0.0)
 
-                a = float(self.smoothing)
-                # before the first sample the mean is the healthy one
-                found[rows] = lfilter([a], [1, a - 1], own, zi=[(1 - a) * self.mean_])[0]
-            else:
-                below = self.mean_ - own - self.slack * self.std_
-                total = np.cumsum(below)
-                found[rows] = -(total - np.minimum(np.minimum.accumulate(total), 0.0))
-        return found
+    def _filtered(self, scores: np.ndarray, level: float) -> np.ndarray:
+        """What is compared with the threshold, of one stretch."""
+        if self.filter == "ewma":
+            return weighted_means(scores, float(self.smoothing), level)
+        if self.filter == "cusum":
+            return sums_below(scores, self.mean_ - self.slack * self.std_, level)
+        return scores
 
-    def _states(self, filtered: np.ndarray, segment: np.ndarray, threshold: float) -> np.ndarray:
-        """Whether an alarm is on, by runs of samples below and above the threshold."""
-        state = np.zeros(len(filtered), dtype=bool)
-        low = filtered < threshold
+    def _flags(self, filtered: np.ndarray, before: AlarmState, threshold: float) -> tuple[np.ndarray, AlarmState]:
+        """Whether an alarm is on, of one stretch."""
         back = filtered >= threshold + self.deadband * self.std_
-        for rows in _stretches(segment):
-            if self.k_of_n is None:
-                begins = _run_lengths(low[rows]) >= self.on_delay
-            else:
-                k, n = self.k_of_n
-                total = np.cumsum(np.concatenate([[0], low[rows]]))
-                end = np.arange(1, len(rows) + 1)
-                begins = (total[end] - total[np.maximum(end - n, 0)] >= k) & low[rows]
-            ends = _run_lengths(back[rows]) >= self.off_delay
-            # the last of both that happened decides; before any, no alarm is on
-            at = np.arange(1, len(rows) + 1)
-            state[rows] = np.maximum.accumulate(begins * at) > np.maximum.accumulate(ends * at)
-        return state
+        return alarm_flags(filtered < threshold, back, before, self.on_delay, self.k_of_n, self.off_delay)
 
-
-def count_events(state: np.ndarray, segment: np.ndarray) -> int:
-    """Alarms that begin, of samples in the order of each stretch."""
-    return int(sum(_begins(state[rows], segment[rows]).sum() for rows in _stretches(segment)))
+    def _warn_of_gaps(self, n: int, n_stretches: int, n_machines: int) -> None:
+        """Scores of another rate than those of fit: each is a stretch of its own, in which no delay is ever over."""
+        if n > n_machines and n_stretches == n and (self.on_delay > 1 or self.k_of_n is not None):
+            warn_caller(
+                f"Alarms: every step of time between these {n} scores is a gap, longer than {self.max_gap_:g} s, so "
+                "that no alarm can begin. Fit it to scores of the same rate, or pass max_gap=.",
+                DataQualityWarning,
+            )
 
 
 def _stretches(segment: np.ndarray) -> list[np.ndarray]:
@@ -315,13 +351,12 @@ def _stretches(segment: np.ndarray) -> list[np.ndarray]:
     return np.split(order, np.flatnonzero(np.diff(segment[order])) + 1) if len(order) else []
 
 
+def _n_begins(on: np.ndarray) -> int:
+    """Alarms that begin in one stretch."""
+    return int(on[0]) + int((on[1:] & ~on[:-1]).sum())
+
+
 def _begins(state: np.ndarray, segment: np.ndarray) -> np.ndarray:
     """Where a state begins, also at the begin of a stretch."""
     before = np.concatenate([[False], state[:-1] & (segment[1:] == segment[:-1])])
     return state & ~before
-
-
-def _run_lengths(flags: np.ndarray) -> np.ndarray:
-    """How many flags in a row are set up to each one."""
-    at = np.arange(1, len(flags) + 1)
-    return at - np.maximum.accumulate(np.where(flags, 0, at))

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 _DAY = 86_400.0
+_GAP_STEPS = 3  # usual steps of time beyond which a step is a gap
 
 
 def check_times(name: str, time: Any, n: int) -> np.ndarray:
-    """Times in seconds, shape (n,).
+    """Times in seconds (of datetimes, since 1970 in UTC), shape (n,).
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ def check_times(name: str, time: Any, n: int) -> np.ndarray:
     if given.dtype.kind == "M":
         if np.isnat(given).any():
             raise ValueError(f"{name}: {int(np.isnat(given).sum())} of {n} times are missing. Leave such samples out.")
-        return np.asarray((given - given.min()).astype("timedelta64[ns]").astype(np.int64) / 1e9) if n else np.zeros(0)
+        return np.asarray(given.astype("datetime64[ns]").astype(np.int64) / 1e9)
     seconds = given.astype(np.float64)
     if not np.isfinite(seconds).all():
         raise ValueError(f"{name}: {int((~np.isfinite(seconds)).sum())} of {n} times are missing. Leave such out.")
@@ -76,13 +77,22 @@ def segments(name: str, seconds: np.ndarray, machine: np.ndarray | None, max_gap
                 f"{'' if machine is None else f' of machine {machine[at]!r}'}. Sort each machine's samples by time, or "
                 "pass machine= where several are mixed."
             )
-    every = np.concatenate(steps) if steps else np.zeros(0)
-    usual = float(np.median(every[every > 0])) if (every > 0).any() else 0.0
-    limit = 3 * usual if max_gap is None else max_gap
+    limit = _GAP_STEPS * _median_step(steps) if max_gap is None else max_gap
     for rows, step in zip(own, steps, strict=True):
         found[rows] = largest + np.concatenate([[0], np.cumsum(step > limit)]) if len(rows) else 0
         largest = int(found[rows].max(initial=largest - 1)) + 1
     return found
+
+
+def usual_gap(seconds: np.ndarray, machine: Any) -> float:
+    """Three times the median step in time of all machines, in seconds."""
+    of = np.zeros(len(seconds), dtype=np.int64) if machine is None else np.unique(machine, return_inverse=True)[1]
+    return _GAP_STEPS * _median_step([np.diff(seconds[of == number]) for number in range(int(of.max(initial=-1)) + 1)])
+
+
+def _median_step(steps: list[np.ndarray]) -> float:
+    every = np.concatenate(steps) if steps else np.zeros(0)
+    return float(np.median(every[every > 0])) if (every > 0).any() else 0.0
 
 
 def days_watched(seconds: np.ndarray, segment: np.ndarray) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Alarms against a state machine that walks sample by sample, and against counted budgets."""
 
+import itertools
+import json
 import warnings
 
 import joblib
@@ -8,15 +10,16 @@ import pandas as pd
 import pytest
 
 from sktransfer import Alarms, DataQualityWarning
+from sktransfer.monitoring.alarm_state import AlarmState
 from sktransfer.monitoring.segments import days_watched, segments
 
 MINUTE, DAY = 60.0, 1440
 
 
 def fitted(threshold=0.0, mean=0.0, std=1.0, **parameters):
-    """Alarms whose threshold is known."""
+    """Alarms whose threshold is known, of scores a minute."""
     alarms = Alarms(**parameters)
-    alarms.threshold_, alarms.mean_, alarms.std_ = threshold, mean, std
+    alarms.threshold_, alarms.mean_, alarms.std_, alarms.max_gap_ = threshold, mean, std, 3 * MINUTE
     return alarms
 
 
@@ -102,23 +105,66 @@ def test_the_budget_is_kept_on_later_healthy_days(filter, budget):
 
 def test_filters_are_their_recursions():
     scores = np.random.default_rng(0).normal(size=50)
-    ewma = fitted(mean=0.3, filter="ewma", smoothing=0.2)
-    segment = np.repeat([0, 1], 25)
-    expected = []
-    for part in np.split(scores, 2):
-        mean = 0.3
-        for score in part:
-            mean = 0.2 * score + 0.8 * mean
-            expected.append(mean)
-    np.testing.assert_allclose(ewma._filtered(scores, segment), expected)
+    ewma, mean, expected = fitted(mean=0.3, filter="ewma", smoothing=0.2), 0.3, []
+    for score in scores:
+        mean = 0.2 * score + 0.8 * mean
+        expected.append(mean)
+    np.testing.assert_allclose(ewma._filtered(scores, ewma._at_rest(0.0).level), expected)
     cusum = fitted(mean=0.3, std=2.0, filter="cusum", slack=0.25)
-    expected = []
-    for part in np.split(scores, 2):
-        total = 0.0
-        for score in part:
-            total = max(0.0, total + (0.3 - score) - 0.5)
-            expected.append(-total)
-    np.testing.assert_allclose(cusum._filtered(scores, segment), expected, atol=1e-12)
+    total, expected = 0.0, []
+    for score in scores:
+        total = max(0.0, total + (0.3 - score) - 0.5)
+        expected.append(-total)
+    np.testing.assert_allclose(cusum._filtered(scores, cusum._at_rest(0.0).level), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"on_delay": 3, "off_delay": 4, "deadband": 0.2},
+        {"k_of_n": (3, 5), "off_delay": 2},
+        {"k_of_n": (1, 1), "off_delay": 1},
+        {"filter": "ewma", "on_delay": 2, "off_delay": 3},
+        {"filter": "cusum", "on_delay": 1, "off_delay": 6, "slack": 0.1},
+    ],
+)
+def test_scores_in_pieces_give_the_alarms_of_one_piece(parameters, seed):
+    rng = np.random.default_rng(seed)
+    time = np.cumsum(rng.choice([1.0, 1.0, 1.0, 2.0, 5.0], 300)) * MINUTE  # five minutes are a gap
+    time, machine = np.tile(time, 2), np.repeat(["a", "b"], 300)
+    scores = np.sin(np.arange(600) / 15) + 0.5 * rng.normal(size=600)
+    order = np.argsort(time, kind="stable")
+    time, machine, scores = time[order], machine[order], scores[order]
+    one = fitted(-4.0 if parameters.get("filter") == "cusum" else 0.0, mean=0.1, std=0.7, **parameters)
+    whole, last = one.update(scores, time=time, machine=machine)
+    assert 0.05 < whole.mean() < 0.95
+    cuts, found, states = [0, *np.sort(rng.choice(600, 12, replace=False)), 600], [], None
+    for start, stop in itertools.pairwise(cuts):
+        rows = slice(start, stop)
+        if states is not None:  # what a job keeps in a file
+            states = {name: AlarmState.from_dict(json.loads(json.dumps(of.as_dict()))) for name, of in states.items()}
+        on, states = one.update(scores[rows], time=time[rows], machine=machine[rows], states=states)
+        found.append(on)
+    np.testing.assert_array_equal(np.concatenate(found), whole)
+    assert states == last  # to the last bit
+    np.testing.assert_array_equal(whole, one.transform(scores, time=time, machine=machine))
+
+
+def test_a_score_that_is_not_later_than_what_was_seen_is_refused():
+    one = fitted()
+    states = one.update([0.0, 0.0], time=[0.0, MINUTE], machine=["a", "a"])[1]
+    with pytest.raises(ValueError, match="machine 'a' is not later"):
+        one.update([0.0], time=[MINUTE], machine=["a"], states=states)
+    assert set(one.update([0.0], time=[MINUTE], machine=["b"], states=states)[1]) == {"a", "b"}
+
+
+def test_scores_of_another_rate_than_those_of_fit_are_said_to_be():
+    healthy = np.random.default_rng(0).normal(size=30 * DAY)
+    alarms = Alarms(alarms_per_day=1.0).fit(healthy, time=np.arange(30 * DAY) * MINUTE)
+    assert alarms.max_gap_ == 3 * MINUTE
+    with pytest.warns(DataQualityWarning, match="every step of time between these 50 scores is a gap, longer than 180"):
+        assert not alarms.transform(np.full(50, -9.0), time=np.arange(50) * 3600.0).any()
 
 
 def test_a_slow_drift_is_found_sooner_by_sums_than_by_single_scores():
