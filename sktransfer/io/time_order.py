@@ -143,6 +143,7 @@ class TimeOrder:
             self._gap = 1.5 * float(np.median(distances[follows]))
         if self._gap is not None:
             found = np.flatnonzero(distances > self._gap)
+            found = found[np.argsort(by_machine[found])]  # in the order of the file, however it is cut
             order.n_gaps = len(found)
             order.gaps = [
                 (machines[codes[i]], pd.Timestamp(previous[i], tz="UTC"), pd.Timestamp(t[i], tz="UTC"))

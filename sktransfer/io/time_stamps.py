@@ -104,6 +104,8 @@ class StampReader:
 
     def _from_text(self, frame: pd.DataFrame, stamps: pd.Series) -> pd.Series:
         stamps = stamps if stamps.dtype.kind not in "iufb" else stamps.astype(str)
+        if stamps.dtype.kind != "M" and (clock := stamps.isin(["now", "today"]).to_numpy()).any():
+            raise self._unreadable(frame, stamps, clock)  # pandas would read the time of reading
         iso = self.time.format == "iso"
         with_offset = "%z" in self.time.format
         try:
@@ -141,10 +143,11 @@ class StampReader:
             "Export all of them in one way.",
         )  # fmt: skip
 
-    def _unreadable(self, frame: pd.DataFrame, stamps: pd.Series) -> Exception:
-        how = "ISO8601" if self.time.format == "iso" else self.time.format
-        read = pd.to_datetime(stamps, format=how, errors="coerce", utc=True)
-        row = int(np.argmax(read.isna().to_numpy()))
+    def _unreadable(self, frame: pd.DataFrame, stamps: pd.Series, wrong: np.ndarray | None = None) -> Exception:
+        if wrong is None:
+            how = "ISO8601" if self.time.format == "iso" else self.time.format
+            wrong = pd.to_datetime(stamps, format=how, errors="coerce", utc=True).isna().to_numpy()
+        row = int(np.argmax(wrong))
         hint = _REMEDY.get(self.time.format, "Declare the format that the file has.")
         return self._error(
             frame, row, f"the time stamp {shown(stamps.iloc[row])} is not as format={self.time.format!r} says. {hint}"
