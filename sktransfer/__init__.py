@@ -40,6 +40,7 @@ _HOMES = {
     "PrincipalComponents": "detection.principal_components",
     "HealthyNeighbors": "detection.healthy_neighbors",
     "TagT2": "detection.tag_t2",
+    "ConditionMonitor": "monitoring.condition_monitor",
     "Alarms": "monitoring.alarms",
     "explain_sensors": "monitoring.explain_sensors",
     "FeatureExtractor": "estimators.feature_extractor",

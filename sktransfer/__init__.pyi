@@ -19,6 +19,7 @@ from sktransfer.detection.hotelling_t2 import HotellingT2 as HotellingT2
 from sktransfer.detection.principal_components import PrincipalComponents as PrincipalComponents
 from sktransfer.detection.healthy_neighbors import HealthyNeighbors as HealthyNeighbors
 from sktransfer.detection.tag_t2 import TagT2 as TagT2
+from sktransfer.monitoring.condition_monitor import ConditionMonitor as ConditionMonitor
 from sktransfer.monitoring.alarms import Alarms as Alarms
 from sktransfer.monitoring.explain_sensors import explain_sensors as explain_sensors
 from sktransfer.estimators.feature_extractor import FeatureExtractor as FeatureExtractor

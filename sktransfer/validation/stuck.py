@@ -53,6 +53,11 @@ def typical_runs(X: np.ndarray) -> np.ndarray:
     return np.maximum(runs, _MORE * _repeated_runs(windows, np.maximum(_STUCK * runs, 2)) / _STUCK)
 
 
+def longest_usual_runs(X: np.ndarray) -> np.ndarray:
+    """Rows without a change beyond which a column of healthy rows of one machine is stuck, shape (n_columns,)."""
+    return np.asarray(np.maximum(_STUCK * typical_runs(X), 2))
+
+
 def _repeated_runs(windows: np.ndarray, limits: np.ndarray) -> np.ndarray:
     """The longest run that healthy data hold in two places at least, of those beyond the limit; 0 where none is.
 

@@ -1,0 +1,113 @@
+"""Whatever holds rows of a plant, as one frame: sensors, time in UTC, machine; each machine in the order of time."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+
+from sktransfer.exceptions import DataQualityWarning
+from sktransfer.io.read_table import read_table
+from sktransfer.io.table import Table
+from sktransfer.io.table_format import TableFormat
+from sktransfer.utils.counted_warnings import warn_caller
+
+
+def plant_frame(name: str, table: Any, form: TableFormat, labels: str | None = None, now: Any = None) -> pd.DataFrame:
+    """Rows sorted by machine and time, sensors as float64.
+
+    Parameters
+    ----------
+    name : str
+        Of the caller, for errors.
+    table : DataFrame, Table, path, or list of these
+    form : TableFormat
+        With a time column.
+    labels : str, optional
+        Column that stays as it is.
+    now : datetime-like, optional
+        For files: time stamps may not lie after it.
+
+    Raises
+    ------
+    TypeError
+        For what holds no rows.
+    ValueError
+        For a column that is missing, times without a zone, and no row at all.
+    """
+    given = table if isinstance(table, list | tuple) else [table]
+    frames = [_frame(name, one, form, labels, now) for one in given]
+    frames = [_checked(name, frame, form, labels) for frame in frames]
+    frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+    time = form.time.name
+    if form.machine is not None:
+        order = np.lexsort((frame[time].to_numpy(), frame[form.machine].to_numpy(dtype=str)))
+    else:
+        order = np.argsort(frame[time].to_numpy(), kind="stable")
+    if (np.diff(order) < 0).any():
+        frame = frame.iloc[order]
+    keys = [time] if form.machine is None else [form.machine, time]
+    repeated = frame.duplicated(keys, keep="last").to_numpy()
+    if repeated.any():
+        warn_caller(
+            f"{name}: {int(repeated.sum())} of {len(frame)} rows repeat a time of their machine. The last one that "
+            "came is kept.",
+            DataQualityWarning,
+        )
+        frame = frame.loc[~repeated]
+    return frame.reset_index(drop=True)
+
+
+def sensor_columns(frame: pd.DataFrame, form: TableFormat, labels: str | None) -> list[str]:
+    """The sensors that the format names, or every column of numbers that is nothing else."""
+    if form.sensors is not None:
+        return list(form.sensors)
+    others = {form.time.name, form.machine, labels, *form.text}
+    return [column for column in frame.columns if column not in others and pd.api.types.is_numeric_dtype(frame[column])]
+
+
+def _frame(name: str, given: Any, form: TableFormat, labels: str | None, now: Any) -> pd.DataFrame:
+    if isinstance(given, Table):
+        return given.frame
+    if isinstance(given, pd.DataFrame):
+        return given
+    if isinstance(given, str | os.PathLike):
+        if labels is not None and labels not in form.text:
+            form = clone(form).set_params(text=[*form.text, labels])
+        return read_table(given, form, now=now).frame
+    raise TypeError(f"{name} takes a DataFrame, a Table, a path, or a list of these; got {type(given).__name__}.")
+
+
+def _checked(name: str, frame: pd.DataFrame, form: TableFormat, labels: str | None) -> pd.DataFrame:
+    """The columns that are used, of one type each."""
+    time = form.time.name
+    wanted = [time, *([form.machine] if form.machine else []), *([labels] if labels else []), *(form.sensors or [])]
+    missing = [column for column in wanted if column not in frame.columns]
+    if missing:
+        raise ValueError(f"{name}: the table has no column {missing}. Its columns are {list(frame.columns)}.")
+    if len(frame) == 0:
+        raise ValueError(f"{name}: the table has no row.")
+    stamps = frame[time]
+    if not pd.api.types.is_datetime64_any_dtype(stamps):
+        raise ValueError(
+            f"{name}: the column {time!r} holds {stamps.dtype} and no datetimes. Read the file with read_table, or "
+            "convert it with pandas.to_datetime."
+        )
+    if stamps.dt.tz is None:
+        if form.time.zone is None:
+            raise ValueError(
+                f"{name}: the times in {time!r} have no zone. Declare it, as in TimeColumn({time!r}, zone='UTC')."
+            )
+        stamps = stamps.dt.tz_localize(form.time.zone)
+    if stamps.isna().any():
+        raise ValueError(f"{name}: {int(stamps.isna().sum())} times in {time!r} are missing. Leave such rows out.")
+    sensors = sensor_columns(frame, form, labels)
+    found = frame[[*dict.fromkeys([*sensors, *([labels] if labels else [])])]].copy()
+    found[sensors] = found[sensors].astype(np.float64)
+    found[time] = stamps.dt.tz_convert("UTC").astype("datetime64[ns, UTC]")
+    if form.machine is not None:
+        found[form.machine] = frame[form.machine].astype(str)
+    return found
