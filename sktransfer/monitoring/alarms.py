@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sktransfer.exceptions import DataQualityWarning
 from sktransfer.monitoring.alarm_state import AlarmState, alarm_flags, sums_below, weighted_means
-from sktransfer.monitoring.segments import check_times, days_watched, segments, usual_gap
+from sktransfer.monitoring.segments import GAP_STEPS, check_times, days_watched, segments, usual_gap
 from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.utils.parameters import Interval, StrOptions
@@ -198,7 +198,9 @@ class Alarms(Checksummed, BaseEstimator):
         -------
         ndarray of bool of shape (n_samples,)
         """
-        return self.update(scores, time=time, machine=machine)[0]
+        on, _ = self.update(scores, time=time, machine=machine)
+        self._warn_of_gaps(time, machine, len(on))
+        return on
 
     def update(self, scores, *, time, machine=None, states=None):
         """Go on from what was remembered: the alarms of a job that gets its scores piece by piece.
@@ -227,8 +229,7 @@ class Alarms(Checksummed, BaseEstimator):
         scores, seconds, segment = self._checked(scores, time, machine, self.max_gap_)
         of = np.full(len(scores), None, dtype=object) if machine is None else np.asarray(machine, dtype=object)
         on, found = np.zeros(len(scores), dtype=bool), dict(states or {})
-        stretches = _stretches(segment)
-        for rows in stretches:
+        for rows in _stretches(segment):
             name, first = of[rows[0]], float(seconds[rows[0]])
             before = found.get(name)
             if before is not None and first <= before.time:
@@ -241,7 +242,6 @@ class Alarms(Checksummed, BaseEstimator):
             filtered = self._filtered(scores[rows], before.level)
             on[rows], after = self._flags(filtered, before, self.threshold_)
             found[name] = replace(after, time=float(seconds[rows[-1]]), level=float(filtered[-1]))
-        self._warn_of_gaps(len(scores), len(stretches), len(set(of.tolist())))
         return on, found
 
     def report(self, scores, faulty, *, time, machine=None):
@@ -335,12 +335,13 @@ class Alarms(Checksummed, BaseEstimator):
         back = filtered >= threshold + self.deadband * self.std_
         return alarm_flags(filtered < threshold, back, before, self.on_delay, self.k_of_n, self.off_delay)
 
-    def _warn_of_gaps(self, n: int, n_stretches: int, n_machines: int) -> None:
+    def _warn_of_gaps(self, time: Any, machine: Any, n: int) -> None:
         """Scores of another rate than those of fit: each is a stretch of its own, in which no delay is ever over."""
-        if n > n_machines and n_stretches == n and (self.on_delay > 1 or self.k_of_n is not None):
+        usual = usual_gap(check_times("Alarms", time, n), machine) / GAP_STEPS if n else 0.0
+        if usual > self.max_gap_ and (self.on_delay > 1 or self.k_of_n is not None):
             warn_caller(
-                f"Alarms: every step of time between these {n} scores is a gap, longer than {self.max_gap_:g} s, so "
-                "that no alarm can begin. Fit it to scores of the same rate, or pass max_gap=.",
+                f"Alarms: the usual step of time of these {n} scores, {usual:g} s, is a gap, longer than "
+                f"{self.max_gap_:g} s, so that no alarm can begin. Fit it to scores of this rate, or pass max_gap=.",
                 DataQualityWarning,
             )
 

@@ -36,6 +36,7 @@ from sktransfer.windows.sliding_windows import SlidingWindows
 NO_DATA = "NO_DATA"
 UNUSUAL, USUAL = "unusual", "normal"  # what a detector says
 _NAME = "ConditionMonitor"
+_LONGEST_RUN = 10_000  # rows: a sensor that may rest for longer is never called stuck
 _TINY = 1e-12  # below it a probability is rounding
 
 
@@ -219,7 +220,7 @@ class ConditionMonitor(Checksummed, BaseEstimator):
             data), ``probability`` (of the class; NaN for detectors), ``quality`` (what is doubtful or missing; empty
             text if nothing).
         """
-        return self._judge(table, now)[1]
+        return self.judge(table, now=now)[1]
 
     def predict(self, table, *, now=None):
         """State, alarm and reason of each sample.
@@ -236,7 +237,7 @@ class ConditionMonitor(Checksummed, BaseEstimator):
             The columns of :meth:`samples`, ``alarm`` (bool) and ``sensors``: of samples in alarm, or that are not
             normal, the sensors that moved most, each with direction, value, unit and usual range.
         """
-        samples, found = self._judge(table, now)
+        samples, found = self.judge(table, now=now)
         judged = found["state"].to_numpy() != NO_DATA
         found["alarm"] = False
         found.loc[judged, "alarm"] = self.alarms_.transform(
@@ -245,10 +246,49 @@ class ConditionMonitor(Checksummed, BaseEstimator):
             machine=found.loc[judged, "machine"].to_numpy(dtype=object),
         )
         found["sensors"] = ""
-        asked = np.flatnonzero(found.loc[judged, "alarm"].to_numpy() | self._not_normal(found.loc[judged, "state"]))
+        asked = np.flatnonzero(found.loc[judged, "alarm"].to_numpy() | self.not_normal(found.loc[judged, "state"]))
         if self.explains_ and len(asked):
             found.loc[np.flatnonzero(judged)[asked], "sensors"] = self.reasons(samples.at(asked))
         return found
+
+    def judge(self, table, *, now=None):
+        """Samples and what is said of them, for who goes on with both.
+
+        Parameters
+        ----------
+        table : DataFrame, Table, path, or list of these
+        now : datetime-like, optional
+
+        Returns
+        -------
+        samples : Samples
+            Those that could be judged.
+        found : DataFrame
+            As of :meth:`samples`.
+        """
+        check_is_fitted(self)
+        frame = plant_frame(_NAME, table, self.known_format(), now=now)
+        samples = samples_of(frame, self._rules())
+        new = ~np.isin(samples.machine, self.machines_)
+        if self._gives_domain() and new.any():
+            unknown = sorted(set(samples.machine[new].tolist()))
+            warn_caller(
+                f"{_NAME} has no baseline of {unknown}, which fit did not see: their state is NO_DATA. Fit it to "
+                "healthy rows of theirs.",
+                DataQualityWarning,
+            )
+        else:
+            new[:] = False
+        judged, left = samples.at(np.flatnonzero(~new)), samples.at(np.flatnonzero(new))
+        rest = samples.unusable.assign(state=NO_DATA, score=np.nan, probability=np.nan)
+        if len(left):
+            reason = "a machine without a baseline"
+            others = pd.DataFrame({"machine": left.machine, "time": left.time, "state": NO_DATA, "reason": reason})
+            rest = pd.concat([rest, others.assign(score=np.nan, probability=np.nan)])
+        found = pd.concat([self._judged(judged), rest.rename(columns={"reason": "quality"})], ignore_index=True)
+        found = found.sort_values(["machine", "time"], kind="stable", ignore_index=True)
+        found["time"] = found["time"].dt.tz_localize("UTC")
+        return judged, found[["machine", "time", "state", "score", "probability", "quality"]]
 
     def reasons(self, samples):
         """The sensors that moved most, as text of each sample.
@@ -288,7 +328,8 @@ class ConditionMonitor(Checksummed, BaseEstimator):
         if labels is not None and self.normal_label is not None:
             healthy = (frame[labels] == self.normal_label).to_numpy()
         runs = [longest_usual_runs(kept[rows][healthy[rows]]) for rows in own if healthy[rows].sum() > 1]
-        self.longest_run_ = np.max(runs, axis=0) if runs else np.full(len(self.sensors_), np.inf)
+        longest = np.max(runs, axis=0) if runs else np.full(len(self.sensors_), np.inf)
+        self.longest_run_ = np.where(longest > _LONGEST_RUN, np.inf, longest)
 
     def _who_is_healthy(self, samples: Samples) -> np.ndarray:
         detector = is_outlier_detector(self.estimator)
@@ -346,33 +387,7 @@ class ConditionMonitor(Checksummed, BaseEstimator):
             self.sensors_, form.time.name, form.machine, self.limits_, self.longest_run_, self.period_, self.windows
         )
 
-    def _judge(self, table: Any, now: Any) -> tuple[Samples, pd.DataFrame]:
-        """Samples that can be judged, and what is said of them and of the rest."""
-        check_is_fitted(self)
-        frame = plant_frame(_NAME, table, self._known_sensors(), now=now)
-        samples = samples_of(frame, self._rules())
-        new = ~np.isin(samples.machine, self.machines_)
-        if self._gives_domain() and new.any():
-            unknown = sorted(set(samples.machine[new].tolist()))
-            warn_caller(
-                f"{_NAME} has no baseline of {unknown}, which fit did not see: their state is NO_DATA. Fit it to "
-                "healthy rows of theirs.",
-                DataQualityWarning,
-            )
-        else:
-            new[:] = False
-        judged, left = samples.at(np.flatnonzero(~new)), samples.at(np.flatnonzero(new))
-        rest = samples.unusable.assign(state=NO_DATA, score=np.nan, probability=np.nan)
-        if len(left):
-            reason = "a machine without a baseline"
-            others = pd.DataFrame({"machine": left.machine, "time": left.time, "state": NO_DATA, "reason": reason})
-            rest = pd.concat([rest, others.assign(score=np.nan, probability=np.nan)])
-        found = pd.concat([self._judged(judged), rest.rename(columns={"reason": "quality"})], ignore_index=True)
-        found = found.sort_values(["machine", "time"], kind="stable", ignore_index=True)
-        found["time"] = found["time"].dt.tz_localize("UTC")
-        return judged, found[["machine", "time", "state", "score", "probability", "quality"]]
-
-    def _known_sensors(self) -> TableFormat:
+    def known_format(self) -> TableFormat:
         """The format, with the sensors of fit where it names none."""
         form = self.table_format
         return form if form.sensors is not None else clone(form).set_params(sensors=self.sensors_)
@@ -394,7 +409,8 @@ class ConditionMonitor(Checksummed, BaseEstimator):
         score = np.log(np.clip(normal, _TINY, None)) - np.log(other)
         return pd.DataFrame(table | {"state": state, "score": score, "probability": proba.max(axis=1)})
 
-    def _not_normal(self, states: pd.Series) -> np.ndarray:
+    def not_normal(self, states: pd.Series) -> np.ndarray:
+        """Whether a state is another than the healthy one."""
         return np.asarray(states != (USUAL if self.classes_ is None else self.normal_label))
 
     def _gives_domain(self) -> bool:

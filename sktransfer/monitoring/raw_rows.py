@@ -48,15 +48,20 @@ def _listed(sensors: list[str], which: np.ndarray) -> str:
     return ", ".join(names[:_NAMED]) + more
 
 
-def stuck_cells(values: np.ndarray, longest: np.ndarray) -> np.ndarray:
+def stuck_cells(values: np.ndarray, seconds: np.ndarray, longest: np.ndarray, max_gap: float) -> np.ndarray:
     """Whether a sensor has shown one value for longer than it may, at each row of one machine.
+
+    A run ends at a gap, so that a row is judged by the rows of a known span before it.
 
     Parameters
     ----------
     values : ndarray of shape (n_rows, n_sensors)
         Rows of one machine in the order of time.
+    seconds : ndarray of shape (n_rows,)
     longest : ndarray of shape (n_sensors,)
         Rows without a change that are usual.
+    max_gap : float
+        Longest distance of rows that is no gap, in s.
 
     Returns
     -------
@@ -64,7 +69,8 @@ def stuck_cells(values: np.ndarray, longest: np.ndarray) -> np.ndarray:
     """
     at = np.arange(1, len(values) + 1)[:, None]
     changed = np.ones(values.shape, dtype=bool)
-    changed[1:] = values[1:] != values[:-1]  # NaN differs from NaN: a missing cell is missing, not stuck
+    # NaN differs from NaN: a missing cell is missing, not stuck
+    changed[1:] = (values[1:] != values[:-1]) | (np.diff(seconds) > max_gap)[:, None]
     runs = at - np.maximum.accumulate(np.where(changed, at, 0), axis=0) + 1
     return np.asarray(runs > longest)
 

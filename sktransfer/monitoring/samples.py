@@ -91,7 +91,7 @@ class Samples:
 
     def at(self, index: np.ndarray) -> Samples:
         """Some of them."""
-        X = self.X.iloc[index] if isinstance(self.X, pd.DataFrame) else self.X[index]
+        X = None if self.X is None else self.X.iloc[index] if hasattr(self.X, "iloc") else self.X[index]
         labels = None if self.labels is None else self.labels[index]
         return Samples(X, self.machine[index], self.time[index], self.flag[index], labels, self.unusable.iloc[:0])
 
@@ -128,7 +128,8 @@ def _joined(parts: list[Any]) -> Any:
 def _of_machine(name: str, frame: pd.DataFrame, rules: RowRules, labels: str | None) -> Samples:
     values = frame[rules.sensors].to_numpy(np.float64)
     reason = unusable_rows(values, rules.sensors, rules.limits)
-    flag = stuck_flags(stuck_cells(values, rules.longest_run), rules.sensors)
+    seconds = seconds_of(frame[rules.time])
+    flag = stuck_flags(stuck_cells(values, seconds, rules.longest_run, _GAP * rules.period), rules.sensors)
     good = reason == ""
     time = frame[rules.time].dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[ns]")
     if rules.windows is None:

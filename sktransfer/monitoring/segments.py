@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 _DAY = 86_400.0
-_GAP_STEPS = 3  # usual steps of time beyond which a step is a gap
+GAP_STEPS = 3  # usual steps of time beyond which a step is a gap
 
 
 def check_times(name: str, time: Any, n: int) -> np.ndarray:
@@ -77,7 +77,7 @@ def segments(name: str, seconds: np.ndarray, machine: np.ndarray | None, max_gap
                 f"{'' if machine is None else f' of machine {machine[at]!r}'}. Sort each machine's samples by time, or "
                 "pass machine= where several are mixed."
             )
-    limit = _GAP_STEPS * _median_step(steps) if max_gap is None else max_gap
+    limit = GAP_STEPS * _median_step(steps) if max_gap is None else max_gap
     for rows, step in zip(own, steps, strict=True):
         found[rows] = largest + np.concatenate([[0], np.cumsum(step > limit)]) if len(rows) else 0
         largest = int(found[rows].max(initial=largest - 1)) + 1
@@ -87,7 +87,7 @@ def segments(name: str, seconds: np.ndarray, machine: np.ndarray | None, max_gap
 def usual_gap(seconds: np.ndarray, machine: Any) -> float:
     """Three times the median step in time of all machines, in seconds."""
     of = np.zeros(len(seconds), dtype=np.int64) if machine is None else np.unique(machine, return_inverse=True)[1]
-    return _GAP_STEPS * _median_step([np.diff(seconds[of == number]) for number in range(int(of.max(initial=-1)) + 1)])
+    return GAP_STEPS * _median_step([np.diff(seconds[of == number]) for number in range(int(of.max(initial=-1)) + 1)])
 
 
 def _median_step(steps: list[np.ndarray]) -> float:

@@ -163,7 +163,7 @@ def test_scores_of_another_rate_than_those_of_fit_are_said_to_be():
     healthy = np.random.default_rng(0).normal(size=30 * DAY)
     alarms = Alarms(alarms_per_day=1.0).fit(healthy, time=np.arange(30 * DAY) * MINUTE)
     assert alarms.max_gap_ == 3 * MINUTE
-    with pytest.warns(DataQualityWarning, match="every step of time between these 50 scores is a gap, longer than 180"):
+    with pytest.warns(DataQualityWarning, match="step of time of these 50 scores, 3600 s, is a gap, longer than 180"):
         assert not alarms.transform(np.full(50, -9.0), time=np.arange(50) * 3600.0).any()
 
 

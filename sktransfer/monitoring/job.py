@@ -1,0 +1,304 @@
+"""run_job: one run of a monitoring job, which may be killed at any moment and run again.
+
+::
+
+    table, raw rows kept --> samples later than what is final --> alarms from what is remembered --+
+                                                                                                   |
+    one transaction: samples, alarm states, watermark, raw rows <----------------------------------+
+    status of each machine, worst first --> text, JSON, CSV, page, metrics: made of the state, so always of one run
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sktransfer.exceptions import DataQualityWarning
+from sktransfer.monitoring.alarm_state import AlarmState
+from sktransfer.monitoring.condition_monitor import NO_DATA, ConditionMonitor
+from sktransfer.monitoring.job_state import JobState, MachineState, nanoseconds
+from sktransfer.monitoring.machine_status import machine_status
+from sktransfer.monitoring.plant_frame import plant_frame
+from sktransfer.utils.counted_warnings import warn_caller
+
+LOCK = "lock"
+_SECOND = 1_000_000_000
+_DAY = 86_400 * _SECOND
+_BEGIN = -(2**62)  # before all times
+
+
+class JobLockedError(RuntimeError):
+    """Another run of the job is under way."""
+
+
+@dataclass(frozen=True)
+class JobReport:
+    """What a run has found.
+
+    Parameters
+    ----------
+    status : DataFrame
+        One row a machine, worst first; see :func:`machine_status`.
+    n_rows : int
+        Rows of the table.
+    n_samples : int
+        Samples that are new, or were judged again.
+    n_no_data : int
+        Of these, those without a judgement.
+    n_too_late : int
+        Samples that came after what they belong to was final; they are left out.
+    drift : dict of str to float
+        Share of the rows in which a sensor was outside its range of training; those above zero.
+    now : Timestamp
+    """
+
+    status: pd.DataFrame
+    n_rows: int
+    n_samples: int
+    n_no_data: int
+    n_too_late: int
+    drift: dict[str, float] = field(default_factory=dict)
+    now: pd.Timestamp = pd.NaT
+
+    @property
+    def n_alarms(self) -> int:
+        """Machines in alarm."""
+        return int(self.status["alarm"].sum())
+
+
+def run_job(
+    model: ConditionMonitor,
+    table: Any,
+    folder: Any,
+    *,
+    model_id: str,
+    late: float = 3600.0,
+    max_age: float = 3600.0,
+    keep_days: float = 30.0,
+    now: Any = None,
+) -> JobReport:
+    """Judge what is new in a table, and remember it.
+
+    A run with the same table changes nothing. A run that was killed left the state as it was before, and the next one
+    catches up, as long as the table still holds the rows.
+
+    Parameters
+    ----------
+    model : ConditionMonitor
+        Fitted.
+    table : DataFrame, Table, path, or list of these
+        It may begin anywhere: rows that were seen before are known again by machine and time, and the rows that the
+        next window needs are kept.
+    folder : path
+        Of the state; made if it is not there. One job a folder.
+    model_id : str
+        Hash of the model file: with another one the job begins anew.
+    late : float, default=3600.0
+        Rows may come this many seconds after newer ones of their machine; until then alarms are worked out again.
+    max_age : float, default=3600.0
+        A machine whose last good sample is older, in seconds, has no data.
+    keep_days : float, default=30.0
+        Samples are kept this long, before the newest.
+    now : datetime-like, optional
+        Time of the run, for replays; default: that of the clock.
+
+    Returns
+    -------
+    JobReport
+
+    Raises
+    ------
+    JobLockedError
+        If another run has the folder.
+    TableError, ValueError
+        If the table cannot be read; the state is as it was.
+    """
+    from filelock import FileLock, Timeout
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    now = pd.Timestamp.now("UTC") if now is None else pd.Timestamp(now)
+    now = now.tz_localize("UTC") if now.tzinfo is None else now.tz_convert("UTC")
+    try:
+        with FileLock(folder / LOCK, timeout=0):  # the system frees the lock of a process that died
+            state = JobState(folder, model_id)
+            try:
+                return _run(model, table, state, late, max_age, keep_days, now)
+            finally:
+                state.close()
+    except Timeout:
+        raise JobLockedError(f"Another run of the job in {folder} is under way.") from None
+
+
+def _run(
+    model: ConditionMonitor, table: Any, state: JobState, late: float, max_age: float, keep_days: float, now: Any
+) -> JobReport:
+    form = model.known_format()
+    given = plant_frame("monitor", table, form, now=now)
+    known = state.machines()
+    of = np.full(len(given), "", dtype=object) if form.machine is None else given[form.machine].to_numpy(dtype=object)
+    _warn_of_rate(model, given, of)
+    rows = _with_tail(model, given, of, state, known)
+    samples, found = model.judge(rows)
+    time = nanoseconds(found["time"])
+    open_ = time.to_numpy() > _boundaries(found["machine"], known)
+    old = found[~open_]
+    n_too_late = int((~_keys(old).isin(_keys(state.samples()))).sum()) if len(old) else 0
+    found = found[open_].assign(alarm=False, sensors="")
+    after = _alarms(model, found, known, _newest(form, rows), int(late * _SECOND))
+    _explain(model, samples, found)
+    with state.transaction():
+        for name, machine in after.items():
+            state.connection.execute(
+                "DELETE FROM samples WHERE model = ? AND machine = ? AND time > ?",
+                (state.model, name, known[name].boundary if name in known else _BEGIN),
+            )
+            state.write_machine(name, machine)
+        state.write_samples(found)
+        state.write_tail(_tail_of(model, rows, {**known, **after}))
+        newest = max((one.watermark for one in {**known, **after}.values()), default=None)
+        if newest is not None:
+            state.forget(newest - int(keep_days * _DAY))
+    status = machine_status(model, state.samples(), state.machines(), now, max_age)
+    n_no_data = int((found["state"] == NO_DATA).sum())
+    return JobReport(status, len(given), len(found), n_no_data, n_too_late, _drift(model, given), now)
+
+
+def _with_tail(
+    model: ConditionMonitor, given: pd.DataFrame, of: np.ndarray, state: JobState, known: dict[str, MachineState]
+) -> pd.DataFrame:
+    """Rows of the table and those kept before, of which a judgement may still change."""
+    form = model.known_format()
+    tail = state.tail(model.sensors_)
+    kept = tail.rename(columns={"time": form.time.name}).drop(columns="machine")
+    kept[form.time.name] = pd.to_datetime(tail["time"].astype("int64"), utc=True).astype("datetime64[ns, UTC]")
+    if form.machine is not None:
+        kept[form.machine] = tail["machine"].astype(str)
+    time = nanoseconds(given[form.time.name]).to_numpy()
+    look = lookback(model)
+    recent = given[time > np.maximum(_boundaries(of, known), _BEGIN + look) - look]
+    new = pd.MultiIndex.from_arrays([of, time])
+    seen = pd.MultiIndex.from_arrays([tail["machine"].to_numpy(dtype=object), tail["time"].to_numpy("int64")])
+    found = pd.concat([kept[~seen.isin(new)], recent], ignore_index=True)
+    keys = [form.time.name] if form.machine is None else [form.machine, form.time.name]
+    return found.sort_values(keys, kind="stable", ignore_index=True)
+
+
+def lookback(model: ConditionMonitor) -> int:
+    """How far back rows say something of a sample, in ns: the length of a window, the longest usual run of a sensor."""
+    finite = model.longest_run_[np.isfinite(model.longest_run_)]
+    run = float(finite.max(initial=1.0)) * model.period_
+    span = 0.0
+    if model.windows is not None:
+        rate = model.windows.sampling_rate or 1 / model.period_
+        step = model.windows.length if model.windows.step is None else model.windows.step
+        span = (model.windows.length + step) / rate
+    return int(np.ceil((max(run, span) + 2 * model.period_) * _SECOND))
+
+
+def _alarms(
+    model: ConditionMonitor, found: pd.DataFrame, known: dict[str, MachineState], newest: dict[str, int], late: int
+) -> dict[str, MachineState]:
+    """Set the alarms of samples that are not final, and say what is remembered after those that are now."""
+    after = {}
+    for name, row_time in newest.items():
+        own, before = found[found["machine"] == name], known.get(name, MachineState(_BEGIN, _BEGIN))
+        time = nanoseconds(own["time"]).to_numpy()
+        watermark = max(before.watermark, row_time)
+        boundary = max(before.boundary, watermark - late)
+        judged = (own["state"] != NO_DATA).to_numpy()
+        states, since = {name: before.alarm} if before.alarm is not None else {}, before.since
+        final: tuple[AlarmState | None, int | None] = (before.alarm, before.since)
+        for part in (time <= boundary, time > boundary):
+            rows = np.flatnonzero(part & judged)
+            if len(rows):
+                on, states = model.alarms_.update(
+                    own["score"].to_numpy()[rows], time=time[rows].astype("datetime64[ns]"),
+                    machine=np.full(len(rows), name, dtype=object), states=states,
+                )  # fmt: skip
+                found.loc[own.index[rows], "alarm"] = on
+                since = _since(on, time[rows], since)
+            if len(rows) and time[rows[-1]] <= boundary:
+                final = (states[name], since)
+        after[name] = MachineState(watermark, boundary, *final)
+    return after
+
+
+def _newest(form: Any, rows: pd.DataFrame) -> dict[str, int]:
+    """Time of the newest row of each machine, in ns."""
+    of = pd.Series("", index=rows.index) if form.machine is None else rows[form.machine]
+    found = nanoseconds(rows[form.time.name]).groupby(of.to_numpy(dtype=object), sort=True).max()
+    return {str(name): int(time) for name, time in found.items()}
+
+
+def _since(on: np.ndarray, time: np.ndarray, before: int | None) -> int | None:
+    """When the alarm began that is on after the last sample; None if it is off."""
+    if not on[-1]:
+        return None
+    off = np.flatnonzero(~on)
+    if len(off) == 0 and before is not None:
+        return before
+    return int(time[off[-1] + 1 if len(off) else 0])
+
+
+def _explain(model: ConditionMonitor, samples: Any, found: pd.DataFrame) -> None:
+    """Name the sensors of samples in alarm, and of those that are not normal."""
+    if not model.explains_ or len(samples) == 0:
+        return
+    asked = found[found["alarm"] | model.not_normal(found["state"])]
+    keys = pd.MultiIndex.from_arrays([samples.machine, samples.time.astype("int64")])
+    index = keys.get_indexer(_keys(asked))
+    good = index >= 0
+    if good.any():
+        found.loc[asked.index[good], "sensors"] = model.reasons(samples.at(index[good]))
+
+
+def _tail_of(model: ConditionMonitor, rows: pd.DataFrame, machines: dict[str, MachineState]) -> pd.DataFrame:
+    """Rows that the next run may need."""
+    form = model.known_format()
+    of = pd.Series("", index=rows.index) if form.machine is None else rows[form.machine]
+    time = nanoseconds(rows[form.time.name])
+    look = lookback(model)
+    kept = time > np.maximum(_boundaries(of, machines), _BEGIN + look) - look
+    found = rows.loc[kept, model.sensors_]
+    found.insert(0, "time", time[kept])
+    found.insert(0, "machine", of[kept])
+    return found
+
+
+def _drift(model: ConditionMonitor, given: pd.DataFrame) -> dict[str, float]:
+    values = given[model.sensors_].to_numpy(np.float64)
+    there = np.isfinite(values)
+    outside = there & ((values < model.ranges_[:, 0]) | (values > model.ranges_[:, 1]))
+    shares = outside.sum(axis=0) / np.maximum(there.sum(axis=0), 1)
+    return {name: float(share) for name, share in zip(model.sensors_, shares, strict=True) if share > 0}
+
+
+def _warn_of_rate(model: ConditionMonitor, given: pd.DataFrame, of: np.ndarray) -> None:
+    time = nanoseconds(given[model.table_format.time.name]).to_numpy()
+    same = of[1:] == of[:-1]
+    steps = np.diff(time)[same] / _SECOND
+    usual = float(np.median(steps)) if len(steps) else model.period_
+    if not 0.5 * model.period_ <= usual <= 2 * model.period_:
+        warn_caller(
+            f"The rows of the table are {usual:g} s apart, those of the fit {model.period_:g} s. Delays of alarms "
+            "count samples, and windows need the same rate: export the table at the rate of the fit.",
+            DataQualityWarning,
+        )
+
+
+def _boundaries(names: Any, machines: dict[str, MachineState]) -> np.ndarray:
+    """Time up to which the samples of each row's machine are final, in ns."""
+    codes, each = pd.factorize(np.asarray(names, dtype=object))
+    of = np.array([machines[name].boundary if name in machines else _BEGIN for name in each], dtype=np.int64)
+    return of[codes] if len(codes) else np.zeros(0, dtype=np.int64)
+
+
+def _keys(samples: pd.DataFrame) -> pd.MultiIndex:
+    return pd.MultiIndex.from_arrays(
+        [samples["machine"].to_numpy(dtype=object), nanoseconds(samples["time"]).to_numpy("int64")]
+    )

@@ -1,0 +1,230 @@
+"""JobState: what a monitoring job knows from run to run, in one SQLite file.
+
+::
+
+    run --> one transaction: samples, machines, tail of raw rows --> committed, or as before
+    file that is damaged, or of a newer version --> put aside under another name, a fresh one begun
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sktransfer.exceptions import DataQualityWarning
+from sktransfer.monitoring.alarm_state import AlarmState
+from sktransfer.utils.counted_warnings import warn_caller
+
+FORMAT = 1  # raise it when a job of today would misread the new tables
+FILE = "state.sqlite"
+_TABLES = (
+    """CREATE TABLE samples (
+        machine TEXT NOT NULL, time INTEGER NOT NULL, model TEXT NOT NULL, state TEXT NOT NULL, score REAL,
+        probability REAL, quality TEXT NOT NULL, alarm INTEGER NOT NULL, sensors TEXT NOT NULL,
+        PRIMARY KEY (model, machine, time)) WITHOUT ROWID""",
+    """CREATE TABLE machines (
+        machine TEXT NOT NULL, model TEXT NOT NULL, watermark INTEGER NOT NULL, boundary INTEGER NOT NULL, alarm TEXT,
+        since INTEGER, PRIMARY KEY (model, machine)) WITHOUT ROWID""",
+    """CREATE TABLE tail (
+        machine TEXT NOT NULL, time INTEGER NOT NULL, model TEXT NOT NULL, cells TEXT NOT NULL,
+        PRIMARY KEY (model, machine, time)) WITHOUT ROWID""",
+)
+SAMPLE_COLUMNS = ["machine", "time", "state", "score", "probability", "quality", "alarm", "sensors"]
+
+
+@dataclass(frozen=True)
+class MachineState:
+    """What is remembered of one machine.
+
+    Parameters
+    ----------
+    watermark : int
+        Time of the newest row, in ns since 1970; it never goes back.
+    boundary : int
+        Samples up to here are final: later ones may still come or change.
+    alarm : AlarmState or None
+        After the last final sample; None: there was none.
+    since : int or None
+        When the alarm began that was on then.
+    """
+
+    watermark: int
+    boundary: int
+    alarm: AlarmState | None = None
+    since: int | None = None
+
+
+class JobState:
+    """The state of a job in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        It exists, and the caller holds its lock.
+    model : str
+        Hash of the model file: a job with another model begins anew and keeps the rows of the one before.
+    """
+
+    def __init__(self, folder: Path, model: str):
+        self.path, self.model = folder / FILE, model
+        self.connection = self._opened()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.connection.close()
+
+    def machines(self) -> dict[str, MachineState]:
+        """What is remembered of each machine."""
+        rows = self.connection.execute(
+            "SELECT machine, watermark, boundary, alarm, since FROM machines WHERE model = ? ORDER BY machine",
+            (self.model,),
+        )
+        return {
+            name: MachineState(
+                watermark, boundary, None if alarm is None else AlarmState.from_dict(json.loads(alarm)), since
+            )
+            for name, watermark, boundary, alarm, since in rows
+        }
+
+    def samples(self, machine: str | None = None, after: int | None = None) -> pd.DataFrame:
+        """Samples of the model by machine and time: of one machine, later than `after` (ns), if these are given."""
+        where, values = ["model = ?"], [self.model]
+        if machine is not None:
+            where, values = [*where, "machine = ?"], [*values, machine]
+        if after is not None:
+            where, values = [*where, "time > ?"], [*values, after]  # type: ignore[list-item]
+        query = f"SELECT {', '.join(SAMPLE_COLUMNS)} FROM samples WHERE {' AND '.join(where)} ORDER BY machine, time"
+        found = pd.DataFrame(self.connection.execute(query, values).fetchall(), columns=SAMPLE_COLUMNS)
+        found["time"] = pd.to_datetime(found["time"].astype("int64"), utc=True)
+        found["alarm"] = found["alarm"].astype(bool)
+        return found.astype({"score": "float64", "probability": "float64"})
+
+    def tail(self, columns: list[str]) -> pd.DataFrame:
+        """Raw rows that the next windows may need: ``machine``, ``time`` (ns) and the columns, by machine and time."""
+        rows = self.connection.execute(
+            "SELECT machine, time, cells FROM tail WHERE model = ? ORDER BY machine, time", (self.model,)
+        ).fetchall()
+        cells = pd.DataFrame([json.loads(row[2]) for row in rows], columns=columns, dtype="float64")
+        cells.insert(0, "time", [row[1] for row in rows])
+        cells.insert(0, "machine", [row[0] for row in rows])
+        return cells
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All that is written inside, or nothing."""
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.connection.execute("COMMIT")
+        except BaseException:
+            self.connection.execute("ROLLBACK")
+            raise
+
+    def write_samples(self, samples: pd.DataFrame) -> None:
+        """Insert samples, or replace those of the same machine and time."""
+        self.connection.executemany(
+            "INSERT OR REPLACE INTO samples (machine, time, state, score, probability, quality, alarm, sensors, model) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (*_plain(row), self.model)
+                for row in samples[SAMPLE_COLUMNS].assign(time=nanoseconds(samples["time"])).itertuples(index=False)
+            ],
+        )
+
+    def write_machine(self, name: str, machine: MachineState) -> None:
+        """Insert what is remembered of a machine, or replace it."""
+        alarm = None if machine.alarm is None else json.dumps(machine.alarm.as_dict(), sort_keys=True)
+        self.connection.execute(
+            "INSERT OR REPLACE INTO machines (machine, model, watermark, boundary, alarm, since) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            (name, self.model, machine.watermark, machine.boundary, alarm, machine.since),
+        )
+
+    def write_tail(self, rows: pd.DataFrame) -> None:
+        """Replace the raw rows: ``machine``, ``time`` (ns), and one column a sensor."""
+        self.connection.execute("DELETE FROM tail WHERE model = ?", (self.model,))
+        cells = rows.drop(columns=["machine", "time"])
+        cells = cells.astype(object).where(cells.notna(), None)
+        self.connection.executemany(
+            "INSERT INTO tail (machine, time, cells, model) VALUES (?, ?, ?, ?)",
+            [
+                (str(machine), int(time), json.dumps(list(values)), self.model)
+                for machine, time, values in zip(
+                    rows["machine"], rows["time"], cells.itertuples(index=False, name=None), strict=True
+                )
+            ],
+        )
+
+    def forget(self, before: int) -> None:
+        """Remove samples that are older, of all models."""
+        self.connection.execute("DELETE FROM samples WHERE time < ?", (before,))
+
+    def _opened(self) -> sqlite3.Connection:
+        """The file as it is, or a fresh one where it cannot be used."""
+        existed = self.path.exists()
+        try:
+            connection = _connected(self.path)
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0 and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                return _begun(connection)
+            why = "" if version == FORMAT else f"it has format {version}, and this version knows {FORMAT}"
+            found = connection.execute("PRAGMA quick_check").fetchone()[0]
+            why = why or ("" if found == "ok" else f"it is damaged ({found})")
+            if not why:
+                return connection
+            connection.close()
+        except sqlite3.DatabaseError as error:
+            if not existed:
+                raise
+            why = f"it is damaged ({error})"
+        aside = self._put_aside()
+        warn_caller(
+            f"The state of the job in {self.path} cannot be used: {why}. It was renamed to {aside.name}, and the job "
+            "begins anew: alarms that were on are forgotten.",
+            DataQualityWarning,
+        )
+        return _begun(_connected(self.path))
+
+    def _put_aside(self) -> Path:
+        number = 1
+        while (aside := self.path.with_name(f"{self.path.name}.quarantined-{number}")).exists():
+            number += 1
+        for suffix in ("-journal", "-wal", "-shm"):  # of the damaged file: they must not be played into the new one
+            beside = self.path.with_name(self.path.name + suffix)
+            if beside.exists():
+                beside.rename(aside.with_name(aside.name + suffix))
+        return self.path.rename(aside)
+
+
+def nanoseconds(time: pd.Series) -> pd.Series:
+    """Times in UTC as ns since 1970."""
+    return time.dt.tz_convert("UTC").dt.tz_localize(None).astype("datetime64[ns]").astype("int64")
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA synchronous = FULL")  # a power cut loses nothing that was committed
+    return connection
+
+
+def _begun(connection: sqlite3.Connection) -> sqlite3.Connection:
+    connection.execute("BEGIN IMMEDIATE")
+    for table in _TABLES:
+        connection.execute(table)
+    connection.execute(f"PRAGMA user_version = {FORMAT}")
+    connection.execute("COMMIT")
+    return connection
+
+
+def _plain(row: Any) -> tuple[Any, ...]:
+    """Values of Python, NaN as None."""
+    machine, time, state, score, probability, quality, alarm, sensors = row
+    numbers = [None if pd.isna(one) else float(one) for one in (score, probability)]
+    return (str(machine), int(time), str(state), *numbers, str(quality), int(alarm), str(sensors))
