@@ -50,7 +50,7 @@ class JobReport:
     n_no_data : int
         Of these, those without a judgement.
     n_too_late : int
-        Samples that came after what they belong to was final; they are left out.
+        Samples of rows that came when these were final; they are left out. Counted as far back as a run looks.
     drift : dict of str to float
         Share of the rows in which a sensor was outside its range of training; those above zero.
     now : Timestamp
