@@ -124,7 +124,7 @@ def test_the_same_table_again_changes_nothing(model, tmp_path):
 
 def test_rows_that_come_too_late_are_counted_and_left_out(model, tmp_path):
     table = plant(1, 300)
-    hidden = (table["machine"] == "a") & table["time"].between(BEGIN + 212 * MINUTE, BEGIN + 214 * MINUTE)
+    hidden = (table["machine"] == "a") & table["time"].between(BEGIN + 218 * MINUTE, BEGIN + 219 * MINUTE)
     run_job(model, table[~hidden], tmp_path, model_id="m1", late=3600, now=table["time"].max())
     before = kept(tmp_path)[0]
     report = run_job(model, table, tmp_path, model_id="m1", late=3600, now=table["time"].max())
