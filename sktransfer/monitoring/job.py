@@ -54,6 +54,10 @@ class JobReport:
     drift : dict of str to float
         Share of the rows in which a sensor was outside its range of training; those above zero.
     now : Timestamp
+    samples : DataFrame
+        All samples that are kept, by machine and time.
+    threshold : float
+        Of the alarms; NaN where they look at filtered scores.
     """
 
     status: pd.DataFrame
@@ -63,6 +67,8 @@ class JobReport:
     n_too_late: int
     drift: dict[str, float] = field(default_factory=dict)
     now: pd.Timestamp = pd.NaT
+    samples: pd.DataFrame = field(default_factory=pd.DataFrame)
+    threshold: float = float("nan")
 
     @property
     def n_alarms(self) -> int:
@@ -163,9 +169,11 @@ def _run(
         newest = max((one.watermark for one in {**known, **after}.values()), default=None)
         if newest is not None:
             state.forget(newest - int(keep_days * _DAY))
-    status = machine_status(model, state.samples(), state.machines(), now, max_age)
-    n_no_data = int((found["state"] == NO_DATA).sum())
-    return JobReport(status, len(given), len(found), n_no_data, n_too_late, _drift(model, given), now)
+    kept, n_no_data = state.samples(), int((found["state"] == NO_DATA).sum())
+    status = machine_status(model, kept, state.machines(), now, max_age)
+    threshold = model.alarms_.threshold_ if model.alarms_.filter == "none" else float("nan")
+    drift = _drift(model, given)
+    return JobReport(status, len(given), len(found), n_no_data, n_too_late, drift, now, kept, threshold)
 
 
 def _with_tail(

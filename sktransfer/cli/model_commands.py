@@ -1,0 +1,163 @@
+"""Commands about model files: backbones, pretrain, fit, inspect, score."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_TABLES = click.argument("tables", nargs=-1, required=True, type=click.Path(path_type=Path))
+_CONFIG = click.option("--config", "-c", required=True, type=_FILE, help="TOML file: see docs/monitoring.md.")
+
+
+def files_of(tables: tuple[Path, ...]) -> list[Path]:
+    """The files named, and of a folder its CSV and Parquet files in the order of their names.
+
+    Raises
+    ------
+    TableError
+        If a folder holds none.
+    """
+    from sktransfer.exceptions import TableError
+
+    found: list[Path] = []
+    for table in tables:
+        if not table.is_dir():
+            found.append(table)
+            continue
+        inside = sorted(one for one in table.iterdir() if one.name.endswith((".csv", ".csv.gz", ".parquet", ".pq")))
+        if not inside:
+            raise TableError(f"{table}: the folder holds no file that ends in .csv, .csv.gz, .parquet or .pq.")
+        found += inside
+    return found
+
+
+@click.command()
+def backbones() -> None:
+    """List the pretrained networks that are installed."""
+    from sktransfer.backbones.list_backbones import list_backbones
+
+    for name, line in list_backbones().items():
+        click.echo(f"{name:<12}  {line}")
+
+
+@click.command()
+@_TABLES
+@_CONFIG
+@click.option("--out", "-o", required=True, type=_FILE, help="File of the backbone, as pump_a.safetensors.")
+@click.pass_obj
+def pretrain(log: Any, tables: tuple[Path, ...], config: Path, out: Path) -> None:
+    """Train a network on a table with labels, for other machines.
+
+    Each machine is scaled by its own healthy rows. The file holds weights and what one must know to use them, no row.
+    """
+    from sklearn.base import clone
+
+    from sktransfer.backbones.persistence import save_backbone
+    from sktransfer.cli.plant_config import ConfigError, read_config
+
+    plan = read_config(config)
+    if plan.label is None:
+        raise ConfigError(f"{config}: [model] label is missing: pretraining learns from labels.")
+    monitor = clone(plan.monitor).fit(files_of(tables), plan.label)
+    network = monitor.estimator_[-1]
+    if getattr(network, "backbone_", None) is None:
+        raise ConfigError(f"{config}: [model] kind must be 'classifier' to pretrain a network.")
+    save_backbone(network.backbone_, out)
+    log.say(f"wrote {out}: {len(monitor.classes_)} classes, {len(monitor.sensors_)} sensors", file=str(out))
+
+
+@click.command()
+@_TABLES
+@_CONFIG
+@click.option("--out", "-o", required=True, type=_FILE, help="Model file, as pumps.skops.")
+@click.option("--notes", default=None, help="Kept in the file.")
+@click.pass_obj
+def fit(log: Any, tables: tuple[Path, ...], config: Path, out: Path, notes: str | None) -> None:
+    """Fit a monitor to the table of a plant, and write its model file."""
+    from sktransfer.cli.plant_config import read_config
+    from sktransfer.io.model_file import save
+
+    plan = read_config(config)
+    monitor = plan.monitor.fit(files_of(tables), plan.label)
+    alarms = monitor.alarms_
+    metrics = {
+        "healthy machine days held out": round(alarms.n_days_, 3),
+        "false alarms a day on them": round(alarms.false_alarms_per_day_, 4),
+    }
+    save(monitor, out, metrics=metrics, normal_label=plan.monitor.normal_label, notes=notes)
+    log.say(
+        f"wrote {out}: {len(monitor.machines_)} machines, {len(monitor.sensors_)} sensors, threshold "
+        f"{alarms.threshold_:.4g}, {alarms.false_alarms_per_day_:.3g} false alarms a day on {alarms.n_days_:.3g} "
+        "healthy machine days held out",
+        file=str(out),
+    )
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def inspect(file: Path) -> None:
+    """Show what a file holds, without loading it."""
+    from sktransfer.io.model_file import inspect_file
+
+    click.echo(str(inspect_file(file)))
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@_TABLES
+@click.option("--out", "-o", type=_FILE, default=None, help="CSV file; default: to stdout.")
+@click.option("--sha256", default=None, help="The model file must have this hash.")
+@click.option("--max-abstained", default=0.5, show_default=True, help="Share of rows without data that is exit code 5.")
+@click.pass_obj
+def score(
+    log: Any, model: Path, tables: tuple[Path, ...], out: Path | None, sha256: str | None, max_abstained: float
+) -> int:
+    """Judge each row or window of a table: state, alarm, score and reason of each."""
+    from sktransfer.cli.main import ABSTAINED, OK
+    from sktransfer.io.model_file import load
+    from sktransfer.io.write_table import write_table
+    from sktransfer.monitoring.condition_monitor import NO_DATA
+
+    monitor = checked_monitor(load(model, expect_sha256=sha256), model)
+    found = monitor.predict(files_of(tables))
+    if out is None:
+        write_to(sys.stdout, found)
+    else:
+        write_table(found, out)
+    share = float((found["state"] == NO_DATA).mean()) if len(found) else 0.0
+    log.say(f"{len(found)} samples, {int(found['alarm'].sum())} in alarm, {share:.1%} without data")
+    return ABSTAINED if share > max_abstained else OK
+
+
+def checked_monitor(loaded: Any, path: Path) -> Any:
+    """The model of a file, which must be a ConditionMonitor.
+
+    Raises
+    ------
+    ModelFileError
+        If it is another.
+    """
+    from sktransfer.exceptions import ModelFileError
+    from sktransfer.monitoring.condition_monitor import ConditionMonitor
+
+    if not isinstance(loaded, ConditionMonitor):
+        raise ModelFileError(
+            f"{path} holds a {type(loaded).__name__}; this command takes a ConditionMonitor, as `sktransfer fit` writes "
+            "it."
+        )
+    return loaded
+
+
+def write_to(stream: Any, frame: Any) -> None:
+    """The bytes of `write_table` to a stream of text."""
+    from tempfile import TemporaryDirectory
+
+    from sktransfer.io.write_table import write_table
+
+    with TemporaryDirectory() as folder:
+        stream.write(write_table(frame, Path(folder, "out.csv")).read_text(encoding="utf-8"))
+    stream.flush()

@@ -1,0 +1,89 @@
+"""The command of the job: cron or a timer runs it every few minutes, and nobody watches."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("tables", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--state", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder of the job.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=None,
+              help="Folder for status.txt, .json, .csv, .html and samples.csv; default: that of the state.")  # fmt: skip
+@click.option("--metrics", type=click.Path(dir_okay=False, path_type=Path), default=None,
+              help="File for Prometheus's node exporter, ending in .prom.")  # fmt: skip
+@click.option("--late", default=3600.0, show_default=True, help="Seconds by which rows may come late.")
+@click.option("--max-age", default=3600.0, show_default=True, help="Seconds after which a machine has no data.")
+@click.option("--keep-days", default=30.0, show_default=True, help="Days that samples are kept.")
+@click.option("--zone", default="UTC", show_default=True, help="Zone of the times in the text and on the page.")
+@click.option("--now", default=None, help="Time of the run, for replays.")
+@click.option("--sha256", default=None, help="The model file must have this hash.")
+@click.option("--fail-on-alarm", is_flag=True, help="Exit code 10 where a machine is in alarm.")
+@click.option("--max-abstained", default=0.5, show_default=True, help="Share of samples without data that is code 5.")
+@click.pass_obj
+def monitor(log: Any, model: Path, tables: tuple[Path, ...], **options: Any) -> int:
+    """One run of a monitoring job: judge what is new, remember it, report.
+
+    Run it again with the same table, and nothing changes; kill it, and the next run catches up.
+    """
+    from sktransfer.cli.main import ABSTAINED, ALARM, OK
+    from sktransfer.cli.model_commands import checked_monitor, files_of
+    from sktransfer.exceptions import ModelFileError
+    from sktransfer.io.model_file import load
+    from sktransfer.monitoring.job import run_job
+
+    began = time.perf_counter()
+    try:
+        content = model.read_bytes()
+    except OSError as error:
+        raise ModelFileError(f"{model}: {error.strerror or error}.") from None
+    digest = hashlib.sha256(content).hexdigest()
+    loaded = checked_monitor(load(model, expect_sha256=options["sha256"] or digest), model)
+    report = run_job(
+        loaded, files_of(tables), options["state"], model_id=digest, late=options["late"], max_age=options["max_age"],
+        keep_days=options["keep_days"], now=options["now"],
+    )  # fmt: skip
+    folder = options["out"] or options["state"]
+    folder.mkdir(parents=True, exist_ok=True)
+    text = _write_reports(report, folder, f"{model.name} {digest[:12]}", options["zone"])
+    if options["metrics"] is not None:
+        _write_metrics(options["metrics"], report, time.perf_counter() - began, time.time() - model.stat().st_mtime)
+    click.echo(text, nl=False)
+    log.say(f"{report.n_samples} samples judged, {report.n_alarms} machines in alarm", samples=report.n_samples)
+    if report.n_samples and report.n_no_data > options["max_abstained"] * report.n_samples:
+        return ABSTAINED
+    return ALARM if options["fail_on_alarm"] and report.n_alarms else OK
+
+
+def _write_reports(report: Any, folder: Path, name: str, zone: str) -> str:
+    """All reports of one run, each complete or as it was; the text is returned."""
+    from sktransfer.io.write_table import write_table
+    from sktransfer.monitoring.status_page import status_page
+    from sktransfer.monitoring.status_report import status_json, status_table, status_text
+    from sktransfer.utils.files import write_atomically
+
+    text = status_text(report, model_name=name, zone=zone)
+    write_table(report.samples, folder / "samples.csv")
+    write_table(status_table(report), folder / "status.csv")
+    write_atomically(folder / "status.json", status_json(report, model_name=name).encode("utf-8"))
+    write_atomically(folder / "status.html", status_page(report, model_name=name, zone=zone).encode("utf-8"))
+    write_atomically(folder / "status.txt", text.encode("utf-8"))
+    return text
+
+
+def _write_metrics(path: Path, report: Any, duration: float, model_age: float) -> None:
+    """Metrics are for those who watch the job: without them the machines are watched all the same."""
+    from sktransfer.monitoring.status_report import metrics_text
+    from sktransfer.utils.files import write_atomically
+
+    try:
+        write_atomically(path, metrics_text(report, duration=duration, model_age=model_age).encode("utf-8"))
+    except OSError as error:
+        warnings.warn(f"The metrics could not be written to {path}: {error}.", stacklevel=2)

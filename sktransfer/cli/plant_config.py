@@ -1,0 +1,152 @@
+"""A TOML file that says what stands in the table of a plant, and what is to be watched.
+
+::
+
+    [table] [table.time] [table.sensors] --> TableFormat
+    [windows]                            --> SlidingWindows, or none: rows
+    [model]                              --> scaler, detector or classifier
+    [alarms] [limits]                    --> ConditionMonitor
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sktransfer.io.table_format import TableFormat
+from sktransfer.io.time_column import TimeColumn
+from sktransfer.monitoring.alarms import Alarms
+from sktransfer.monitoring.condition_monitor import ConditionMonitor
+from sktransfer.windows.sliding_windows import SlidingWindows
+
+_SECTIONS = ("table", "windows", "model", "alarms", "limits")
+_MODEL = ("kind", "backbone", "label", "normal_label", "false_alarm_rate", "held_out", "random_state")
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; the message names file, section and key."""
+
+
+@dataclass(frozen=True)
+class PlantConfig:
+    """What a configuration says.
+
+    Parameters
+    ----------
+    table_format : TableFormat
+    label : str or None
+        Column of labels.
+    monitor : ConditionMonitor
+        Not fitted.
+    """
+
+    table_format: TableFormat
+    label: str | None
+    monitor: ConditionMonitor
+
+
+def read_config(path: Any) -> PlantConfig:
+    """Read a configuration.
+
+    Parameters
+    ----------
+    path : path
+        TOML in UTF-8.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read, or a section, key or value means nothing.
+    """
+    path = Path(path)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such file.") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: it cannot be read as TOML ({error}).") from None
+    _known(path, "the file", content, _SECTIONS)
+    for name in content:
+        if not isinstance(content[name], dict):
+            raise ConfigError(f"{path}: [{name}] must be a section; got {content[name]!r}.")
+    form = _table_format(path, content.get("table", {}))
+    windows = None
+    if "windows" in content:
+        windows = _made(path, "windows", SlidingWindows, content["windows"])
+    model = content.get("model", {})
+    _known(path, "[model]", model, _MODEL)
+    limits = {name: tuple(ends) if isinstance(ends, list) else ends for name, ends in content.get("limits", {}).items()}
+    monitor = ConditionMonitor(
+        _estimator(path, model),
+        form,
+        windows=windows,
+        alarms=_made(path, "alarms", Alarms, _with_pairs(content.get("alarms", {}))),
+        normal_label=model.get("normal_label"),
+        limits={name: _open_ends(ends) for name, ends in limits.items()} or None,
+        held_out=model.get("held_out", 0.3),
+    )
+    return PlantConfig(form, model.get("label"), monitor)
+
+
+def _table_format(path: Path, section: dict[str, Any]) -> TableFormat:
+    section = dict(section)
+    if "time" not in section:
+        raise ConfigError(f"{path}: [table.time] is missing. Say at least the name of the column with the times.")
+    time = section.pop("time")
+    time = _made(path, "table.time", TimeColumn, {"name": time} if isinstance(time, str) else time)
+    return _made(path, "table", TableFormat, {**section, "time": time})
+
+
+def _estimator(path: Path, model: dict[str, Any]) -> Any:
+    """A scaler by the healthy rows of each machine, and what watches or classifies."""
+    from sktransfer.estimators.pipeline import make_pipeline
+    from sktransfer.estimators.transfer_classifier import TransferClassifier
+    from sktransfer.estimators.transfer_detector import TransferDetector
+    from sktransfer.preprocessing.baseline_scaler import BaselineScaler
+
+    kind = model.get("kind", "detector")
+    if kind not in ("detector", "classifier"):
+        raise ConfigError(f"{path}: [model] kind must be 'detector' or 'classifier'; got {kind!r}.")
+    backbone, normal, seed = model.get("backbone"), model.get("normal_label"), model.get("random_state")
+    if kind == "detector":
+        rate = model.get("false_alarm_rate", 0.01)
+        last: Any = TransferDetector(backbone, false_alarm_rate=rate, random_state=seed)
+        return make_pipeline(BaselineScaler(normal_label=normal if "label" in model else None), last)
+    if "label" not in model or normal is None:
+        raise ConfigError(
+            f"{path}: [model] a classifier needs label, the column of labels, and normal_label, that of healthy rows."
+        )
+    return make_pipeline(BaselineScaler(normal_label=normal), TransferClassifier(backbone, random_state=seed))
+
+
+def _made(path: Path, section: str, kind: Any, values: dict[str, Any]) -> Any:
+    _known(path, f"[{section}]", values, list(inspect.signature(kind.__init__).parameters)[1:])
+    try:
+        return kind(**values)
+    except TypeError as error:  # a parameter that has no default
+        raise ConfigError(f"{path}: [{section}] {str(error).replace('__init__()', kind.__name__)}.") from None
+
+
+def _known(path: Path, where: str, values: dict[str, Any], known: Any) -> None:
+    for name in values:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else f" Known are {', '.join(known)}."
+            raise ConfigError(f"{path}: {where} has no {name!r}.{hint}")
+
+
+def _with_pairs(section: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: tuple(value) if name == "k_of_n" and isinstance(value, list) else value for name, value in section.items()
+    }
+
+
+def _open_ends(ends: Any) -> Any:
+    """TOML has no null: an end that is not a number, as "", is open."""
+    if not isinstance(ends, tuple):
+        return ends
+    return tuple(None if isinstance(end, str) and end == "" else end for end in ends)
