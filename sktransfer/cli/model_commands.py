@@ -146,8 +146,8 @@ def checked_monitor(loaded: Any, path: Path) -> Any:
 
     if not isinstance(loaded, ConditionMonitor):
         raise ModelFileError(
-            f"{path} holds a {type(loaded).__name__}; this command takes a ConditionMonitor, as `sktransfer fit` writes "
-            "it."
+            f"{path} holds a {type(loaded).__name__}; this command takes a ConditionMonitor, as `sktransfer fit` "
+            "writes it."
         )
     return loaded
 

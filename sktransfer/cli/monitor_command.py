@@ -16,7 +16,7 @@ import click
 @click.argument("tables", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--state", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder of the job.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=None,
-              help="Folder for status.txt, .json, .csv, .html and samples.csv; default: that of the state.")  # fmt: skip
+              help="Folder for status.txt, .json, .csv, .html, samples.csv; default: that of the state.")  # fmt: skip
 @click.option("--metrics", type=click.Path(dir_okay=False, path_type=Path), default=None,
               help="File for Prometheus's node exporter, ending in .prom.")  # fmt: skip
 @click.option("--late", default=3600.0, show_default=True, help="Seconds by which rows may come late.")

@@ -121,12 +121,12 @@ def _trend(own: pd.DataFrame, begin: pd.Timestamp, report: JobReport, zone: str,
     if np.isfinite(report.threshold):
         at = y(report.threshold)
         limit = f'<line class="limit" x1="0" x2="{_WIDTH}" y1="{at:.1f}" y2="{at:.1f}"/>'
-    base = _HEIGHT - _BOTTOM
+    base, end = _HEIGHT - _BOTTOM, f"{_moment(report.now, zone)}, lower is less usual"
     return (
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="Score of {name}">{bands}'
         f'<line class="axis" x1="0" x2="{_WIDTH}" y1="{base}" y2="{base}"/>{limit}{_lines(x, y(score))}'
         f'<text x="0" y="{_HEIGHT - 5}">{_moment(begin, zone)}</text>'
-        f'<text x="{_WIDTH}" y="{_HEIGHT - 5}" text-anchor="end">{_moment(report.now, zone)}, lower is less usual</text>'
+        f'<text x="{_WIDTH}" y="{_HEIGHT - 5}" text-anchor="end">{end}</text>'
         "</svg>"
     )
 
