@@ -37,6 +37,7 @@ NO_DATA = "NO_DATA"
 UNUSUAL, USUAL = "unusual", "normal"  # what a detector says
 _NAME = "ConditionMonitor"
 _LONGEST_RUN = 10_000  # rows: a sensor that may rest for longer is never called stuck
+_LEAST_SHARE = 0.1  # of the score: a sensor with less is not named, unless it is the first
 _TINY = 1e-12  # below it a probability is rounding
 
 
@@ -303,7 +304,8 @@ class ConditionMonitor(Checksummed, BaseEstimator):
         """
         check_is_fitted(self)
         told = explain_sensors(self.estimator_, samples.X, **self._domain(samples))
-        told = told[told.groupby("sample").cumcount() < self.n_sensors]
+        place = told.groupby("sample").cumcount()
+        told = told[(place == 0) | ((place < self.n_sensors) & (told["share"] >= _LEAST_SHARE))]
         texts = [self._sensor_text(row) for row in told.itertuples()]
         return pd.Series(texts).groupby(told["sample"].to_numpy()).agg("; ".join).tolist()
 
