@@ -16,7 +16,7 @@ import click
 @click.argument("tables", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--state", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder of the job.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=None,
-              help="Folder for status.txt, .json, .csv, .html, samples.csv; default: that of the state.")  # fmt: skip
+              help="Folder for status.txt, .json, .csv, .html, daily samples; default: that of the state.")  # fmt: skip
 @click.option("--metrics", type=click.Path(dir_okay=False, path_type=Path), default=None,
               help="File for Prometheus's node exporter, ending in .prom.")  # fmt: skip
 @click.option("--late", default=3600.0, show_default=True, help="Seconds by which rows may come late.")
@@ -70,7 +70,8 @@ def _write_reports(report: Any, folder: Path, name: str, zone: str) -> str:
     from sktransfer.utils.files import write_atomically
 
     text = status_text(report, model_name=name, zone=zone)
-    write_table(report.samples, folder / "samples.csv")
+    for day, samples in report.days.items():
+        write_table(samples, folder / f"samples-{day}.csv")
     write_table(status_table(report), folder / "status.csv")
     write_atomically(folder / "status.json", status_json(report, model_name=name).encode("utf-8"))
     write_atomically(folder / "status.html", status_page(report, model_name=name, zone=zone).encode("utf-8"))

@@ -28,6 +28,7 @@ from sktransfer.utils.counted_warnings import warn_caller
 LOCK = "lock"
 _SECOND = 1_000_000_000
 _DAY = 86_400 * _SECOND
+_RECENT = pd.Timedelta(hours=48)
 _BEGIN = -(2**62)  # before all times
 
 
@@ -55,7 +56,9 @@ class JobReport:
         Share of the rows in which a sensor was outside its range of training; those above zero.
     now : Timestamp
     samples : DataFrame
-        All samples that are kept, by machine and time.
+        Samples of the last 48 hours, by machine and time.
+    days : dict of str to DataFrame
+        All samples of each day, in UTC, of which this run has judged some.
     threshold : float
         Of the alarms; NaN where they look at filtered scores.
     """
@@ -68,6 +71,7 @@ class JobReport:
     drift: dict[str, float] = field(default_factory=dict)
     now: pd.Timestamp = pd.NaT
     samples: pd.DataFrame = field(default_factory=pd.DataFrame)
+    days: dict[str, pd.DataFrame] = field(default_factory=dict)
     threshold: float = float("nan")
 
     @property
@@ -153,7 +157,7 @@ def _run(
     time = nanoseconds(found["time"])
     open_ = time.to_numpy() > _boundaries(found["machine"], known)
     old = found[~open_]
-    n_too_late = int((~_keys(old).isin(_keys(state.samples()))).sum()) if len(old) else 0
+    n_too_late = _n_unknown(state, old)
     found = found[open_].assign(alarm=False, sensors="")
     after = _alarms(model, found, known, _newest(form, rows), int(late * _SECOND))
     _explain(model, samples, found)
@@ -169,11 +173,30 @@ def _run(
         newest = max((one.watermark for one in {**known, **after}.values()), default=None)
         if newest is not None:
             state.forget(newest - int(keep_days * _DAY))
-    kept, n_no_data = state.samples(), int((found["state"] == NO_DATA).sum())
+    kept = state.samples(after=int((now - _RECENT).value))
     status = machine_status(model, kept, state.machines(), now, max_age)
     threshold = model.alarms_.threshold_ if model.alarms_.filter == "none" else float("nan")
-    drift = _drift(model, given)
-    return JobReport(status, len(given), len(found), n_no_data, n_too_late, drift, now, kept, threshold)
+    n_no_data, drift = int((found["state"] == NO_DATA).sum()), _drift(model, given)
+    days = _days(state, found)
+    return JobReport(status, len(given), len(found), n_no_data, n_too_late, drift, now, kept, days, threshold)
+
+
+def _n_unknown(state: JobState, old: pd.DataFrame) -> int:
+    """Samples that are judged now, belong to what is final, and were never judged before."""
+    if len(old) == 0:
+        return 0
+    time = nanoseconds(old["time"])
+    before = state.samples(after=int(time.min()) - 1, until=int(time.max()))
+    return int((~_keys(old).isin(_keys(before))).sum())
+
+
+def _days(state: JobState, found: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """All samples of each day that a run touched."""
+    begins = found["time"].dt.floor("D").drop_duplicates().sort_values()
+    return {
+        begin.strftime("%Y-%m-%d"): state.samples(after=begin.value - 1, until=begin.value + _DAY - 1)
+        for begin in begins
+    }
 
 
 def _with_tail(

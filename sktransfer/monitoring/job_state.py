@@ -29,6 +29,7 @@ _TABLES = (
         machine TEXT NOT NULL, time INTEGER NOT NULL, model TEXT NOT NULL, state TEXT NOT NULL, score REAL,
         probability REAL, quality TEXT NOT NULL, alarm INTEGER NOT NULL, sensors TEXT NOT NULL,
         PRIMARY KEY (model, machine, time)) WITHOUT ROWID""",
+    "CREATE INDEX by_time ON samples (model, time)",
     """CREATE TABLE machines (
         machine TEXT NOT NULL, model TEXT NOT NULL, watermark INTEGER NOT NULL, boundary INTEGER NOT NULL, alarm TEXT,
         since INTEGER, PRIMARY KEY (model, machine)) WITHOUT ROWID""",
@@ -93,15 +94,14 @@ class JobState:
             for name, watermark, boundary, alarm, since in rows
         }
 
-    def samples(self, machine: str | None = None, after: int | None = None) -> pd.DataFrame:
-        """Samples of the model by machine and time: of one machine, later than `after` (ns), if these are given."""
-        where, values = ["model = ?"], [self.model]
-        if machine is not None:
-            where, values = [*where, "machine = ?"], [*values, machine]
-        if after is not None:
-            where, values = [*where, "time > ?"], [*values, after]  # type: ignore[list-item]
-        query = f"SELECT {', '.join(SAMPLE_COLUMNS)} FROM samples WHERE {' AND '.join(where)} ORDER BY machine, time"
-        found = pd.DataFrame(self.connection.execute(query, values).fetchall(), columns=SAMPLE_COLUMNS)
+    def samples(self, after: int | None = None, until: int | None = None) -> pd.DataFrame:
+        """Samples of the model by machine and time; later than `after` and not later than `until` (ns)."""
+        query, values = f"SELECT {', '.join(SAMPLE_COLUMNS)} FROM samples WHERE model = ?", [self.model]
+        for sign, moment in ((">", after), ("<=", until)):
+            if moment is not None:
+                query, values = f"{query} AND time {sign} ?", [*values, moment]  # type: ignore[list-item]
+        rows = self.connection.execute(f"{query} ORDER BY machine, time", values).fetchall()
+        found = pd.DataFrame(rows, columns=SAMPLE_COLUMNS)
         found["time"] = pd.to_datetime(found["time"].astype("int64"), utc=True)
         found["alarm"] = found["alarm"].astype(bool)
         return found.astype({"score": "float64", "probability": "float64"})

@@ -41,7 +41,7 @@ def machine_status(
     ----------
     model : ConditionMonitor
     samples : DataFrame
-        Of all machines, by machine and time.
+        Recent ones of all machines, by machine and time.
     machines : dict of str to MachineState
     now : Timestamp
     max_age : float
@@ -77,7 +77,10 @@ def _one(
     empty = {"state": NO_DATA, "probability": np.nan, "score": np.nan, "sensors": "", "quality": "no rows yet"}
     if len(good) == 0:
         said = {**empty, "quality": own["quality"].iloc[-1]} if len(own) else empty
-        return {"machine": name, "status": MISSING, "since": pd.NaT, "alarm": False, **said} | {
+        newest_row = pd.NaT if machine is None else pd.Timestamp(machine.watermark, tz="UTC")
+        if machine is not None and len(own) == 0:
+            said["quality"] = "no rows for long"
+        return {"machine": name, "status": MISSING, "since": newest_row, "alarm": False, **said} | {
             "last": pd.NaT, "age": np.nan, "good": 0.0
         }  # fmt: skip
     last, newest = good.iloc[-1], own.iloc[-1]
