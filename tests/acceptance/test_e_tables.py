@@ -550,6 +550,7 @@ def test_E14_a_stamp_is_read_by_its_declared_format(read, how, stamp):
         ("epoch_ms", "2026-01-01", "is no number"),
         ("epoch_s", "1e300", "a year that no stamp has"),
         ("iso", "1989-12-31T23:59Z", "before earliest='1990-01-01'"),
+        ("iso", "2426-01-01T00:00Z", "in the future"),
         ("iso", "2026-13-01", "not as format"),
         ("iso", "now", "not as format"),
         ("iso", "today", "not as format"),
@@ -569,22 +570,24 @@ def test_E14_other_formats_and_implausible_years_are_an_error(refused, how, stam
 # E15
 
 MEMORY = """
-import resource, sys
+import sys
 from sktransfer import TableFormat, TimeColumn, iter_tables
 n = 0
 for table in iter_tables(sys.argv[1], TableFormat(time=TimeColumn("t")), chunk_rows=20_000):
     n += len(table.frame)
-print(n, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+with open("/proc/self/status") as status:  # getrusage begins with the peak of the parent
+    print(n, next(line.split()[1] for line in status if line.startswith("VmHWM")))
 """
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak of memory as Linux tells it")
 def test_E15_memory_does_not_grow_with_the_file(tmp_path):
     times = pd.date_range("2025-01-01", periods=50_000, freq="1s", tz="UTC").strftime("%Y-%m-%dT%H:%M:%SZ")
     values = np.random.default_rng(0).normal(50, 10, (50_000, 12)).round(4)
     header, body = pd.DataFrame(values, index=times).to_csv(index_label="t").encode().split(b"\n", 1)
     path, found = tmp_path / "plant.csv", []
-    for days in (5, 15):
+    for days in (8, 24):
         path.write_bytes(
             b"\n".join([header, *(body.replace(b"01-01T", b"01-%02dT" % (i + 1))[:-1] for i in range(days)), b""])
         )
@@ -597,9 +600,9 @@ def test_E15_memory_does_not_grow_with_the_file(tmp_path):
         )
         n_rows, kilobytes = map(int, done.stdout.split())
         assert n_rows == 50_000 * days
-        found.append(kilobytes * (1 if sys.platform == "darwin" else 1024))
+        found.append(1024 * kilobytes)
     assert path.stat().st_size > 80e6
-    assert found[1] - found[0] < 8e6
+    assert found[1] - found[0] < 16e6  # of 90 MB more of file
 
 
 # E16
