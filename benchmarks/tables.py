@@ -2,10 +2,10 @@
 
     python -m benchmarks.tables [--rows 1000000] [--rounds 5] [--megabytes 200 600]
 
-The file: one column of ISO time stamps in UTC, 20 sensors with four decimals. Time: seconds of CPU of one process, whole file
-to one object, rounds in turn; the figure is the median, and of ratios the median over rounds. pandas does less: no
-check of fields, encodings, words, order of time, repetitions and gaps; once it also parses the time stamps. Memory: the
-largest resident set of a process that does nothing else, by the operating system, less that after its imports. Linux only.
+The file: one column of ISO time stamps in UTC, 20 sensors with four decimals. Time: seconds of CPU of one process, the
+whole file to one object, rounds in turn; the figure is the median, and of ratios the median over rounds. pandas does
+less: no check of fields, encodings, words, order of time, repetitions and gaps; once it also parses the time stamps.
+Memory: the largest resident set of a process that does nothing else, as Linux tells it, less that after its imports.
 """
 
 from __future__ import annotations

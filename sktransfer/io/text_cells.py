@@ -45,7 +45,9 @@ class Cells:
         self._words = frozenset(normal(one) for one in words)
         self._numbers = missing_numbers(table_format)
         self._pattern = number_pattern(table_format.decimal)
-        self._spellings = {""}  # of missing cells that were met; each in its exact form, as pandas compares them
+        # Of missing cells that were met, each in its exact form, as pandas compares them; also of empty ones, because a
+        # file without any is read faster.
+        self._spellings: set[str] = set()
         self._kinds: dict[int, Any] = dict.fromkeys(columns.text.values(), str)
         if columns.time is not None and "%" in table_format.time.format:
             self._kinds[columns.time] = object  # text: 0102 is no number
@@ -83,7 +85,8 @@ class Cells:
         times = [] if columns.time is None else [columns.time]
         wanted = sorted([*columns.sensors.values(), *columns.text.values(), *times] if only is None else only)
         kinds = self._kinds if only is None else dict.fromkeys(wanted, str)
-        spellings = sorted(self._spellings)
+        spellings = sorted(self._spellings) if only is None else []
+        all_of_them = len(wanted) == columns.n_fields
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", pd.errors.DtypeWarning)
             table = pd.read_csv(
@@ -92,10 +95,11 @@ class Cells:
                 decimal=self.table_format.decimal,
                 header=None,
                 names=range(columns.n_fields),
-                usecols=wanted,
+                usecols=None if all_of_them else wanted,
                 index_col=False,
                 dtype=kinds,
-                na_values={} if only is not None else dict.fromkeys(columns.sensors.values(), spellings),
+                na_values=dict.fromkeys(columns.sensors.values(), spellings),
+                na_filter=bool(spellings),
                 keep_default_na=False,
                 skip_blank_lines=False,
                 low_memory=False,
@@ -151,7 +155,7 @@ class Cells:
     def _bad_cells(self, block: Block, values: np.ndarray) -> pd.DataFrame:
         """Cells without a usable number that are not empty; they are set to missing in `values`."""
         finite = np.isfinite(values)
-        only_empty = len(self._spellings) == 1 and not self._numbers
+        only_empty = self._spellings <= {""} and not self._numbers
         if (finite.all() and not self._numbers) or (only_empty and not np.isinf(values).any()):
             return _NO_BAD_CELLS
         bad = ~finite
