@@ -76,7 +76,9 @@ class Cells:
         if self.columns.time is not None:
             others = {self.table_format.time.name: self.columns.time} | others
         for place, (name, i) in enumerate(others.items()):
-            frame.insert(place, name, table[i].array)
+            is_stamp = i == self.columns.time and self.table_format.time.format == "iso"
+            as_number = is_stamp and table[i].dtype.kind in "iufb"  # 20260102; other blocks may write it with dashes
+            frame.insert(place, name, (table[i].astype(str) if as_number else table[i]).array)
         return frame, bad
 
     def _parse(self, block: Block, only: list[int] | None = None) -> pd.DataFrame:

@@ -150,7 +150,7 @@ class TimeOrder:
                 (machines[codes[i]], pd.Timestamp(previous[i], tz="UTC"), pd.Timestamp(t[i], tz="UTC"))
                 for i in found[:_LISTED]
             ]
-        ends = np.flatnonzero(np.concatenate([~follows[1:], [True]])) if len(t) else []
+        ends = np.flatnonzero(np.concatenate([~follows[1:], [True]])) if len(t) else np.zeros(0, np.int64)
         for i in ends:
             self._last[machines[codes[i]]] = int(t[i])
 

@@ -51,7 +51,8 @@ class StampReader:
         clock = pd.Timestamp.now("UTC") if now is None else as_utc("now", now)
         self._latest = clock + pd.Timedelta(seconds=time.clock_tolerance)
         self._earliest = as_utc("earliest", time.earliest)
-        self._now, self._has_offset = clock, None
+        self._now = clock
+        self._has_offset: bool | None = None  # of the first stamps
 
     def read(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The frame with its time column as ``datetime64[ns, UTC]``, without rows of an hour that comes twice.

@@ -503,6 +503,13 @@ def test_E13_the_hour_that_comes_twice_is_an_error_or_left_out(read, refused):
     assert hours(read(*local(*stamps[::2], zone="+01:00"))) == ["10-26 00:30", "10-26 01:30"]
 
 
+def test_E13_a_file_of_which_no_row_is_left_is_an_empty_table(read):
+    with pytest.warns(DataQualityWarning, match="1 of 1 rows"):
+        table = read(*local("2025-10-26 02:30", zone="Europe/Berlin", ambiguous="drop"))
+    assert table.X.shape == (0, 1)
+    assert (str(table.frame["t"].dtype), table.X["p"].dtype) == ("datetime64[ns, UTC]", np.float64)
+
+
 def test_E13_the_hour_that_is_left_out_is_an_error(refused):
     for ambiguous in ("error", "drop"):
         stamps = "2025-03-30 01:59", "2025-03-30 02:00"
@@ -527,6 +534,7 @@ def test_E13_the_hour_that_is_left_out_is_an_error(refused):
         ("epoch_ns", "1769915040000000000"),
         ("excel", "46054.1277777778"),
         ("iso", "20260201T0304"),
+        ("%Y%m%d%H%M", "202602010304"),
         ("iso", "2026-02-01T03:04:00.000"),
     ],
 )

@@ -138,6 +138,14 @@ def test_numbers_are_those_of_python(read):
     np.testing.assert_allclose(found, [float(text) for text in texts], rtol=3e-16)
 
 
+def test_dates_that_look_like_numbers_are_dates_in_every_block(tmp_path, monkeypatch):
+    path = tmp_path / "plant.csv"
+    path.write_text("t,p\n20260102,1\n20260103,2\n2026-01-04,3\n20260105,4\n")
+    monkeypatch.setattr("sktransfer.io.text_pieces.PIECE", 12)
+    found = read_table(path, TableFormat(time=TimeColumn("t", zone="UTC")), now=NOW).frame["t"]
+    assert found.dt.day.tolist() == [2, 3, 4, 5]
+
+
 def test_what_was_declared_is_checked_before_the_file_is_opened(tmp_path):
     for call in (read_table, iter_tables):
         with pytest.raises(TypeError, match="table_format is a TableFormat, got dict"):
