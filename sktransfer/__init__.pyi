@@ -84,8 +84,16 @@ from sktransfer.preprocessing.envelope_spectra import EnvelopeSpectra as Envelop
 from sktransfer.preprocessing.bearing_geometry import BearingGeometry as BearingGeometry
 from sktransfer.windows.sliding_windows import SlidingWindows as SlidingWindows
 from sktransfer.windows.windows import Windows as Windows
+from sktransfer.io.read_table import read_table as read_table
+from sktransfer.io.read_table import iter_tables as iter_tables
+from sktransfer.io.write_table import write_table as write_table
+from sktransfer.io.table_format import TableFormat as TableFormat
+from sktransfer.io.time_column import TimeColumn as TimeColumn
+from sktransfer.io.table import Table as Table
+from sktransfer.io.table import TableReport as TableReport
 from sktransfer.datasets.tep_mode4 import load_tep_mode4 as load_tep_mode4
 from sktransfer.exceptions import ModelFileError as ModelFileError
+from sktransfer.exceptions import TableError as TableError
 from sktransfer.exceptions import ModelVersionWarning as ModelVersionWarning
 from sktransfer.exceptions import DataQualityWarning as DataQualityWarning
 from sktransfer.exceptions import OutOfRangeWarning as OutOfRangeWarning

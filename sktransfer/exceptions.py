@@ -7,6 +7,28 @@ class ModelFileError(ValueError):
     """A model or backbone file cannot be used: damaged, truncated, foreign, or written by a newer protocol."""
 
 
+class TableError(ValueError):
+    """A file of rows cannot be read as it was declared; the message is one line that names the file and the remedy.
+
+    Parameters
+    ----------
+    message : str
+    path : str, optional
+        The file.
+    line : int, optional
+        Line of the file, counted from 1; of a Parquet file its row, counted from 1.
+    column : str, optional
+        Name of the column.
+    """
+
+    def __init__(self, message: str, path: str | None = None, line: int | None = None, column: str | None = None):
+        super().__init__(message)
+        self.path, self.line, self.column = path, line, column
+
+    def __reduce__(self):
+        return type(self), (str(self), self.path, self.line, self.column)
+
+
 class DataQualityWarning(UserWarning):
     """The data can be used, but something in it looks wrong: a sentinel value, a stuck or empty column."""
 
