@@ -29,7 +29,7 @@ from sktransfer.backbones.safetensors_file import read_json
 from sktransfer.exceptions import ModelFileError, ModelVersionWarning
 from sktransfer.io.model_file_card import FileCard, card_of_header, card_of_manifest, manifest_of
 from sktransfer.io.model_file_reader import UntrustedTypesError, model_of, types_in
-from sktransfer.io.model_file_state import entries_of, place_on
+from sktransfer.io.model_file_state import entries_of, unfold
 from sktransfer.io.model_file_zip import MANIFEST, is_zip, pack, unpack
 from sktransfer.io.trusted_types import TRUSTED_TYPES
 from sktransfer.utils.device import resolve_device
@@ -211,8 +211,7 @@ def load(
     except _NONSENSE as error:
         said = f"{error}" if isinstance(error, ModelFileError) else repr(error)
         raise ModelFileError(f"{file} holds no model that can be used: {said}") from error
-    if device is not None:
-        place_on(model, device)
+    unfold(model, device)
     return model
 
 
@@ -302,7 +301,7 @@ def _read(path: str | os.PathLike[str], max_bytes: int) -> tuple[str, bytes]:
             raise ModelFileError(
                 f"{file} has {status.st_size:,} bytes and is refused; load(..., max_bytes=...) takes more than {max_bytes:,}."
             )
-        return str(file), stream.read(max_bytes)
+        return str(file), stream.read(status.st_size)  # Python takes memory for all that is asked for
 
 
 def _compare(file: str, content: bytes, expected: Any) -> None:

@@ -75,7 +75,7 @@ class FileCard:
 
     def _card(self) -> Card:
         lines = [
-            ("columns", _listed([_column(column) for column in self.columns])),
+            ("columns", _listed([_column(*item) for item in enumerate(self.columns)])),
             ("classes", "none" if self.classes is None else _listed([str(name) for name in self.classes])),
             ("healthy class", "not said" if self.normal_label is None else str(self.normal_label)),
             ("metrics", ", ".join(f"{name} {value}" for name, value in self.metrics.items()) or "not said"),
@@ -195,8 +195,8 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
-def _column(column: Mapping[str, Any]) -> str:
-    text = str(column.get("name", "without a name"))
+def _column(place: int, column: Mapping[str, Any]) -> str:
+    text = str(column.get("name", f"column {place}"))
     if column.get("unit") is not None:
         text += f" ({column['unit']})"
     if isinstance(column.get("minimum"), int | float) and isinstance(column.get("maximum"), int | float):

@@ -25,6 +25,7 @@ import numpy as np
 from sktransfer.backbones.backbone import Backbone
 from sktransfer.backbones.weights import Weights
 from sktransfer.io.model_file_zip import SCHEMA
+from sktransfer.io.stored_frame import StoredFrame
 
 SKOPS_PROTOCOL = 2  # of the layout of nodes: that of skops 0.13 to 0.16
 READ_HERE = frozenset({
@@ -49,7 +50,7 @@ def entries_of(model: Any) -> dict[str, bytes]:
 
     try:
         stored = skops.io.dumps(_for_files(model))
-    except (TypeError, ValueError, AttributeError, RecursionError, LookupError) as error:
+    except (TypeError, ValueError, AttributeError, RuntimeError, LookupError) as error:
         raise TypeError(f"save: {type(model).__name__} cannot be stored: {error}") from error
     with zipfile.ZipFile(io.BytesIO(stored)) as archive:
         schema = json.loads(archive.read(SCHEMA))
@@ -109,7 +110,20 @@ class _Writer:
         return value
 
     def _array(self, content: bytes) -> int:
-        return self.arrays.setdefault(content, len(self.arrays))
+        return self.arrays.setdefault(_without_gaps(content), len(self.arrays))
+
+
+def _without_gaps(content: bytes) -> bytes:
+    """An ``.npy`` file whose records (nodes of a tree) hold zeros between their fields, where memory holds anything."""
+    if b"'descr': [(" not in content[:64]:
+        return content
+    array = np.load(io.BytesIO(content), allow_pickle=False)
+    clean = np.zeros(array.shape, array.dtype)
+    for name in array.dtype.names:
+        clean[name] = array[name]
+    stream = io.BytesIO()
+    np.save(stream, clean, allow_pickle=False)
+    return stream.getvalue()
 
 
 def _place(where: str, key: str) -> str:
@@ -119,8 +133,8 @@ def _place(where: str, key: str) -> str:
 
 def _importable(module: str, name: str, where: str) -> str:
     """`module`, or ``numpy`` for one of its functions; a TypeError if another process could not import the name."""
-    if isinstance(function := getattr(np, name, None), np.ufunc) and module.startswith("numpy"):
-        return "numpy" if function.__name__ == name else module
+    if module.startswith("numpy") and isinstance(vars(np).get(name), np.ufunc):
+        return "numpy"  # skops names the first module that holds it, whichever was imported first
     try:
         is_there = module != "__main__" and hasattr(importlib.import_module(module), name)
     except ImportError:
@@ -142,15 +156,21 @@ def _for_files(model: Any) -> Any:
     return _Walk(_change).of(model)
 
 
-def place_on(model: Any, device: str) -> None:
-    """Set the parameter ``device`` of each estimator of this package in `model`, which belongs to the caller."""
+def unfold(model: Any, device: str | None) -> None:
+    """Make a `model` that was just read ready: tables as tables, and ``device`` (None: as stored) set everywhere."""
 
     def change(owner: Any, key: str, value: Any) -> Any:
-        if key == "device" and type(owner).__module__.startswith("sktransfer.") and isinstance(value, str):
+        if isinstance(value, StoredFrame):
+            vars(owner)[key] = value.frame()
+        elif key == "device" and device is not None and isinstance(value, str) and _is_ours(owner):
             owner.device = device
         return value
 
     _Walk(change).of(model)
+
+
+def _is_ours(value: Any) -> bool:
+    return type(value).__module__.startswith("sktransfer.")
 
 
 def parts_of(model: Any) -> list[Any]:
@@ -180,7 +200,9 @@ def _change(owner: Any, key: str, value: Any) -> Any:
         return None  # a cache on this machine
     if name == "torch.device":
         return str(value)
-    if key == "callbacks" and value and type(owner).__module__.startswith("sktransfer."):
+    if type(value).__name__ == "DataFrame" and name.startswith("pandas."):
+        return StoredFrame(value)
+    if key == "callbacks" and value and _is_ours(owner):
         lost = [name for callback in value if (name := _callback_name(callback)) not in _SILENT]
         if lost:
             warnings.warn(
@@ -209,7 +231,7 @@ class _Walk:
         is_open = isinstance(value, list | tuple | dict) or (
             type(value).__module__.startswith(_OPENED)
             and hasattr(value, "__dict__")
-            and not isinstance(value, type | Backbone | Weights)
+            and not isinstance(value, type | Backbone | Weights | StoredFrame)
         )
         if not is_open:
             return value
@@ -225,7 +247,7 @@ class _Walk:
         if isinstance(value, list | tuple):
             return value
         own = value if isinstance(value, dict) else vars(value)
-        parts = {key: self.of(self._change(value, str(key), part)) for key, part in own.items()}
+        parts = {key: self.of(self._change(value, str(key), part)) for key, part in list(own.items())}
         if not any(map(_differ, parts.values(), own.values())):
             return value
         parts = {key: part for key, part in parts.items() if part is not _GONE}

@@ -12,7 +12,7 @@ from __future__ import annotations
 _OURS = {
     "adaptation": {
         "coral": "CORAL", "dann": "DANN", "deep_coral": "DeepCORAL", "guard": "Guarded", "mcc": "MCC", "mmd": "MMD",
-        "ot_mapping": "OTMapping", "shot": "SHOT", "subspace_alignment": "SubspaceAlignment", "alignment": "Means",
+        "ot_mapping": "OTMapping", "shot": "SHOT", "subspace_alignment": "SubspaceAlignment",
     },
     "backbones": {"backbone": "Backbone", "from_scratch": "FromScratch", "inputs": "Inputs", "weights": "Weights"},
     "detection": {
@@ -31,6 +31,7 @@ _OURS = {
     "evaluation": {
         "safe_transfer_classifier": "SafeTransferClassifier", "safe_transfer_regressor": "SafeTransferRegressor",
     },
+    "io": {"stored_frame": "StoredFrame"},
     "model_selection": {
         "batched_search": "BatchedGridSearchCV BatchedRandomizedSearchCV",
         "label_free_scores": "CircularValidation DeepEmbeddedValidation ImportanceWeightedScorer PredictionEntropyScorer "
@@ -67,8 +68,8 @@ _THEIRS = {
     "linear_model._logistic": "LogisticRegression LogisticRegressionCV",
     "linear_model._ridge": "Ridge RidgeCV RidgeClassifier RidgeClassifierCV _RidgeGCV _IdentityRegressor",
     "metrics._scorer": "_BaseScorer _PassthroughScorer _PredictScorer _ProbaScorer _Scorer _ThresholdScorer "
-    "_MultimetricScorer",
-    "model_selection._classification_threshold": "FixedThresholdClassifier TunedThresholdClassifierCV _CurveScorer",
+    "_CurveScorer _MultimetricScorer",
+    "model_selection._classification_threshold": "FixedThresholdClassifier TunedThresholdClassifierCV",
     "model_selection._search": "GridSearchCV ParameterGrid RandomizedSearchCV",
     "model_selection._split": "GroupKFold GroupShuffleSplit KFold LeaveOneGroupOut LeaveOneOut LeavePGroupsOut "
     "PredefinedSplit RepeatedKFold RepeatedStratifiedKFold ShuffleSplit StratifiedGroupKFold StratifiedKFold "
