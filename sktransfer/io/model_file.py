@@ -14,7 +14,6 @@ import hashlib
 import json
 import os
 import re
-import stat
 import warnings
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -29,7 +28,7 @@ from sktransfer.backbones.safetensors_file import read_json
 from sktransfer.exceptions import ModelFileError, ModelVersionWarning
 from sktransfer.io.model_file_card import FileCard, card_of_header, card_of_manifest, manifest_of
 from sktransfer.io.model_file_reader import UntrustedTypesError, model_of, types_in
-from sktransfer.io.model_file_state import entries_of, unfold
+from sktransfer.io.model_file_state import entries_of, lost_callbacks, unfold
 from sktransfer.io.model_file_zip import MANIFEST, is_zip, pack, unpack
 from sktransfer.io.trusted_types import TRUSTED_TYPES
 from sktransfer.utils.device import resolve_device
@@ -127,6 +126,13 @@ def save(
         if found != content or entries_of(_build(written, types_in(written))) != entries:
             raise ModelFileError("what is read is another model than what was written.")
 
+    if lost := lost_callbacks(model):
+        warnings.warn(
+            f"save: the callbacks {lost} of {type(model).__name__} are not stored, because they are programs. The file predicts "
+            "the same; set them again before it is fitted anew.",
+            UserWarning,
+            stacklevel=2,
+        )
     try:
         return write_atomically(Path(path), content, check)
     except (ModelFileError, *_NONSENSE) as error:
@@ -293,10 +299,10 @@ def _read(path: str | os.PathLike[str], max_bytes: int) -> tuple[str, bytes]:
     file = Path(path)
     if not file.exists():
         raise FileNotFoundError(f"There is no model file {str(path)!r}.")
+    if not file.is_file():  # a pipe would be waited for
+        raise ModelFileError(f"{file} is a folder, a pipe, a socket or a device, and is refused.")
     with file.open("rb") as stream:
         status = os.fstat(stream.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise ModelFileError(f"{file} is a pipe, a socket or a device, and is refused.")
         if status.st_size > max_bytes:
             raise ModelFileError(
                 f"{file} has {status.st_size:,} bytes and is refused; load(..., max_bytes=...) takes more than {max_bytes:,}."

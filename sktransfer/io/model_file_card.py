@@ -180,7 +180,7 @@ def _columns(model: Any, parts: Sequence[Any]) -> list[dict[str, Any]]:
     # a scaler in front keeps the range of what it was fitted to
     ranges = [(vars(p).get("lowest_"), vars(p).get("highest_")) for p in parts if hasattr(p, "__dict__")]
     low, high = next((pair for pair in ranges if pair[0] is not None and np.shape(pair[0]) == (n_columns,)), (None, None))
-    if low is None and fits and not any(type(part).__name__.endswith("Scaler") for part in parts):
+    if low is None and fits and not any(isinstance(part, Pipeline) for part in parts):
         low, high = inputs.minimum, inputs.maximum
     listed = {"name": names, "unit": inputs.units if fits else None, "minimum": low, "maximum": high}
     listed = {key: values for key, values in listed.items() if values is not None and len(values) == n_columns}

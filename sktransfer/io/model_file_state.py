@@ -15,7 +15,6 @@ import importlib
 import io
 import json
 import logging
-import warnings
 import zipfile
 from collections.abc import Callable
 from typing import Any
@@ -202,17 +201,15 @@ def _change(owner: Any, key: str, value: Any) -> Any:
         return str(value)
     if type(value).__name__ == "DataFrame" and name.startswith("pandas."):
         return StoredFrame(value)
-    if key == "callbacks" and value and _is_ours(owner):
-        lost = [name for callback in value if (name := _callback_name(callback)) not in _SILENT]
-        if lost:
-            warnings.warn(
-                f"save: the callbacks {lost} of {type(owner).__name__} are not stored, because they are programs. The file "
-                "predicts the same; set them again before it is fitted anew.",
-                UserWarning,
-                stacklevel=2,
-            )
+    if key == "callbacks" and _is_ours(owner):
         return None
     return value
+
+
+def lost_callbacks(model: Any) -> list[str]:
+    """Classes of the callbacks in `model` that do more than show how far a fit is; a file holds none."""
+    given = [part.callbacks for part in parts_of(model) if _is_ours(part) and vars(part).get("callbacks")]
+    return [name for callbacks in given for one in callbacks if (name := _callback_name(one)) not in _SILENT]
 
 
 def _callback_name(callback: Any) -> str:
@@ -242,7 +239,8 @@ class _Walk:
 
     def _opened(self, value: Any) -> Any:
         if type(value) in (list, tuple):
-            parts = [self.of(part) for part in value]
+            parts = [self.of(self._change(value, str(i), part)) for i, part in enumerate(value)]
+            parts = [None if part is _GONE else part for part in parts]
             return type(value)(parts) if any(map(_differ, parts, value)) else value
         if isinstance(value, list | tuple):
             return value
