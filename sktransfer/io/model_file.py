@@ -3,7 +3,7 @@
 ::
 
     save: model --> entries (skops's layout), manifest --> zip, checksum --> read back --> temporary file --> renamed
-    load: bytes, read once --> expected SHA-256? --> checksum --> manifest: format, versions --> names trusted? --> model
+    load: bytes, read once --> expected SHA-256? --> checksum --> manifest: versions --> names trusted? --> model
                                                                      |
     inspect_file: ...................................................--> FileCard
 """
@@ -40,7 +40,16 @@ FORMAT = 1  # of model files; raise it when a reader of today would misread or r
 LARGEST_FILE = 2**31  # bytes
 _DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]+)?")
 # what Python, numpy, scikit-learn and torch raise for a state that means nothing
-_NONSENSE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, AssertionError, ImportError)
+_NONSENSE = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RuntimeError,
+    AssertionError,
+    ImportError,
+)
 
 
 def save(
@@ -119,7 +128,9 @@ def save(
     entries = entries_of(model)
     content = pack({**entries, MANIFEST: _manifest(model, entries, given)})
     if len(content) > LARGEST_FILE:
-        raise ModelFileError(f"save: {type(model).__name__} takes {len(content):,} bytes; a model file holds {LARGEST_FILE:,}.")
+        raise ModelFileError(
+            f"save: {type(model).__name__} takes {len(content):,} bytes; a model file holds {LARGEST_FILE:,}."
+        )
 
     def check(found: bytes) -> None:
         written = unpack(str(path), found)
@@ -128,8 +139,8 @@ def save(
 
     if lost := lost_callbacks(model):
         warnings.warn(
-            f"save: the callbacks {lost} of {type(model).__name__} are not stored, because they are programs. The file predicts "
-            "the same; set them again before it is fitted anew.",
+            f"save: the callbacks {lost} of {type(model).__name__} are not stored, because they are programs. The file "
+            "predicts the same; set them again before it is fitted anew.",
             UserWarning,
             stacklevel=2,
         )
@@ -139,8 +150,8 @@ def save(
         if isinstance(error, OSError):
             raise
         raise ModelFileError(
-            f"save: {type(model).__name__} was not written, because it could not be loaded again: {error} Whatever was at "
-            "this path is as it was."
+            f"save: {type(model).__name__} was not written, because it could not be loaded again: {error} Whatever was "
+            "at this path is as it was."
         ) from error
 
 
@@ -211,8 +222,8 @@ def load(
         model = _build(entries, trusted)
     except UntrustedTypesError as error:
         raise ModelFileError(
-            f"{file} asks for types that are not trusted: {error.names}. If you know what they do and who wrote the file, "
-            f"name them: load(..., trusted=(*sktransfer.TRUSTED_TYPES, {error.names[0]!r}))."
+            f"{file} asks for types that are not trusted: {error.names}. If you know what they do and who wrote the "
+            f"file, name them: load(..., trusted=(*sktransfer.TRUSTED_TYPES, {error.names[0]!r}))."
         ) from error
     except _NONSENSE as error:
         said = f"{error}" if isinstance(error, ModelFileError) else repr(error)
@@ -305,7 +316,7 @@ def _read(path: str | os.PathLike[str], max_bytes: int) -> tuple[str, bytes]:
         status = os.fstat(stream.fileno())
         if status.st_size > max_bytes:
             raise ModelFileError(
-                f"{file} has {status.st_size:,} bytes and is refused; load(..., max_bytes=...) takes more than {max_bytes:,}."
+                f"{file} has {status.st_size:,} bytes and is refused; max_bytes=... takes more than {max_bytes:,}."
             )
         return str(file), stream.read(status.st_size)  # Python takes memory for all that is asked for
 
@@ -315,7 +326,9 @@ def _compare(file: str, content: bytes, expected: Any) -> None:
         raise ValueError(f"load: expect_sha256 is a text of 64 hexadecimal digits, got {expected!r}.")
     found = hashlib.sha256(content).hexdigest()
     if found != expected.lower():
-        raise ModelFileError(f"{file} is another file than expected: its SHA-256 is {found}, and not {expected.lower()}.")
+        raise ModelFileError(
+            f"{file} is another file than expected: its SHA-256 is {found}, and not {expected.lower()}."
+        )
 
 
 def _card(file: str, content: bytes, entries: Mapping[str, bytes]) -> FileCard:
@@ -326,7 +339,11 @@ def _card(file: str, content: bytes, entries: Mapping[str, bytes]) -> FileCard:
             raise ValueError("its manifest names no format")
         if number > FORMAT:
             written = manifest.get("versions")
-            by = f" by sktransfer {written['sktransfer']}" if isinstance(written, dict) and "sktransfer" in written else ""
+            by = (
+                f" by sktransfer {written['sktransfer']}"
+                if isinstance(written, dict) and "sktransfer" in written
+                else ""
+            )
             raise ModelFileError(
                 f"{file} was written in format {number}{by}; this version reads up to {FORMAT}. Upgrade sktransfer."
             )

@@ -18,6 +18,7 @@ from sklearn.pipeline import Pipeline
 
 from sktransfer.backbones.backbone import Backbone
 from sktransfer.backbones.card import Card
+from sktransfer.backbones.inputs import Inputs
 from sktransfer.io.model_file_state import parts_of
 from sktransfer.utils.versions import running_versions
 
@@ -170,19 +171,18 @@ def _names(model: Any) -> str:
 def _columns(model: Any, parts: Sequence[Any]) -> list[dict[str, Any]]:
     """Names, units and ranges of the columns that `model` takes: of its own, its scaler, its backbone."""
     n_columns = getattr(model, "n_features_in_", None)
-    found = [vars(part).get("backbone_") or vars(part).get("backbone") for part in parts if hasattr(part, "__dict__")]
-    inputs = next((part.inputs for part in found if isinstance(part, Backbone)), None)
     if n_columns is None:
         return []
-    fits = inputs is not None and inputs.n == n_columns
-    names = getattr(model, "feature_names_in_", None)
-    names = inputs.names if names is None and fits else names
+    states = [vars(part) for part in parts if hasattr(part, "__dict__")]
+    backbones = [state.get("backbone_") or state.get("backbone") for state in states]
+    known = next((one.inputs for one in backbones if isinstance(one, Backbone) and one.inputs.n == n_columns), Inputs())
+    names = getattr(model, "feature_names_in_", known.names)
     # a scaler in front keeps the range of what it was fitted to
-    ranges = [(vars(p).get("lowest_"), vars(p).get("highest_")) for p in parts if hasattr(p, "__dict__")]
-    low, high = next((pair for pair in ranges if pair[0] is not None and np.shape(pair[0]) == (n_columns,)), (None, None))
-    if low is None and fits and not any(isinstance(part, Pipeline) for part in parts):
-        low, high = inputs.minimum, inputs.maximum
-    listed = {"name": names, "unit": inputs.units if fits else None, "minimum": low, "maximum": high}
+    ranges = [(state.get("lowest_"), state.get("highest_")) for state in states]
+    low, high = next((pair for pair in ranges if np.shape(pair[0]) == (n_columns,)), (None, None))
+    if low is None and not any(isinstance(part, Pipeline) for part in parts):
+        low, high = known.minimum, known.maximum
+    listed: dict[str, Any] = {"name": names, "unit": known.units, "minimum": low, "maximum": high}
     listed = {key: values for key, values in listed.items() if values is not None and len(values) == n_columns}
     return [{key: _plain(values[i]) for key, values in listed.items()} for i in range(n_columns)]
 

@@ -5,9 +5,9 @@
     schema.json --> names of types, all of them --> one is not trusted: refused, and nothing was imported
                 --> nodes: dict, list, number, text, array, object --> cls.__new__, __setstate__ --> model
 
-The layout is that of skops, of whose reader this is the common part. skops imports every module of scikit-learn, and torch with
-them, before it reads a byte, and trusts all estimators of scikit-learn. Kinds of nodes that are rare (trees, random
-generators) are left to skops, if the caller trusts what they build.
+The layout is that of skops, of whose reader this is the common part. skops imports every module of scikit-learn, and
+torch with them, before it reads a byte, and trusts all estimators of scikit-learn. Kinds of nodes that are rare (trees,
+random generators) are left to skops, if the caller trusts what they build.
 """
 
 from __future__ import annotations
@@ -43,8 +43,26 @@ DATA = frozenset({
     *(f"builtins.{name}" for name in (*_KEYS, "dict", "list", "tuple", "set", "frozenset", "slice")),
     *(f"numpy.{name}" for name in ("ndarray", "dtype", *_NUMBERS)),
     "numpy.random.mtrand.RandomState", "collections.OrderedDict", "numpy.ma.MaskedArray", "numpy.ma.core.MaskedArray",
-    "pathlib.PosixPath", "pathlib.WindowsPath", "pathlib.Path", "pathlib._local.PosixPath", "pathlib._local.WindowsPath",
+    *(f"pathlib{folder}.{kind}" for folder in ("", "._local") for kind in ("PosixPath", "WindowsPath")),
 })  # fmt: skip
+
+_METHODS = {
+    "JsonNode": "_json",
+    "CachedNode": "_cached",
+    "DictNode": "_dict",
+    "ListNode": "_list",
+    "SetNode": "_set",
+    "TupleNode": "_tuple",
+    "SliceNode": "_slice",
+    "TypeNode": "_type",
+    "FunctionNode": "_function",
+    "DTypeNode": "_dtype",
+    "NdArrayNode": "_array",
+    "MaskedArrayNode": "_masked_array",
+    "RandomStateNode": "_random_state",
+    "ConstructorFromReduceNode": "_constructed",
+    "ObjectNode": "_object",
+}  # of the reader, for each kind of node
 
 
 def model_of(entries: Mapping[str, bytes], trusted: Collection[str]) -> Any:
@@ -136,21 +154,21 @@ class _Reader:
 
     def read(self, node: dict[str, Any]) -> Any:
         """What `node` stands for."""
-        found = getattr(self, f"_{node['__loader__']}")(node)
+        found = getattr(self, _METHODS[node["__loader__"]])(node)
         if type(number := node.get("__id__")) is int:
             self._known[number] = found
         return found
 
-    def _JsonNode(self, node: dict[str, Any]) -> Any:
+    def _json(self, node: dict[str, Any]) -> Any:
         value = json.loads(node["content"])
         if value is not None and not isinstance(value, bool | int | float | str):
             raise ValueError("a number or text is none")
         return value
 
-    def _CachedNode(self, node: dict[str, Any]) -> Any:
+    def _cached(self, node: dict[str, Any]) -> Any:
         return self._known[node["__id__"]]
 
-    def _DictNode(self, node: dict[str, Any]) -> Any:
+    def _dict(self, node: dict[str, Any]) -> Any:
         found, kinds = _class(node, dict)(), node["key_types"]["content"]
         if len(kinds) != len(node["content"]):
             raise ValueError("a dict has other keys than it says")
@@ -160,34 +178,34 @@ class _Reader:
             found[convert(key)] = self.read(value)
         return found
 
-    def _ListNode(self, node: dict[str, Any]) -> Any:
+    def _list(self, node: dict[str, Any]) -> Any:
         return _class(node, list)([self.read(part) for part in node["content"]])
 
-    def _SetNode(self, node: dict[str, Any]) -> Any:
+    def _set(self, node: dict[str, Any]) -> Any:
         return _class(node, set)(self.read(part) for part in node["content"])
 
-    def _TupleNode(self, node: dict[str, Any]) -> Any:
+    def _tuple(self, node: dict[str, Any]) -> Any:
         kind, parts = _class(node, tuple), [self.read(part) for part in node["content"]]
         return tuple(parts) if kind is tuple else kind(*parts)
 
-    def _SliceNode(self, node: dict[str, Any]) -> slice:
+    def _slice(self, node: dict[str, Any]) -> slice:
         parts = [node["content"][key] for key in ("start", "stop", "step")]
         if not all(part is None or type(part) is int for part in parts):
             raise ValueError("a slice has bounds that are no whole numbers")
         return slice(*parts)
 
-    def _TypeNode(self, node: dict[str, Any]) -> Any:
+    def _type(self, node: dict[str, Any]) -> Any:
         if (node["__module__"], node["__class__"]) == ("builtins", "NoneType"):
             return type(None)
         return _imported(node)
 
-    def _FunctionNode(self, node: dict[str, Any]) -> Any:
+    def _function(self, node: dict[str, Any]) -> Any:
         return _imported(node)
 
-    def _DTypeNode(self, node: dict[str, Any]) -> np.dtype:
+    def _dtype(self, node: dict[str, Any]) -> np.dtype:
         return self.read(node["content"]).dtype
 
-    def _NdArrayNode(self, node: dict[str, Any]) -> Any:
+    def _array(self, node: dict[str, Any]) -> Any:
         if node["type"] == "json":
             shape, parts = self.read(node["shape"]), [self.read(part) for part in node["content"]]
             if len(shape) != 1:
@@ -202,21 +220,21 @@ class _Reader:
         getattr(np, _one_of(node["__class__"], _NUMBERS))
         return array[()]
 
-    def _MaskedArrayNode(self, node: dict[str, Any]) -> np.ma.MaskedArray:
+    def _masked_array(self, node: dict[str, Any]) -> np.ma.MaskedArray:
         return np.ma.MaskedArray(self.read(node["content"]["data"]), self.read(node["content"]["mask"]))
 
-    def _RandomStateNode(self, node: dict[str, Any]) -> np.random.RandomState:
+    def _random_state(self, node: dict[str, Any]) -> np.random.RandomState:
         found = np.random.RandomState()
         found.set_state(self.read(node["content"]))
         return found
 
-    def _ConstructorFromReduceNode(self, node: dict[str, Any]) -> Any:
+    def _constructed(self, node: dict[str, Any]) -> Any:
         parts = self.read(node["content"])
         if node["__module__"].startswith("pathlib"):
             return Path(*parts)
         return _class(node, frozenset)(*parts)
 
-    def _ObjectNode(self, node: dict[str, Any]) -> Any:
+    def _object(self, node: dict[str, Any]) -> Any:
         kind = _class(node, object)
         found = kind.__new__(kind)
         if node.get("content") is None:

@@ -55,8 +55,8 @@ def entries_of(model: Any) -> dict[str, bytes]:
         schema = json.loads(archive.read(SCHEMA))
         if schema.get("protocol") != SKOPS_PROTOCOL:
             raise TypeError(
-                f"save: skops {skops.__version__} writes protocol {schema.get('protocol')}, and this version of sktransfer "
-                f"knows {SKOPS_PROTOCOL}. Install skops 0.16, or upgrade sktransfer."
+                f"save: skops {skops.__version__} writes protocol {schema.get('protocol')}, and this version of "
+                f"sktransfer knows {SKOPS_PROTOCOL}. Install skops 0.16, or upgrade sktransfer."
             )
         writer = _Writer(archive, type(model).__name__)
         written = {**writer.node(schema, type(model).__name__), "protocol": SKOPS_PROTOCOL, "_skops_version": "0.13"}
@@ -78,8 +78,8 @@ class _Writer:
             raise TypeError(f"save: {where} is a bytes object, in which anything may hide. Store it as an array.")
         if loader not in READ_HERE | READ_BY_SKOPS:
             raise TypeError(
-                f"save: {where} is a {node['__module__']}.{node['__class__']}, which a model file cannot hold. Replace it "
-                "by an estimator that holds numbers, texts and arrays, or store the model with joblib, for yourself."
+                f"save: {where} is a {node['__module__']}.{node['__class__']}, which a model file cannot hold. "
+                "Replace it by an estimator that holds numbers, texts and arrays, or store the model with joblib, for yourself."
             )
         found = {key: node[key] for key in ("__class__", "__module__", "__loader__")}
         if loader == "JsonNode":
@@ -140,10 +140,12 @@ def _importable(module: str, name: str, where: str) -> str:
         is_there = False
     if is_there or (module, name) == ("builtins", "NoneType"):
         return module
-    what = "a lambda" if name == "<lambda>" else f"{name!r}, which is defined inside a function or in a notebook or script"
+    what = (
+        "a lambda" if name == "<lambda>" else f"{name!r}, which is defined inside a function or in a notebook or script"
+    )
     raise TypeError(
-        f"save: {where} is {what}, so no other process can find it. Move it to the top of a module that can be imported, "
-        f"and load the file with trusted=(*sktransfer.TRUSTED_TYPES, '<module>.<name>'). Nothing was written."
+        f"save: {where} is {what}, so no other process can find it. Move it to the top of a module that can be "
+        f"imported, and load the file with trusted=(*sktransfer.TRUSTED_TYPES, '<module>.<name>'). Nothing was written."
     )
 
 
@@ -218,7 +220,7 @@ def _callback_name(callback: Any) -> str:
 
 
 class _Walk:
-    """Through estimators, what they are made of, and containers; an object is copied only where a part of it changes."""
+    """Through estimators, what they are made of, and containers; an object is copied where a part of it changes."""
 
     def __init__(self, change: Callable[[Any, str, Any], Any]):
         self._change = change
@@ -239,9 +241,9 @@ class _Walk:
 
     def _opened(self, value: Any) -> Any:
         if type(value) in (list, tuple):
-            parts = [self.of(self._change(value, str(i), part)) for i, part in enumerate(value)]
-            parts = [None if part is _GONE else part for part in parts]
-            return type(value)(parts) if any(map(_differ, parts, value)) else value
+            items = [self.of(self._change(value, str(i), part)) for i, part in enumerate(value)]
+            items = [None if part is _GONE else part for part in items]
+            return type(value)(items) if any(map(_differ, items, value)) else value
         if isinstance(value, list | tuple):
             return value
         own = value if isinstance(value, dict) else vars(value)

@@ -4,10 +4,10 @@
 
     schema.json | 0.npy | 1.npy | ... | manifest.json | directory | comment: "sktransfer-sha256:" and 64 digits
 
-The sum is compared before the zip is looked at, so that a flipped bit is seen wherever it is, in a name or a time stamp,
-too. It tells damage, not intent: whoever forges a file also writes its sum. So entries are taken only as they are written
-here: not compressed (no zip bomb can be), with known names (none leads out of the archive), together no larger than the
-file. Times, order and permissions are fixed: the same model gives the same bytes.
+The sum is compared before the zip is looked at, so that a flipped bit is seen wherever it is, in a name or a time
+stamp, too. It tells damage, not intent: whoever forges a file also writes its sum. So entries are taken only as they are
+written here: not compressed (no zip bomb can be), with known names (none leads out of the archive), together no larger
+than the file. Times, order and permissions are fixed: the same model gives the same bytes.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _END = struct.Struct("<4s4H2LH")  # of the zip's directory, before the comment
 _FOREIGN = {  # by how they begin; a zip is told by what is in it
     b"\x89PNG": "is a PNG image",
     b"\xff\xd8\xff": "is a JPEG image",
-    b"\x80": "is a pickle or joblib file, which is a program: sktransfer.load runs none. Load it with joblib.load if you "
-    "made it yourself, and store the model with sktransfer.save",
+    b"\x80": "is a pickle or joblib file, which is a program: sktransfer.load runs none. Load it with joblib.load if "
+    "you made it yourself, and store the model with sktransfer.save",
     b"\x1f\x8b": "is compressed by gzip",
     b"x\x9c": "is compressed by zlib, as joblib does: sktransfer.load reads no joblib files",
     b"%PDF": "is a PDF document",
@@ -68,7 +68,15 @@ def unpack(file: str, content: bytes) -> dict[str, bytes]:
             _check_entries(archive.infolist(), len(content))
             entries = {entry.filename: archive.read(entry) for entry in archive.infolist()}
     # NotImplementedError: a kind of zip that Python does not read; RuntimeError: an encrypted one
-    except (ValueError, zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, struct.error) as error:
+    except (
+        ValueError,
+        zipfile.BadZipFile,
+        NotImplementedError,
+        RuntimeError,
+        OSError,
+        EOFError,
+        struct.error,
+    ) as error:
         raise ModelFileError(f"{file} was not written by sktransfer.save: {error}.") from error
     for name in (SCHEMA, MANIFEST):
         if name not in entries:
@@ -88,8 +96,8 @@ def _check_sum(file: str, content: bytes) -> None:
         raise ModelFileError(f"{file} is no model file of sktransfer.save: it {_what(content)}.")
     if content[-_N_DIGITS - len(_MARK) : -_N_DIGITS] != _MARK:
         raise ModelFileError(
-            f"{file} is a zip without the checksum that sktransfer.save writes at its end. Either it is cut short (copy "
-            "it again), or another program wrote it: torch.save and skops.io.dump do not write model files of sktransfer."
+            f"{file} is a zip without the checksum that sktransfer.save writes at its end. Either it is cut short "
+            "(copy it again), or another program wrote it, as torch.save and skops.io.dump do."
         )
     if hashlib.sha256(content[:-_N_DIGITS]).hexdigest().encode() != content[-_N_DIGITS:]:
         raise ModelFileError(f"{file} does not match its checksum: the file is damaged. Copy it again.")
@@ -130,6 +138,8 @@ def _check_entries(entries: list[zipfile.ZipInfo], size: int) -> None:
         raise ValueError("a name occurs twice in its directory")
     for entry in entries:
         if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size or entry.flag_bits & 1:
-            raise ValueError(f"its entry {entry.filename!r} is compressed or encrypted, and model files store all as it is")
+            raise ValueError(
+                f"its entry {entry.filename!r} is compressed or encrypted, and model files store all as it is"
+            )
     if sum(entry.file_size for entry in entries) > size:
         raise ValueError("its entries take more than the file holds")

@@ -1,10 +1,10 @@
 """What a model file may build: a list of names that was written by people, and never what a file asks for.
 
-Numbers, texts, arrays and containers are always read. Of this package the list holds what a fitted object is made of; of
-scikit-learn preprocessing, linear models, and the searches, calibrators and thresholds around a model, whose state is
+Numbers, texts, arrays and containers are always read. Of this package the list holds what a fitted object is made of;
+of scikit-learn preprocessing, linear models, and the searches, calibrators and thresholds around a model, whose state is
 arrays and whose methods look at shapes. Trees, nearest neighbours and support vector machines are left out: their
-compiled code follows indices in the file without looking whether they lie in an array. Whoever knows where a
-file comes from may add them.
+compiled code follows indices in the file without looking whether they lie in an array. Whoever knows where a file comes
+from may add them.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _OURS = {
     "io": {"stored_frame": "StoredFrame"},
     "model_selection": {
         "batched_search": "BatchedGridSearchCV BatchedRandomizedSearchCV",
-        "label_free_scores": "CircularValidation DeepEmbeddedValidation ImportanceWeightedScorer PredictionEntropyScorer "
-        "SoftNeighborhoodDensity",
+        "label_free_scores": "CircularValidation DeepEmbeddedValidation ImportanceWeightedScorer "
+        "PredictionEntropyScorer SoftNeighborhoodDensity",
         "splitters": "LeaveOneDomainOut SourceTargetShuffleSplit TimeOrderedGroupSplit",
     },
     "monitoring": {"alarms": "Alarms"},

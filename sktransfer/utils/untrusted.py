@@ -1,7 +1,7 @@
 """Whether the state that is read now may come from somebody else, as in a model file, or is as good as a program.
 
-A pickle is a program: what it says needs no second look. A file of :func:`sktransfer.load` runs nothing, so a network in
-it is measured before it runs, as in a backbone file.
+A pickle is a program: what it says needs no second look. A file of :func:`sktransfer.load` runs nothing, so a network
+in it is measured before it runs, as in a backbone file.
 """
 
 from collections.abc import Iterator

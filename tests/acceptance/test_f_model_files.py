@@ -134,7 +134,7 @@ def test_f7_a_file_cut_short_an_empty_one_and_one_of_another_kind_are_named(file
     content, damaged = file.read_bytes(), tmp_path / "damaged.skops"
     for place in np.linspace(1, len(content) - 1, 60).astype(int):
         damaged.write_bytes(content[:place])
-        with pytest.raises(ModelFileError, match="cut short|begins with|holds text"):
+        with pytest.raises(ModelFileError, match=r"cut short|begins with|holds text"):
             load(damaged)
     torch.save({"a": torch.ones(2)}, tmp_path / "model.pt")
     for other, said in ((b"", "is empty"), (b"\x89PNG\r\n", "PNG image"), (b"a,b\n1,2\n", "holds text"),
@@ -179,7 +179,7 @@ def test_f9_a_foreign_type_and_bytes_in_the_state_are_refused(model, file, tmp_p
            "content": number(None)}  # fmt: skip
     for hostile in (hidden, popen, net):
         objects(schema, "TransferClassifier")[0]["content"]["content"]["callbacks"] = hostile
-        with pytest.raises(ModelFileError, match="not read|not trusted"):
+        with pytest.raises(ModelFileError, match=r"not read|not trusted"):
             load(write(tmp_path / "forged.skops", schema, manifest, entries))
     honest = model[-1].callbacks
     model[-1].callbacks_seen_ = b"\x80\x04."
@@ -232,7 +232,7 @@ def test_f11_a_reader_sees_one_file_and_the_last_writer_wins(model, file, tmp_pa
         stream = read(path, *args, **kwargs)
         if path == file:
             content = save(other, tmp_path / "other.skops")
-            os.replace(content, file)
+            content.replace(file)
         return stream
 
     with monkeypatch.context() as patch:
@@ -248,7 +248,7 @@ def test_f11_a_reader_sees_one_file_and_the_last_writer_wins(model, file, tmp_pa
 def test_f12_a_model_of_other_columns_or_classes_is_told_before_it_is_built(model, file):
     card = inspect_file(file)
     assert (len(card.columns), card.classes) == (4, sorted(set(y)))
-    with pytest.raises(ValueError, match="5 features, but .* 4"):
+    with pytest.raises(ValueError, match=r"5 features, but .* 4"):
         load(file).predict(np.ones((3, 5)))
 
 
@@ -257,7 +257,7 @@ def test_f13_another_file_than_expected_is_refused_before_it_is_looked_into(file
     for expected in (digest, digest.upper()):
         load(file, expect_sha256=expected)
     file.write_bytes(b"\x80\x04 anything")
-    with pytest.raises(ModelFileError, match=f"another file than expected: its SHA-256 is .* and not {digest}"):
+    with pytest.raises(ModelFileError, match=f"another file than expected: its SHA-256 is .* not {digest}"):
         load(file, expect_sha256=digest)
     for expected in ("", "0" * 63, 5, digest + "\n"):
         with pytest.raises(ValueError, match="64 hexadecimal digits"):
@@ -274,7 +274,7 @@ def test_f14_progress_bars_are_left_out_and_a_lambda_is_refused_before_writing(m
     assert "_skl_callbacks" in vars(watched)
     np.testing.assert_array_equal(loaded.predict_proba(X), watched.predict_proba(X))
     before = file.read_bytes()
-    with pytest.raises(TypeError, match="is a lambda.*Move it to the top of a module"):
+    with pytest.raises(TypeError, match=r"is a lambda.*Move it to the top of a module"):
         save(make_pipeline(FunctionTransformer(lambda x: x), quick()).fit(X, y), file)
     assert file.read_bytes() == before
 
@@ -296,7 +296,7 @@ def test_f15_what_scikit_learn_puts_around_a_model_loads_with_the_default_list(m
 
 
 def test_f16_paths_with_other_letters_spaces_backslashes_and_links(model, tmp_path):
-    for name in ("Pumpe Süd – ölig.skops", "ポンプ.skops", "C:\\models\\pump a.skops", "x" * 200):
+    for name in ("Pumpe Süd, ölig.skops", "ポンプ.skops", "C:\\models\\pump a.skops", "x" * 200):
         for path in (tmp_path / name, str(tmp_path / name)):
             np.testing.assert_array_equal(load(save(model, path)).predict(X), model.predict(X))
     target, link = tmp_path / "v1.skops", tmp_path / "current.skops"

@@ -22,7 +22,7 @@ MODULES = [
     for path in sorted((ROOT / "sktransfer").rglob("*.py"))
     if path.name != "__init__.py"
 ]
-PUBLIC = [getattr(sktransfer, name) for name in sktransfer.__all__ if name != "__version__"]
+PUBLIC = [getattr(sktransfer, name) for name in sktransfer.__all__ if name not in ("__version__", "TRUSTED_TYPES")]
 DOCUMENTED = [obj for obj in PUBLIC if not (inspect.isclass(obj) and issubclass(obj, Warning | Exception))]
 METHODS = [
     getattr(obj, name)

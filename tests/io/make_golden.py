@@ -44,9 +44,9 @@ def models():
         "regressor": TransferRegressor(first.backbone_, strategy=LinearProbing(), random_state=0).fit(X, X[:, 0] * 10),
         "detector": TransferDetector(first.backbone_).fit(X[y == "normal"]),
         "pipeline": make_pipeline(BaselineScaler(normal_label="normal"), probing).fit(X, y),
-        "search": GridSearchCV(
-            TransferClassifier(SMALL, max_epochs=2, random_state=0), {"lr": [0.01, 0.02]}, cv=2
-        ).fit(X, y),
+        "search": GridSearchCV(TransferClassifier(SMALL, max_epochs=2, random_state=0), {"lr": [0.01, 0.02]}, cv=2).fit(
+            X, y
+        ),
         "calibrated": CalibratedClassifierCV(FrozenEstimator(probing.fit(X, y)), method="sigmoid").fit(X, y),
         "cuda": on_cuda.set_params(device="cuda:1"),
     }

@@ -72,7 +72,9 @@ def frame():
 
 
 def test_the_same_model_gives_the_same_bytes(fitted, file, tmp_path):
-    again = save(load(file, device=None), tmp_path / "again.skops", metrics={"accuracy": 0.9}, licence="CC0-1.0", notes="pump A")
+    again = save(
+        load(file, device=None), tmp_path / "again.skops", metrics={"accuracy": 0.9}, licence="CC0-1.0", notes="pump A"
+    )
     assert again.read_bytes() == file.read_bytes()
 
 
@@ -152,7 +154,7 @@ def test_a_backbone_without_names_units_and_classes_has_a_card(tmp_path):
 def test_a_normal_label_and_metrics_that_are_no_json_are_told(fitted, tmp_path):
     assert inspect_file(save(fitted[-1], tmp_path / "a.skops", normal_label=np.str_("normal"))).normal_label == "normal"
     for given in ({"metrics": {"a": object()}}, {"metrics": [1]}, {"metrics": {"a": float("nan")}}, {"notes": 3}):
-        with pytest.raises(TypeError, match="metrics|notes"):
+        with pytest.raises(TypeError, match=r"metrics|notes"):
             save(fitted, tmp_path / "b.skops", **given)
     assert not (tmp_path / "b.skops").exists()
 
@@ -162,7 +164,9 @@ def test_a_normal_label_and_metrics_that_are_no_json_are_told(fitted, tmp_path):
 
 @pytest.mark.parametrize("stored", ["auto", "cuda", torch.device("cuda:1")])
 def test_the_device_is_the_reader_s(fitted, tmp_path, stored):
-    model = TransferClassifier(**{**fitted[-1].get_params(deep=False), "device": "cpu"}).fit(X, y).set_params(device=stored)
+    model = (
+        TransferClassifier(**{**fitted[-1].get_params(deep=False), "device": "cpu"}).fit(X, y).set_params(device=stored)
+    )
     file = save(model, tmp_path / "model.skops")
     assert load(file).device == "cpu"
     assert load(file, device="auto").device == "auto"
@@ -232,8 +236,8 @@ def test_a_newer_format_is_refused_with_advice(file, tmp_path):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"format": None}, {"format": True}, {"format": "1"}, {"versions": None}, {"versions": {"numpy": 1}}, {"columns": {}},
-     {"columns": [1]}, {"types": None}, {"versions": {}}],
+    [{"format": None}, {"format": True}, {"format": "1"}, {"versions": None}, {"versions": {"numpy": 1}},
+     {"columns": {}}, {"columns": [1]}, {"types": None}, {"versions": {}}],
 )  # fmt: skip
 def test_a_manifest_that_means_nothing_is_refused(file, tmp_path, changes):
     with pytest.raises(ModelFileError):
@@ -257,7 +261,10 @@ def test_callbacks_loggers_and_caches_stay_with_the_caller(backbone, tmp_path):
     import joblib
     import skorch.callbacks
 
-    callbacks = [skorch.callbacks.PrintLog(sink=lambda text: None), ("stop", skorch.callbacks.EarlyStopping("train_loss"))]
+    callbacks = [
+        skorch.callbacks.PrintLog(sink=lambda text: None),
+        ("stop", skorch.callbacks.EarlyStopping("train_loss")),
+    ]
     classifier = TransferClassifier(backbone, callbacks=callbacks, max_epochs=2, random_state=0)
     model = make_pipeline(StandardScaler(), classifier, memory=joblib.Memory(None)).fit(X, y)
     model[0].logger_ = logging.getLogger("plant")
@@ -360,7 +367,9 @@ def test_a_class_of_the_caller_is_named_and_loaded_if_it_is_trusted(tmp_path):
 
 
 def test_a_table_travels_as_arrays(tmp_path):
-    table = pd.DataFrame({"name": ["a", "b"], "score": [0.5, np.nan], "ok": [True, False]}, index=pd.Index([3, 4], name="id"))
+    table = pd.DataFrame(
+        {"name": ["a", "b"], "score": [0.5, np.nan], "ok": [True, False]}, index=pd.Index([3, 4], name="id")
+    )
     model = StandardScaler().fit(X)
     model.report_ = table
     loaded = load(save(model, tmp_path / "model.skops"))
@@ -443,7 +452,7 @@ def test_a_network_that_pads_a_sample_to_gigabytes_is_refused_in_a_model_file(tm
     assert "ZeroPad2d" in text
     layers = unsealed_layers(schema)
     layers["padding"] = number(40_000)
-    with pytest.raises(ModelFileError, match="asks for .* for a single sample"):
+    with pytest.raises(ModelFileError, match=r"asks for .* for a single sample"):
         load(write(tmp_path / "forged.skops", schema, manifest, entries))
 
 

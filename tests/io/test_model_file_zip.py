@@ -61,7 +61,8 @@ def test_the_sum_is_over_all_before_it():
 
 
 @pytest.mark.parametrize(
-    "name", ["../../etc/passwd", "/etc/passwd", "..\\a.npy", "a/0.npy", "00.npy", "1.npz", "x", "schema.json\n", "-1.npy"]
+    "name",
+    ["../../etc/passwd", "/etc/passwd", "..\\a.npy", "a/0.npy", "00.npy", "1.npz", "x", "schema.json\n", "-1.npy"],
 )
 def test_a_name_that_leads_elsewhere_is_refused(name):
     with pytest.raises(ModelFileError, match="has a name that no entry"):
@@ -127,8 +128,9 @@ def test_an_entry_whose_own_sum_is_wrong_is_refused():
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"", "is empty"), (b"\x89PNG\r\n\x1a\n", "PNG"), (b"a;b\n1,5;2\n", "holds text"), (b"\x80\x04\x95", "joblib.load"),
-     (b"\x08\x00\x00\x00\x00\x00\x00\x00{}      ", "load_backbone"), (b"\x00\x01\x02\x03", "begins with the bytes 00 01"),
+    [(b"", "is empty"), (b"\x89PNG\r\n\x1a\n", "PNG"), (b"a;b\n1,5;2\n", "holds text"),
+     (b"\x80\x04\x95", "joblib.load"), (b"\x08\x00\x00\x00\x00\x00\x00\x00{}      ", "load_backbone"),
+     (b"\x00\x01\x02\x03", "begins with the bytes 00 01"),
      (b"PK\x03\x04" + bytes(200), "without the checksum")],
 )  # fmt: skip
 def test_a_file_of_another_kind_is_named(content, said):

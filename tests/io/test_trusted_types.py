@@ -1,4 +1,4 @@
-"""The list of what may be built: names that exist, classes and plain functions of numbers, and nothing that runs a text."""
+"""The list of what may be built: names that exist, classes and functions of numbers, nothing that runs a text."""
 
 import importlib
 import inspect
