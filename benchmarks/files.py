@@ -1,12 +1,14 @@
 """Model files: what is left of a killed writer, what becomes of flipped bits, and how long a job waits for its model.
 
-``python -m benchmarks.files`` prints the tables of files.md. It needs Linux (fork), and takes about three minutes.
+``python -m benchmarks.files`` prints the tables of files.md, ``python -m benchmarks.files starts`` one of them (kills,
+damage, starts). It needs fork, and takes some minutes.
 """
 
 import io
 import os
 import pickle
 import random
+import resource
 import signal
 import statistics
 import subprocess
@@ -140,14 +142,55 @@ def bombs(folder):
     return len(contents), n_refused, mark.exists()
 
 
-def cold_starts(code, **names):
-    """Seconds from the start of a process to its end, `N_STARTS` times."""
-    found = []
+def cold_starts(**names):
+    """Seconds of wall time and of the processor from the start of a process to its end, `N_STARTS` times, in turn."""
+    found = {title: ([], []) for title in STARTS}
     for _ in range(N_STARTS):
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-c", code.format(**names)], check=True)
-        found.append(time.perf_counter() - start)
+        for title, code in STARTS.items():
+            start, used = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+            subprocess.run([sys.executable, "-W", "ignore", "-c", code.format(**names)], check=True)
+            now = resource.getrusage(resource.RUSAGE_CHILDREN)
+            found[title][0].append(time.perf_counter() - start)
+            found[title][1].append(now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime)
     return found
+
+
+def print_kills(model, rows, expected, folder):
+    print("| writer | bytes | save, ms | load, ms | killed | unreadable after |\n|---|---|---|---|---|---|")
+    for title, write in WRITERS.items():
+        path, read = folder / f"{title}.file", READERS[title]
+        write(model, path)
+        n_bytes, slow, quick = path.stat().st_size, median_ms(write, model, path), median_ms(read, path)
+        n_unreadable = kills(model, rows, expected, write, read, path, N_KILLS)
+        print(f"| `{title}` | {n_bytes:,} | {slow:.0f} | {quick:.0f} | {N_KILLS} | {n_unreadable} |", flush=True)
+
+
+def print_damage(model, rows, expected, folder):
+    print(f"\n| reader | {N_FLIPS} flipped bits: refused | same answers | other answers | {N_CUTS} cuts: refused |")
+    print("|---|---|---|---|---|")
+    for title, write in WRITERS.items():
+        path = folder / f"{title}.file"
+        write(model, path)
+        found = damages(path.read_bytes(), rows, expected, READERS[title], path, random.Random(1))
+        print(f"| `{title}` | {' | '.join(str(value) for value in found.values())} |", flush=True)
+    n_bombs, n_refused, ran = bombs(folder)
+    print(f"\n{n_refused} of {n_bombs} hostile pickles refused by `load`; code ran: {'yes' if ran else 'no'}.\n")
+
+
+def print_starts(model, rows, expected, folder):
+    path, other, table = folder / "model.skops", folder / "model.joblib", folder / "rows.npy"
+    save(model, path)
+    joblib.dump(model, other)
+    np.save(table, rows)
+    print(
+        f"| process, from start to end, median of {N_STARTS} | wall, s | beside `import sklearn` | processor, s | beside |"
+    )
+    print("|---|---|---|---|---|")
+    first = None
+    for title, found in cold_starts(path=str(path), rows=str(table), other=str(other)).items():
+        wall, used = map(statistics.median, found)
+        first = first or (wall, used)
+        print(f"| {title} | {wall:.2f} | {wall / first[0]:.2f} | {used:.2f} | {used / first[1]:.2f} |", flush=True)
 
 
 def main():
@@ -158,37 +201,10 @@ def main():
     model = make_pipeline(BaselineScaler(normal_label="normal"), TransferClassifier(backbone, random_state=0)).fit(X, y)
     rows = np.resize(np.asarray(X), (1000, X.shape[1]))
     expected = model.predict_proba(rows)
+    parts = {"kills": print_kills, "damage": print_damage, "starts": print_starts}
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        print("| writer | bytes | save, ms | load, ms | killed | unreadable after |\n|---|---|---|---|---|---|")
-        for title, write in WRITERS.items():
-            path, read = folder / f"{title}.file", READERS[title]
-            write(model, path)
-            n_bytes, slow, quick = path.stat().st_size, median_ms(write, model, path), median_ms(read, path)
-            n_unreadable = kills(model, rows, expected, write, read, path, N_KILLS)
-            print(f"| `{title}` | {n_bytes:,} | {slow:.0f} | {quick:.0f} | {N_KILLS} | {n_unreadable} |", flush=True)
-        print(f"\n| reader | {N_FLIPS} flipped bits: refused | same answers | other answers | {N_CUTS} cuts: refused |")
-        print("|---|---|---|---|---|")
-        for title, write in WRITERS.items():
-            path = folder / f"{title}.file"
-            write(model, path)
-            found = damages(path.read_bytes(), rows, expected, READERS[title], path, random.Random(1))
-            print(f"| `{title}` | {' | '.join(str(value) for value in found.values())} |", flush=True)
-        n_bombs, n_refused, ran = bombs(folder)
-        print(f"\n{n_refused} of {n_bombs} hostile pickles refused by `load`; code ran: {'yes' if ran else 'no'}.\n")
-        path, other, table = folder / "model.skops", folder / "model.joblib", folder / "rows.npy"
-        save(model, path)
-        joblib.dump(model, other)
-        np.save(table, rows)
-        print(f"| process, from start to end | median of {N_STARTS}, s | all | beside `import sklearn` |")
-        print("|---|---|---|---|")
-        first = None
-        for title, code in STARTS.items():
-            found = cold_starts(code, path=str(path), rows=str(table), other=str(other))
-            median = statistics.median(found)
-            first = first or median
-            each = " ".join(f"{value:.2f}" for value in sorted(found))
-            print(f"| {title} | {median:.2f} | {each} | {median / first:.2f} |", flush=True)
+        for part in sys.argv[1:] or parts:
+            parts[part](model, rows, expected, Path(name))
 
 
 if __name__ == "__main__":

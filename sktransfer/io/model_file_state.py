@@ -79,7 +79,7 @@ class _Writer:
         if loader not in READ_HERE | READ_BY_SKOPS:
             raise TypeError(
                 f"save: {where} is a {node['__module__']}.{node['__class__']}, which a model file cannot hold. "
-                "Replace it by an estimator that holds numbers, texts and arrays, or store the model with joblib, for yourself."
+                "Replace it by an estimator that holds numbers, texts and arrays, or store the model with joblib."
             )
         found = {key: node[key] for key in ("__class__", "__module__", "__loader__")}
         if loader == "JsonNode":

@@ -5,8 +5,8 @@
     schema.json | 0.npy | 1.npy | ... | manifest.json | directory | comment: "sktransfer-sha256:" and 64 digits
 
 The sum is compared before the zip is looked at, so that a flipped bit is seen wherever it is, in a name or a time
-stamp, too. It tells damage, not intent: whoever forges a file also writes its sum. So entries are taken only as they are
-written here: not compressed (no zip bomb can be), with known names (none leads out of the archive), together no larger
+stamp, too. It tells damage, not intent: whoever forges a file also writes its sum. So entries are taken only as they
+are written here: not compressed (no zip bomb can be), with known names (none leads out of it), together no larger
 than the file. Times, order and permissions are fixed: the same model gives the same bytes.
 """
 

@@ -1,8 +1,8 @@
 """What a model file may build: a list of names that was written by people, and never what a file asks for.
 
 Numbers, texts, arrays and containers are always read. Of this package the list holds what a fitted object is made of;
-of scikit-learn preprocessing, linear models, and the searches, calibrators and thresholds around a model, whose state is
-arrays and whose methods look at shapes. Trees, nearest neighbours and support vector machines are left out: their
+of scikit-learn preprocessing, linear models, and the searches, calibrators and thresholds around a model, whose state
+is arrays and whose methods look at shapes. Trees, nearest neighbours and support vector machines are left out: their
 compiled code follows indices in the file without looking whether they lie in an array. Whoever knows where a file comes
 from may add them.
 """
