@@ -182,9 +182,7 @@ def print_starts(model, rows, expected, folder):
     save(model, path)
     joblib.dump(model, other)
     np.save(table, rows)
-    print(
-        f"| process, from start to end, median of {N_STARTS} | wall, s | beside `import sklearn` | processor, s | beside |"
-    )
+    print(f"| process, from start to end, median of {N_STARTS} | wall, s | ratio | processor, s | ratio |")
     print("|---|---|---|---|---|")
     first = None
     for title, found in cold_starts(path=str(path), rows=str(table), other=str(other)).items():

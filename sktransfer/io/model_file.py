@@ -204,7 +204,15 @@ def load(
 
     Examples
     --------
-    ``load("pump_a.skops", expect_sha256="9f86d0...")`` in a job; see :func:`save` for a whole round.
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from sktransfer import BaselineScaler, inspect_file, load, save
+    >>> scaler = BaselineScaler().fit(np.random.default_rng(0).normal(size=(40, 3)))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = save(scaler, pathlib.Path(folder) / "pump_a.skops")
+    ...     released = inspect_file(file).sha256
+    ...     load(file, expect_sha256=released)
+    BaselineScaler()
     """
     if device is not None and not (isinstance(device, str) and _DEVICE.fullmatch(device)):
         raise ValueError(f"load: device is 'cpu', 'auto', 'cuda', 'cuda:<number>' or None; got {device!r}.")
@@ -259,7 +267,7 @@ def inspect_file(path: str | os.PathLike[str], *, max_bytes: int = LARGEST_FILE)
     >>> from sktransfer import inspect_file
     >>> card = inspect_file("tep-process")
     >>> card.what, len(card.columns), card.classes[:2]
-    ('backbone', 53, ['A/C feed ratio', 'A/C feed ratio drift'])
+    ('backbone', 53, ['idv02-b-composition-step', 'idv03-d-feed-temperature-step'])
     """
     if not (isinstance(path, str) and path in shipped_backbones()):
         file, content = _read(path, max_bytes)

@@ -23,7 +23,10 @@ from sktransfer.io.model_file_state import parts_of
 from sktransfer.utils.versions import running_versions
 
 _MOST_LISTED = 60  # columns or classes in the text of a card
-_FIELDS = {"what": str, "model": str, "versions": dict, "columns": list, "types": list, "requirements": list}
+_FIELDS: dict[str, Any] = {
+    "what": str, "model": str, "versions": dict, "columns": list, "types": list, "requirements": list, "metrics": dict,
+    "classes": list | None, "licence": str | None, "notes": str | None,
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,8 +130,8 @@ def card_of_manifest(manifest: Mapping[str, Any], sha256: str, n_bytes: int) -> 
     known = {field.name for field in dataclasses.fields(FileCard)} - {"sha256", "n_bytes"}
     fields = {key: value for key, value in manifest.items() if key in known}
     for name, kind in _FIELDS.items():
-        if not isinstance(fields.get(name), kind):
-            raise ValueError(f"its manifest says nothing of {name}")
+        if not isinstance(fields.get(name, ...), kind):
+            raise ValueError(f"its manifest says nothing of {name} that can be understood")
     if not all(isinstance(column, dict) for column in fields["columns"]):
         raise ValueError("its manifest lists columns that are none")
     if not all(isinstance(text, str) for item in fields["versions"].items() for text in item):

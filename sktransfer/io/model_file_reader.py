@@ -19,6 +19,7 @@ import json
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -137,7 +138,10 @@ def array_of(content: bytes) -> np.ndarray:
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"an array is in version {version} of numpy's format")
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, by_columns, dtype = read(stream)
+    try:
+        shape, by_columns, dtype = read(stream)
+    except (SyntaxError, TokenError, TypeError) as error:  # of Python's reader of literals
+        raise ValueError(f"the header of an array is not understood: {error}") from error
     n_values, n_bytes = math.prod(shape), len(content) - stream.tell()
     if dtype.hasobject or n_values * dtype.itemsize != n_bytes or any(not 0 <= side < _LONGEST_SIDE for side in shape):
         raise ValueError(f"an array of shape {shape} and type {dtype} does not fit the {n_bytes} bytes that it has")
