@@ -7,7 +7,7 @@
 
 The layout is that of skops, of whose reader this is the common part. skops imports every module of scikit-learn, and
 torch with them, before it reads a byte, and trusts all estimators of scikit-learn. Kinds of nodes that are rare (trees,
-random generators) are left to skops, if the caller trusts what they build.
+losses) are left to skops, if the caller trusts what they build.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from sktransfer.io.model_file_state import READ_BY_SKOPS, READ_HERE, SKOPS_PROTO
 from sktransfer.io.model_file_zip import SCHEMA, pack
 
 _DEEPEST = 400  # levels of JSON; a pipeline in a search takes about forty
+_BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
 _LONGEST_SIDE = 2**28  # of an array, which may be empty in another direction
 _KEYS: dict[str, Callable[[str], Any]] = {
     "str": str,
@@ -43,7 +44,8 @@ _NUMBERS = ("bool", "bool_", "str_", "datetime64", "timedelta64", "intc", "uintc
 DATA = frozenset({
     *(f"builtins.{name}" for name in (*_KEYS, "dict", "list", "tuple", "set", "frozenset", "slice")),
     *(f"numpy.{name}" for name in ("ndarray", "dtype", *_NUMBERS)),
-    "numpy.random.mtrand.RandomState", "collections.OrderedDict", "numpy.ma.MaskedArray", "numpy.ma.core.MaskedArray",
+    "numpy.random.mtrand.RandomState", "numpy.random._generator.Generator",
+    "collections.OrderedDict", "numpy.ma.MaskedArray", "numpy.ma.core.MaskedArray",
     *(f"pathlib{folder}.{kind}" for folder in ("", "._local") for kind in ("PosixPath", "WindowsPath")),
 })  # fmt: skip
 
@@ -61,6 +63,7 @@ _METHODS = {
     "NdArrayNode": "_array",
     "MaskedArrayNode": "_masked_array",
     "RandomStateNode": "_random_state",
+    "RandomGeneratorNode": "_generator",
     "ConstructorFromReduceNode": "_constructed",
     "ObjectNode": "_object",
 }  # of the reader, for each kind of node
@@ -232,6 +235,16 @@ class _Reader:
         found.set_state(self.read(node["content"]))
         return found
 
+    def _generator(self, node: dict[str, Any]) -> np.random.Generator:
+        parts = {key: self.read(node["content"][key]) for key in ("bit_generator", "seed_seq")}
+        state, seed = parts["bit_generator"], parts["seed_seq"]
+        if seed["pool_size"] != 4:  # numpy's own; another one would take memory
+            raise ValueError(f"a random generator has a pool of {seed['pool_size']!r}")
+        kind = getattr(np.random, _one_of(state["bit_generator"], _BIT_GENERATORS))
+        found = kind(np.random.SeedSequence(**seed))
+        found.state = state
+        return np.random.Generator(found)
+
     def _constructed(self, node: dict[str, Any]) -> Any:
         parts = self.read(node["content"])
         if node["__module__"].startswith("pathlib"):
@@ -255,7 +268,7 @@ class _Reader:
 
 def _one_of(name: str, known: Collection[str]) -> str:
     if name not in known:
-        raise ValueError(f"{name!r} is no kind of number")
+        raise ValueError(f"{name!r} is no kind of number or of random generator")
     return name
 
 

@@ -29,9 +29,10 @@ from sktransfer.io.stored_frame import StoredFrame
 SKOPS_PROTOCOL = 2  # of the layout of nodes: that of skops 0.13 to 0.16
 READ_HERE = frozenset({
     "JsonNode", "DictNode", "ListNode", "TupleNode", "SetNode", "SliceNode", "TypeNode", "FunctionNode", "DTypeNode",
-    "NdArrayNode", "MaskedArrayNode", "ObjectNode", "ConstructorFromReduceNode", "RandomStateNode", "CachedNode",
+    "NdArrayNode", "MaskedArrayNode", "ObjectNode", "ConstructorFromReduceNode", "RandomStateNode",
+    "RandomGeneratorNode", "CachedNode",
 })  # fmt: skip
-READ_BY_SKOPS = frozenset({"TreeNode", "LossNode", "DefaultDictNode", "RandomGeneratorNode"})
+READ_BY_SKOPS = frozenset({"TreeNode", "LossNode", "DefaultDictNode"})
 _LEFT_OUT = ("_skl_callbacks", "_parent_callback_ctx")
 _SILENT = ("ProgressBar", "PrintLog")  # callbacks of skorch that only show how far a fit is
 _OPENED = ("sktransfer.", "sklearn.")

@@ -73,6 +73,27 @@ def test_masked_arrays_and_random_states_come_back():
     assert found["state"].randint(1000) == np.random.RandomState(3).randint(1000)
 
 
+@pytest.mark.parametrize("kind", [np.random.PCG64, np.random.MT19937, np.random.Philox])
+def test_generators_come_back_and_go_on_where_they_were(kind):
+    generator = np.random.Generator(kind(5))
+    generator.random(3)
+    found = turn(generator)
+    assert found.random() == generator.random()
+    assert found.spawn(1)[0].random() == generator.spawn(1)[0].random()
+
+
+@pytest.mark.parametrize("name", ["seed", "set_bit_generator", "BitGenerator", "Generator", "__class__"])
+def test_a_generator_is_made_by_numpy_s_own_alone(name):
+    entries = entries_of(np.random.default_rng(0))
+    hostile = {**entries, "schema.json": entries["schema.json"].replace(b'"\\"PCG64\\""', f'"\\"{name}\\""'.encode())}
+    assert hostile != entries
+    with pytest.raises(ValueError, match="no kind"):
+        model_of(hostile, ())
+    wide = {**entries, "schema.json": entries["schema.json"].replace(b'"content":"4"', b'"content":"1000000000"')}
+    with pytest.raises(ValueError, match="a pool of 1000000000"):
+        model_of(wide, ())
+
+
 def test_skops_reads_the_file_independently(fitted, file):
     asked = skops.io.get_untrusted_types(file=file)
     assert all(name.startswith("sktransfer.") for name in asked)
