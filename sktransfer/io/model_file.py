@@ -174,9 +174,9 @@ def load(
     expect_sha256 : str, optional
         SHA-256 of the whole file, 64 hexadecimal digits; any other file is refused before it is looked into. It tells
         who wrote the file only if it came by another way than the file.
-    trusted : collection of str
-        Full names of the classes and functions that may be built; ``TRUSTED_TYPES`` unless given. Add those that you
-        know, as in ``(*TRUSTED_TYPES, "plant.scalers.OurScaler")``. What a file asks for is no list of what to trust.
+    trusted : collection of str, default=TRUSTED_TYPES
+        Full names of the classes and functions that may be built. Add those that you know, as in
+        ``(*TRUSTED_TYPES, "plant.scalers.OurScaler")``. What a file asks for is no list of what to trust.
     max_bytes : int, default=2147483648
         Size of the largest file that is read. Nothing in a file is compressed, so that it bounds the memory, too.
 

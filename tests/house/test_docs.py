@@ -93,7 +93,8 @@ def test_documented_defaults_are_those_of_the_signature(obj):
         default = defaults[name]
         stated = re.search(r"default=(.+)$", kind)
         if stated:
-            value = float("nan") if stated[1] == "nan" else ast.literal_eval(stated[1])
+            named = {"nan": float("nan"), "TRUSTED_TYPES": sktransfer.TRUSTED_TYPES}
+            value = named[stated[1]] if stated[1] in named else ast.literal_eval(stated[1])
             assert repr(value) == repr(default), f"{name} says default={stated[1]}, the default is {default!r}"
         elif "optional" in kind:
             assert default is None, f"{name} is optional, but its default is {default!r}"
