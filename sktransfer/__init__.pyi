@@ -68,6 +68,10 @@ from sktransfer.networks.heads import MLPHead as MLPHead
 from sktransfer.backbones.list_backbones import list_backbones as list_backbones
 from sktransfer.backbones.persistence import load_backbone as load_backbone
 from sktransfer.backbones.persistence import save_backbone as save_backbone
+from sktransfer.io.model_file import save as save
+from sktransfer.io.model_file import load as load
+from sktransfer.io.model_file import inspect_file as inspect_file
+from sktransfer.io.trusted_types import TRUSTED_TYPES as TRUSTED_TYPES
 from sktransfer.backbones.backbone import Backbone as Backbone
 from sktransfer.backbones.inputs import Inputs as Inputs
 from sktransfer.backbones.source import Source as Source
