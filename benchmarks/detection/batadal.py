@@ -42,14 +42,17 @@ def attacks(folder: Path, draws: int) -> Iterator[pd.DataFrame]:
 
 
 def hours(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows of the year without attacks, rows of both later periods, and the number of the attack of each, 0 is none."""
+    """Rows of the year without attacks, rows of both later periods, and the number of the attack of each, 0 is none.
+
+    The later files have two decimals, and the pressure at J280 varies by hundredths: the year is rounded alike.
+    """
     frame = pd.read_csv(folder / "batadal" / "batadal.csv.gz")
     columns = [name for name in frame.columns if name not in ("split", "DATETIME", "ATT_FLAG")]
     year = (frame["split"] == "train_normal").to_numpy()
     flag = frame.loc[~year, "ATT_FLAG"].to_numpy() == 1
     begins = flag & ~np.r_[False, flag[:-1]]
     rows = frame[columns].to_numpy(np.float64)
-    return rows[year], rows[~year], np.cumsum(begins) * flag
+    return rows[year].round(2), rows[~year], np.cumsum(begins) * flag
 
 
 def _alarms(alarm: np.ndarray, number: np.ndarray) -> dict[str, str]:

@@ -65,7 +65,9 @@ class Pyod:
 
     def distance(self, F: np.ndarray) -> np.ndarray:
         """Larger is less usual."""
-        return np.asarray(self.model.decision_function(F))
+        # PCA divides by variances of 0: infinite is as far as it gets
+        largest = np.finfo(np.float64).max
+        return np.nan_to_num(self.model.decision_function(F), nan=largest, posinf=largest)
 
 
 class Ecod(Pyod):
