@@ -107,6 +107,10 @@ class TransferDetector(Checksummed, OutlierMixin, BaseEstimator):
     overlap and rows of one hour are alike, so that far fewer of them count than there are; a rate of 0.001 needs 999
     rows, and they should span weeks rather than an hour.
 
+    Healthy rows whose variance lies between the blocks for more than three quarters are those of several machines or set
+    points, or of one that drifts: a :class:`sktransfer.DataQualityWarning` says so. Machines that take turns within a
+    block are not seen by it.
+
     References
     ----------
     Laxhammar and Falkman (2010). Conformal prediction for distribution-independent anomaly detection in streaming
@@ -177,6 +181,11 @@ class TransferDetector(Checksummed, OutlierMixin, BaseEstimator):
         ------
         ValueError
             With fewer than three rows, with all rows of one group, and for rows that the backbone cannot take.
+
+        Warns
+        -----
+        DataQualityWarning
+            If the rows cannot support the rate, or most of their variance lies between the blocks.
         """
         self._validate_params()
         for name in [key for key in self.__dict__ if key.endswith("_") and not key.startswith("_")]:
