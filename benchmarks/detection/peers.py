@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.stats import skew
+from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 from sklearn.svm import OneClassSVM
 
@@ -39,12 +40,12 @@ class Ours:
 
     def fit(self, F: np.ndarray) -> Ours:
         """Fit to healthy rows."""
-        self.statistic.fit(F, self.n_tags, FLOAT32)
+        self.fitted = clone(self.statistic).fit(F, self.n_tags, FLOAT32)
         return self
 
     def distance(self, F: np.ndarray) -> np.ndarray:
         """Larger is less usual."""
-        return self.statistic.distance(F)
+        return self.fitted.distance(F)
 
 
 class Pyod:
