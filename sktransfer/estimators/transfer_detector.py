@@ -107,9 +107,9 @@ class TransferDetector(Checksummed, OutlierMixin, BaseEstimator):
     overlap and rows of one hour are alike, so that far fewer of them count than there are; a rate of 0.001 needs 999
     rows, and they should span weeks rather than an hour.
 
-    Healthy rows whose variance lies between the blocks for more than three quarters are those of several machines or set
-    points, or of one that drifts: a :class:`sktransfer.DataQualityWarning` says so. Machines that take turns within a
-    block are not seen by it.
+    Healthy rows whose variance lies between the blocks for more than three quarters are those of several machines or
+    set points, or of one that drifts: a :class:`sktransfer.DataQualityWarning` says so. Machines that take turns within
+    a block are not seen by it.
 
     References
     ----------
