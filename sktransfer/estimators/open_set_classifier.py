@@ -12,17 +12,18 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from scipy.special import logsumexp, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.neighbors import NearestNeighbors
-from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from sktransfer.detection.statistic import shrunk_factor
 from sktransfer.detection.thresholds import rows_needed, threshold
-from sktransfer.estimators.feature_extractor import FeatureExtractor
+from sktransfer.estimators.class_predictions import ClassPredictions
+from sktransfer.estimators.fitted_features import FittedFeatures, before_last, deviations, directions, last_step
 from sktransfer.exceptions import DataQualityWarning
 from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.counted_warnings import warn_caller
@@ -30,11 +31,10 @@ from sktransfer.utils.parameters import HasMethods, Interval, StrOptions
 from sktransfer.validation.labels import check_labels
 
 _NEAREST = 3  # labelled rows that are looked at
-_TINY = 1e-12
 
 
 class OpenSetClassifier(Checksummed, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
-    """A classifier that may answer that a row is of none of its classes.
+    r"""A classifier that may answer that a row is of none of its classes.
 
     Parameters
     ----------
@@ -42,12 +42,14 @@ class OpenSetClassifier(Checksummed, MetaEstimatorMixin, ClassifierMixin, BaseEs
         Not fitted; clones of it are.
     coverage : float, default=0.95
         Share of rows of the known classes that get a class, between 0 and 1; the others are called unknown, too.
-    criterion : {"neighbors", "distance", "probability"}, default="neighbors"
+    criterion : {"neighbors", "distance", "probability", "energy"}, default="neighbors"
         What tells that a row is unknown. ``"neighbors"``: how far the three labelled rows are that are nearest, by the
         angle between features of a network, by the distance of columns. ``"distance"``: the squared Mahalanobis
         distance from the mean of the predicted class, with one shrunk covariance for all. ``"probability"``: one minus
-        the largest probability. Features are those of the fitted network where the estimator has one (``backbone_``),
-        else the columns, standardised.
+        the largest probability. ``"energy"``: minus :math:`\log \sum_k e^{z_k}` of the logits :math:`z`, which are
+        those of the network's head, or the ``decision_function`` of a classifier whose probabilities are its softmax.
+        Features are those of the fitted network where the estimator has one (``backbone_``), else the columns,
+        standardised.
     unknown_label : object, default="auto"
         What an unknown row is called. ``"auto"``: "unknown" among texts, -1 among numbers.
     cv : int, default=5
@@ -74,6 +76,7 @@ class OpenSetClassifier(Checksummed, MetaEstimatorMixin, ClassifierMixin, BaseEs
     Sun, Ming, Zhu and Li (2022). Out-of-distribution detection with deep nearest neighbors. ICML. arXiv:2204.06507.
     Lee, Lee, Lee and Shin (2018). A simple unified framework for detecting out-of-distribution samples and adversarial
     attacks. NeurIPS. arXiv:1807.03888.
+    Liu, Wang, Owens and Li (2020). Energy-based out-of-distribution detection. NeurIPS. arXiv:2010.03759.
     Hendrycks and Gimpel (2017). A baseline for detecting misclassified and out-of-distribution examples in neural
     networks. International Conference on Learning Representations. arXiv:1610.02136.
 
@@ -92,7 +95,7 @@ class OpenSetClassifier(Checksummed, MetaEstimatorMixin, ClassifierMixin, BaseEs
     _parameter_constraints: dict[str, Any] = {
         "estimator": [HasMethods(["fit", "predict_proba"])],
         "coverage": [Interval(Real, 0, 1, closed="neither")],
-        "criterion": [StrOptions({"neighbors", "distance", "probability"})],
+        "criterion": [StrOptions({"neighbors", "distance", "probability", "energy"})],
         "unknown_label": "no_validation",
         "cv": [Interval(Integral, 2, None, closed="left")],
     }
@@ -122,7 +125,8 @@ class OpenSetClassifier(Checksummed, MetaEstimatorMixin, ClassifierMixin, BaseEs
         Raises
         ------
         ValueError
-            With fewer than two classes, a class of one row (or group), or an `unknown_label` that is a class.
+            With fewer than two classes, a class of one row (or group), an `unknown_label` that is a class, and for
+            ``criterion="energy"`` around a classifier without logits.
         """
         self._validate_params()
         name = type(self).__name__
@@ -232,15 +236,12 @@ class _Known(Checksummed):
     """
 
     def __init__(self, fitted: Any, X: Any, y: np.ndarray, criterion: str):
-        self.criterion, self.extractor = criterion, None
-        if criterion == "probability":
+        self.criterion = criterion
+        if criterion in ("probability", "energy"):
             return
-        last = fitted.steps[-1][1] if isinstance(fitted, Pipeline) else fitted
-        if getattr(last, "backbone_", None) is not None:
-            self.extractor = FeatureExtractor(last.backbone_).fit(_before(fitted, X))
-        F = self._features(fitted, X)
-        self.mean, spread = F.mean(axis=0), F.std(axis=0)
-        self.scale = np.where(spread > 1e-6 * np.maximum(np.abs(self.mean), _TINY), spread, 1.0)
+        self.features = FittedFeatures(fitted, X)
+        F = self.features.of(fitted, X)
+        self.mean, self.scale = deviations(F)
         if criterion == "neighbors":
             self.labelled = self._placed(F)
             return
@@ -255,26 +256,51 @@ class _Known(Checksummed):
         codes = probabilities.argmax(axis=1)
         if self.criterion == "probability":
             return codes, 1 - probabilities.max(axis=1)
-        F = self._features(fitted, X)
+        if self.criterion == "energy":
+            return codes, -logsumexp(_logits(fitted, X, probabilities), axis=1)
+        F = self.features.of(fitted, X)
         if self.criterion == "distance":
             return codes, np.square(((F - self.mean) / self.scale - self.means[codes]) @ self.factor).sum(axis=1)
         nearest = NearestNeighbors(n_neighbors=min(_NEAREST, len(self.labelled))).fit(self.labelled)
         far = nearest.kneighbors(self._placed(F))[0]
         # of directions half the squared distance is one minus the cosine
-        return codes, (far.mean(axis=1) if self.extractor is None else np.square(far).mean(axis=1) / 2)
+        return codes, (far.mean(axis=1) if self.features.extractor is None else np.square(far).mean(axis=1) / 2)
 
     def _placed(self, F: np.ndarray) -> np.ndarray:
         """Directions of a network's features; columns in their deviations."""
-        if self.extractor is None:
-            return np.asarray((F - self.mean) / self.scale)
-        return np.asarray(F / np.maximum(np.linalg.norm(F, axis=1, keepdims=True), _TINY))
-
-    def _features(self, fitted: Any, X: Any) -> np.ndarray:
-        X = _before(fitted, X)
-        rows = np.asarray(X if self.extractor is None else self.extractor.transform(X), dtype=np.float64)
-        return rows.reshape(len(rows), -1)
+        return np.asarray((F - self.mean) / self.scale) if self.features.extractor is None else directions(F)
 
 
-def _before(fitted: Any, X: Any) -> Any:
-    """What the last step of a pipeline gets."""
-    return fitted[:-1].transform(X) if isinstance(fitted, Pipeline) and len(fitted.steps) > 1 else X
+def _logits(fitted: Any, X: Any, probabilities: np.ndarray) -> np.ndarray:
+    """Logits of shape (n_samples, n_classes), whose softmax is `probabilities`.
+
+    Raises
+    ------
+    ValueError
+        If the classifier has none.
+    """
+    last = last_step(fitted)
+    if isinstance(last, ClassPredictions):
+        X = before_last(fitted, X)
+        model: Any = last
+        return np.asarray(model._ready(X)._outputs(X)[0])
+    remedy = (
+        "Pass a classifier of logits (TransferClassifier, LogisticRegression), or criterion='neighbors', which looks "
+        "at the rows themselves."
+    )
+    name = type(last).__name__
+    if not hasattr(fitted, "decision_function"):
+        raise ValueError(
+            f"OpenSetClassifier(criterion='energy') needs logits, and {name} has no decision_function. Logarithms of "
+            f"probabilities are none: the sum of their exponentials is 1 for every row. {remedy}"
+        )
+    logits = np.asarray(fitted.decision_function(X), dtype=np.float64)
+    if logits.ndim == 1:
+        # of two classes only the difference is known; weights of equal size and opposite sign give it
+        logits = np.stack([-logits / 2, logits / 2], axis=1)
+    if logits.shape != probabilities.shape or not np.allclose(softmax(logits, axis=1), probabilities, atol=1e-4):
+        raise ValueError(
+            f"OpenSetClassifier(criterion='energy') needs logits, and the decision_function of {name} gives other "
+            f"numbers: their softmax is not its predict_proba. {remedy}"
+        )
+    return logits

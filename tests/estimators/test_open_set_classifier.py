@@ -5,9 +5,12 @@ import warnings
 import joblib
 import numpy as np
 import pytest
+import torch
 from sklearn.covariance import LedoitWolf
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -16,7 +19,7 @@ from tests.helpers import moons, small_backbone
 
 CENTRES = np.array([[3.0, 0, 0, 0], [0, 3, 0, 0], [0, 0, 3, 0], [-3, -3, 3, 3]])
 NAMES = np.array(["leak", "normal", "wear", "never seen"])
-EACH = pytest.mark.parametrize("criterion", ["neighbors", "distance", "probability"])
+EACH = pytest.mark.parametrize("criterion", ["neighbors", "distance", "probability", "energy"])
 
 
 def rows(n, kinds=3, seed=0):
@@ -68,6 +71,42 @@ def test_scores_are_those_by_hand():
     far = np.linalg.norm(Z_new[:, None] - Z[None], axis=2)
     neighbors = OpenSetClassifier(LogisticRegression()).fit(X, y).unlikeness(new)
     np.testing.assert_allclose(neighbors, np.sort(far, axis=1)[:, :3].mean(axis=1))
+
+
+def test_energy_is_minus_the_logarithm_of_the_summed_exponentials_of_logits():
+    X, y = rows(100)
+    new = 3 * rows(20, seed=3)[0]
+    plain = LogisticRegression().fit(X, y)
+    energy = OpenSetClassifier(make_pipeline(StandardScaler(), LogisticRegression()), criterion="energy").fit(X, y)
+    scaler = StandardScaler().fit(X)
+    logits = LogisticRegression().fit(scaler.transform(X), y).decision_function(scaler.transform(new))
+    np.testing.assert_allclose(energy.unlikeness(new), -np.log(np.exp(logits).sum(axis=1)), rtol=1e-6)
+    two = y != "wear"
+    energy = OpenSetClassifier(plain, criterion="energy").fit(X[two], y[two])
+    half = LogisticRegression().fit(X[two], y[two]).decision_function(new) / 2
+    np.testing.assert_allclose(energy.unlikeness(new), -np.log(2 * np.cosh(half)), rtol=1e-6)
+
+
+def test_energy_of_a_network_is_that_of_its_head():
+    X, y = moons(300)
+    classifier = TransferClassifier(small_backbone(0, max_epochs=8), strategy=LinearProbing(), random_state=0)
+    model = OpenSetClassifier(make_pipeline(StandardScaler(), classifier), criterion="energy", cv=2).fit(X, y)
+    pipe = make_pipeline(StandardScaler(), classifier).fit(X, y)
+    new = pipe[0].transform(X[:9]).astype(np.float32)
+    with torch.no_grad():
+        logits = pipe[-1].module_(torch.from_numpy(new)).numpy().astype(np.float64)
+    np.testing.assert_allclose(model.unlikeness(X[:9]), -np.log(np.exp(logits).sum(axis=1)), rtol=1e-4, atol=1e-5)
+    assert model.unlikeness(X).std() > 0.1
+
+
+def test_energy_without_logits_is_an_error_that_says_what_to_do():
+    X, y = rows(100)
+    with pytest.raises(
+        ValueError, match=r"KNeighborsClassifier has no decision_function.*is 1 for every row"
+    ):
+        OpenSetClassifier(make_pipeline(KNeighborsClassifier()), criterion="energy").fit(X, y)
+    with pytest.raises(ValueError, match=r"of OneVsRestClassifier gives other numbers: their softmax is not"):
+        OpenSetClassifier(OneVsRestClassifier(LogisticRegression()), criterion="energy").fit(X, y)
 
 
 def test_a_network_is_asked_for_its_features():
