@@ -27,17 +27,32 @@ class FittedFeatures(Checksummed):
     fitted : estimator or Pipeline
     X : array-like of shape (n_samples, ...)
         Some rows, as `fitted` takes them.
+    every_block : bool, default=False
+        Directions of every block's output side by side, in place of the features of the last block. Of a network of
+        windows the last block alone: the others return a number for each moment.
     """
 
-    def __init__(self, fitted: Any, X: Any):
+    def __init__(self, fitted: Any, X: Any, every_block: bool = False):
         network = getattr(last_step(fitted), "backbone_", None)
-        self.extractor = None if network is None else FeatureExtractor(network).fit(before_last(fitted, X))
+        self.extractors, self.every_block = [], every_block
+        if network is not None:
+            before = network.blocks[:-1] if every_block and network.n_dimensions == 2 else ()
+            X = before_last(fitted, X)
+            self.extractors = [FeatureExtractor(network, block=block).fit(X) for block in (*before, None)]
+
+    @property
+    def of_network(self) -> bool:
+        """Whether there is a network; else the features are columns."""
+        return len(self.extractors) > 0
 
     def of(self, fitted: Any, X: Any) -> np.ndarray:
         """Features of shape (n_samples, n_features), float64."""
         X = before_last(fitted, X)
-        rows = np.asarray(X if self.extractor is None else self.extractor.transform(X), dtype=np.float64)
-        return rows.reshape(len(rows), -1)
+        if not self.of_network:
+            rows = np.asarray(X, dtype=np.float64)
+            return rows.reshape(len(rows), -1)
+        parts = [extractor.transform(X).astype(np.float64) for extractor in self.extractors]
+        return np.hstack([directions(part) for part in parts]) if self.every_block else parts[0]
 
 
 def last_step(fitted: Any) -> Any:

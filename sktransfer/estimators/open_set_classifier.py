@@ -20,7 +20,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from sktransfer.detection.statistic import shrunk_factor
+from sktransfer.detection.shrunk_covariance import ShrunkCovariance
 from sktransfer.detection.thresholds import rows_needed, threshold
 from sktransfer.estimators.class_predictions import ClassPredictions
 from sktransfer.estimators.fitted_features import FittedFeatures, before_last, deviations, directions, last_step
@@ -30,7 +30,9 @@ from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.utils.parameters import HasMethods, Interval, StrOptions
 from sktransfer.validation.labels import check_labels
 
+_SINGLE = ("neighbors", "distance", "probability", "energy")
 _NEAREST = 3  # labelled rows that are looked at
+_TINY = 1e-12
 
 
 class OpenSetClassifier(Checksummed, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
@@ -42,14 +44,16 @@ class OpenSetClassifier(Checksummed, MetaEstimatorMixin, ClassifierMixin, BaseEs
         Not fitted; clones of it are.
     coverage : float, default=0.95
         Share of rows of the known classes that get a class, between 0 and 1; the others are called unknown, too.
-    criterion : {"neighbors", "distance", "probability", "energy"}, default="neighbors"
-        What tells that a row is unknown. ``"neighbors"``: how far the three labelled rows are that are nearest, by the
-        angle between features of a network, by the distance of columns. ``"distance"``: the squared Mahalanobis
-        distance from the mean of the predicted class, with one shrunk covariance for all. ``"probability"``: one minus
-        the largest probability. ``"energy"``: minus :math:`\log \sum_k e^{z_k}` of the logits :math:`z`, which are
-        those of the network's head, or the ``decision_function`` of a classifier whose probabilities are its softmax.
-        Features are those of the fitted network where the estimator has one (``backbone_``), else the columns,
-        standardised.
+    criterion : {"auto", "energy+distance", "energy", "distance", "neighbors", "probability"}, default="auto"
+        What tells that a row is unknown. ``"energy"``: minus :math:`\log \sum_k e^{z_k}` of the logits :math:`z`, which
+        are those of the network's head, or the ``decision_function`` of a classifier whose probabilities are its
+        softmax. ``"distance"``: the squared Mahalanobis distance from the mean of the predicted class, with one shrunk
+        covariance for all classes, of the outputs of all blocks of a network, each as a direction (of a network of
+        windows the last block), or of the columns. ``"energy+distance"``: the energy and the logarithm of the distance,
+        each in deviations of rows that were held out, summed. ``"neighbors"``: how far the three labelled rows are that
+        are nearest, by the angle between features of a network, by the distance of standardised columns.
+        ``"probability"``: one minus the largest probability. ``"auto"``: ``"energy+distance"`` around a network
+        (``backbone_``), ``"neighbors"`` around other classifiers.
     unknown_label : object, default="auto"
         What an unknown row is called. ``"auto"``: "unknown" among texts, -1 among numbers.
     cv : int, default=5
@@ -62,6 +66,8 @@ class OpenSetClassifier(Checksummed, MetaEstimatorMixin, ClassifierMixin, BaseEs
     unknown_label_ : object
     limits_ : ndarray of shape (n_classes,)
         Of each predicted class: a row with a larger `unlikeness` is unknown.
+    criterion_ : str
+        The criterion in use.
     estimator_ : classifier
         Fitted to all rows.
 
@@ -70,6 +76,10 @@ class OpenSetClassifier(Checksummed, MetaEstimatorMixin, ClassifierMixin, BaseEs
     Limits are conformal: rows that were held out set them, by predicted class where there are enough of these, else
     for all classes together. The coverage holds for rows that are like the labelled ones; of another day it may be
     less. How many unknown rows are found is another matter, and depends on the fault.
+
+    The energy of a linear classifier on columns falls with the size of a row, so that what is far out looks known:
+    ``"neighbors"`` or ``"distance"`` do not have this fault. A network may take a sensor that fails grossly for the
+    known fault that moves this sensor; watch the columns themselves by :class:`sktransfer.TransferDetector` as well.
 
     References
     ----------
@@ -95,12 +105,12 @@ class OpenSetClassifier(Checksummed, MetaEstimatorMixin, ClassifierMixin, BaseEs
     _parameter_constraints: dict[str, Any] = {
         "estimator": [HasMethods(["fit", "predict_proba"])],
         "coverage": [Interval(Real, 0, 1, closed="neither")],
-        "criterion": [StrOptions({"neighbors", "distance", "probability", "energy"})],
+        "criterion": [StrOptions({"auto", "energy+distance", *_SINGLE})],
         "unknown_label": "no_validation",
         "cv": [Interval(Integral, 2, None, closed="left")],
     }
 
-    def __init__(self, estimator, *, coverage=0.95, criterion="neighbors", unknown_label="auto", cv=5):
+    def __init__(self, estimator, *, coverage=0.95, criterion="auto", unknown_label="auto", cv=5):
         self.estimator = estimator
         self.coverage = coverage
         self.criterion = criterion
@@ -136,13 +146,11 @@ class OpenSetClassifier(Checksummed, MetaEstimatorMixin, ClassifierMixin, BaseEs
         if len(classes) < 2:
             raise ValueError(f"{name} needs rows of at least two classes. y holds 1 class: {classes.tolist()}.")
         self.unknown_label_ = self._named(classes)
-        predicted, unlike = np.empty(len(y), dtype=np.int64), np.empty(len(y))
-        for train, test in self._folds(codes, groups):
-            fitted = clone(self.estimator).fit(_safe_indexing(X, train), y[train])
-            known = _Known(fitted, _safe_indexing(X, train), y[train], self.criterion)
-            found, unlike[test] = known.judge(fitted, _safe_indexing(X, test))
-            predicted[test] = np.searchsorted(classes, fitted.classes_[found])
-        self.classes_, rate = classes, 1 - float(self.coverage)
+        predicted, parts = self._held_out(X, y, codes, groups)
+        spread = parts.std(axis=0)
+        # a sum of parts: each in deviations of the rows that were held out
+        self._center, self._spread = parts.mean(axis=0), np.where(spread > 0, spread, 1.0)
+        unlike, rate = self._summed(parts), 1 - float(self.coverage)
         if len(y) < rows_needed(rate):
             warn_caller(
                 f"{name}: a coverage of {self.coverage:g} needs at least {rows_needed(rate)} labelled rows, and there "
@@ -150,13 +158,14 @@ class OpenSetClassifier(Checksummed, MetaEstimatorMixin, ClassifierMixin, BaseEs
                 DataQualityWarning,
             )
         every = threshold(unlike, rate)[0]
-        self.limits_ = np.full(len(classes), every)
+        self.classes_, self.limits_ = classes, np.full(len(classes), every)
         for code in range(len(classes)):
             own = unlike[predicted == code]
             if len(own) >= rows_needed(rate):
                 self.limits_[code] = threshold(own, rate)[0]
         self.estimator_ = clone(self.estimator).fit(X, y)
         self._known = _Known(self.estimator_, X, y, self.criterion)
+        self.criterion_ = self._known.criterion
         return self
 
     def predict(self, X):
@@ -179,7 +188,7 @@ class OpenSetClassifier(Checksummed, MetaEstimatorMixin, ClassifierMixin, BaseEs
         return self.estimator_.predict_proba(X)
 
     def unlikeness(self, X):
-        """How unlike the labelled rows each row is, by `criterion`; larger is more likely unknown.
+        """How unlike the labelled rows each row is, by ``criterion_``; larger is more likely unknown.
 
         Parameters
         ----------
@@ -195,7 +204,22 @@ class OpenSetClassifier(Checksummed, MetaEstimatorMixin, ClassifierMixin, BaseEs
 
     def _judged(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         check_is_fitted(self)
-        return self._known.judge(self.estimator_, X)
+        codes, parts = self._known.judge(self.estimator_, X)
+        return codes, self._summed(parts)
+
+    def _summed(self, parts: np.ndarray) -> np.ndarray:
+        return parts[:, 0] if parts.shape[1] == 1 else ((parts - self._center) / self._spread).sum(axis=1)
+
+    def _held_out(self, X: Any, y: np.ndarray, codes: np.ndarray, groups: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Predicted class of each row, and the parts of its unlikeness, by a classifier that was not fitted to it."""
+        classes, predicted, parts = np.unique(y), np.empty(len(y), dtype=np.int64), None
+        for train, test in self._folds(codes, groups):
+            fitted = clone(self.estimator).fit(_safe_indexing(X, train), y[train])
+            known = _Known(fitted, _safe_indexing(X, train), y[train], self.criterion)
+            found, judged = known.judge(fitted, _safe_indexing(X, test))
+            parts = np.empty((len(y), judged.shape[1])) if parts is None else parts
+            predicted[test], parts[test] = np.searchsorted(classes, fitted.classes_[found]), judged
+        return predicted, np.asarray(parts)
 
     def _named(self, classes: np.ndarray) -> Any:
         of_text = classes.dtype.kind in "OUS"
@@ -233,13 +257,17 @@ class _Known(Checksummed):
     X : array-like of shape (n_samples, ...)
     y : ndarray of shape (n_samples,)
     criterion : str
+        ``"auto"`` is decided by whether there is a network.
     """
 
     def __init__(self, fitted: Any, X: Any, y: np.ndarray, criterion: str):
+        if criterion == "auto":
+            network = getattr(last_step(fitted), "backbone_", None)
+            criterion = "neighbors" if network is None else "energy+distance"
         self.criterion = criterion
         if criterion in ("probability", "energy"):
             return
-        self.features = FittedFeatures(fitted, X)
+        self.features = FittedFeatures(fitted, X, every_block=criterion != "neighbors")
         F = self.features.of(fitted, X)
         self.mean, self.scale = deviations(F)
         if criterion == "neighbors":
@@ -248,27 +276,37 @@ class _Known(Checksummed):
         F = (F - self.mean) / self.scale
         codes = np.searchsorted(fitted.classes_, y)
         self.means = np.stack([F[codes == code].mean(axis=0) for code in range(len(fitted.classes_))])
-        self.factor = shrunk_factor(F - self.means[codes])
+        self.within = ShrunkCovariance(F - self.means[codes])
 
     def judge(self, fitted: Any, X: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Number of the most probable class of each row, and how unlike the labelled rows it is."""
+        """Number of the most probable class of each row, and how unlike the labelled rows it is, (n_samples, n_parts).
+
+        There are two parts where two are combined, else one.
+        """
         probabilities = fitted.predict_proba(X)
         codes = probabilities.argmax(axis=1)
         if self.criterion == "probability":
-            return codes, 1 - probabilities.max(axis=1)
-        if self.criterion == "energy":
-            return codes, -logsumexp(_logits(fitted, X, probabilities), axis=1)
-        F = self.features.of(fitted, X)
-        if self.criterion == "distance":
-            return codes, np.square(((F - self.mean) / self.scale - self.means[codes]) @ self.factor).sum(axis=1)
+            return codes, 1 - probabilities.max(axis=1, keepdims=True)
+        parts = []
+        if self.criterion in ("energy", "energy+distance"):
+            parts.append(-logsumexp(_logits(fitted, X, probabilities), axis=1))
+        if self.criterion == "neighbors":
+            parts.append(self._to_neighbors(self.features.of(fitted, X)))
+        elif self.criterion != "energy":
+            F = (self.features.of(fitted, X) - self.mean) / self.scale
+            distance = self.within.distance(F - self.means[codes])
+            parts.append(distance if self.criterion == "distance" else np.log(np.maximum(distance, _TINY)))
+        return codes, np.stack(parts, axis=1)
+
+    def _to_neighbors(self, F: np.ndarray) -> np.ndarray:
         nearest = NearestNeighbors(n_neighbors=min(_NEAREST, len(self.labelled))).fit(self.labelled)
         far = nearest.kneighbors(self._placed(F))[0]
         # of directions half the squared distance is one minus the cosine
-        return codes, (far.mean(axis=1) if self.features.extractor is None else np.square(far).mean(axis=1) / 2)
+        return np.asarray(np.square(far).mean(axis=1) / 2 if self.features.of_network else far.mean(axis=1))
 
     def _placed(self, F: np.ndarray) -> np.ndarray:
         """Directions of a network's features; columns in their deviations."""
-        return np.asarray((F - self.mean) / self.scale) if self.features.extractor is None else directions(F)
+        return directions(F) if self.features.of_network else np.asarray((F - self.mean) / self.scale)
 
 
 def _logits(fitted: Any, X: Any, probabilities: np.ndarray) -> np.ndarray:
