@@ -2,10 +2,11 @@
 
     python -m benchmarks.active_start ../shared/data [--only tep-rows tep-runs hit cstr] [--draws 5] [--development]
 
-A machine has some healthy rows, which the scaler and the detector are fitted to (60, or a third of those there are), and a
-pool of rows without labels. A budget is a number of rows for which somebody finds the label: 1, 2, 5, 10 or 20 times the
-number of classes. A probed network of the source is fitted to these and to the healthy rows, and scored by balanced
-accuracy on rows of other runs (halves of a run where there is one a class). All methods get the same healthy rows.
+A machine has some healthy rows, which the scaler and the detector are fitted to (60, or a third of those there are),
+and a pool of rows without labels. A budget is a number of rows for which somebody finds the label: 1, 2, 5, 10 or 20
+times the number of classes. A probed network of the source is fitted to these and to the healthy rows, and scored by
+balanced accuracy on rows of other runs (halves of a run where there is one a class). All methods get the same healthy
+rows.
 
 pools      "95 % healthy": faults are one row in twenty, equally many of each; "equal": at most 150 rows of each class
 methods    random; random among the alarms of the detector (5 % false alarms); suggest_labels with the detector; and in
@@ -44,8 +45,8 @@ from sktransfer import (
 BUDGETS = (1, 2, 5, 10, 20)  # rows for each class, drawn or asked for from all together
 HEALTHY = 60  # rows that are known to be healthy
 STRETCH = 10  # rows in a row, a group where there are no runs
-SETS = {"tep-rows": 4, "tep-runs": 1, "hit": 2, "cstr": 2}  # tasks of each
-DEVELOPMENT = {"tep-rows": 4, "fan": 2, "cstr": 2}
+SETS = {"tep-rows": 2, "tep-runs": 1, "hit": 1, "cstr": 1}  # tasks of each
+DEVELOPMENT = {"tep-rows": 2, "fan": 1, "cstr": 1}
 
 
 class Plant:
@@ -67,7 +68,7 @@ class Plant:
         known = np.sort(rng.choice(healthy, min(HEALTHY, len(healthy) // 3), replace=False))
         rest = np.setdiff1d(np.flatnonzero(may), known)
         pool = _rare(y, rest, task.normal_label, rng) if rare else _equal(y, rest, rng)
-        every = slice(None, None, max(int(scored.sum()) // 3000, 1))
+        every = slice(None, None, max(int(scored.sum()) // 1500, 1))
         rows = known, pool, np.flatnonzero(scored)[every]
         scaler = BaselineScaler(clip=task.clip).fit(task.X_target[known])
         self.X_healthy, self.X, self.X_scored = (scaler.transform(task.X_target[part]) for part in rows)

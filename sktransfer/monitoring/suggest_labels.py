@@ -124,7 +124,8 @@ def _unusual(fitted: Any, X: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         usual = detector.score_samples(rows)
         raise ValueError(
             f"{_WHO}: none of the {len(usual)} rows is an alarm: the lowest score is {usual.min():.4g}, and an alarm "
-            f"is below {detector.offset_:.4g}. Pass rows of more time, or fit the detector with a larger false_alarm_rate."
+            f"is below {detector.offset_:.4g}. Pass rows of more time, or fit the detector with a larger "
+            "false_alarm_rate."
         )
     statistic = detector.statistic_
     F = (detector._features(rows) - statistic.mean_) / statistic.scale_
