@@ -2,9 +2,9 @@ r"""Which rows to show to an operator next: unusual or uncertain, unlike each ot
 
 ::
 
-    detector   --> alarms, their features as directions ------------------+
-    classifier --> features x (probabilities - most probable class) ------+--> one after the other, by D2 sampling:
-    labelled rows, one of a group before a second ------------------------+    far from all that are chosen
+    detector   --> alarms: directions of features --> clusters --> of each the most typical row, large ones first
+    classifier --> features x (probabilities - most probable class) --> one after the other, far from all before
+    labelled rows are covered already; one of a group before a second
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+from sklearn.cluster import KMeans
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
@@ -24,6 +25,7 @@ from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.utils.random import draw_seed
 
 _WHO = "suggest_labels"
+_CLUSTERED = 5000  # alarms, at most
 
 
 def suggest_labels(
@@ -75,23 +77,26 @@ def suggest_labels(
 
     Notes
     -----
-    Rows are drawn by the seeding of k-means++, one after the other with probability in proportion to the squared
-    distance from the nearest of those that are chosen or labelled; of a few draws the one that leaves the least is
-    taken. For a classifier the space is that of BADGE, the gradient of the loss on the last layer at the most probable
-    class, features times (probabilities minus 1 at that class): long where it is unsure. For a detector it is the
-    direction of a row's features. Features are those of the network where there is one, else the columns. Windows that
-    overlap lie near each other, and a second of them is drawn late.
+    At the start typical rows teach most, later unsure ones (Hacohen et al.).
+
+    Of a detector the alarms, with the labelled rows, are cut into `n` clusters and as many more as there are labels, at
+    most `n`, by the direction of their features; of each cluster without a label the row nearest to its centre is
+    returned, those of large clusters first. For a classifier rows are drawn one after the other by the seeding of k-means++, with probability
+    in proportion to the squared distance from the nearest that is chosen or labelled; of a few draws the one that
+    leaves the least is taken. The space is that of BADGE, the gradient of the loss on the last layer at the most
+    probable class: features times (probabilities minus 1 at that class), long where it is unsure.
+
+    Features are those of the network where there is one, else the columns. Windows that overlap lie near each other,
+    and a second of them comes late.
 
     References
     ----------
+    Hacohen, Dekel and Weinshall (2022). Active learning on a budget: opposite strategies suit high and low budgets.
+    ICML. arXiv:2202.02794.
     Ash, Zhang, Krishnamurthy, Langford and Agarwal (2020). Deep batch active learning by diverse, uncertain gradient
     lower bounds. International Conference on Learning Representations. arXiv:1906.03671.
     Arthur and Vassilvitskii (2007). k-means++: the advantages of careful seeding. Symposium on discrete algorithms,
     1027-1035.
-    Hacohen, Dekel and Weinshall (2022). Active learning on a budget: opposite strategies suit high and low budgets.
-    ICML. arXiv:2202.02794.
-    Sener and Savarese (2018). Active learning for convolutional neural networks: a core-set approach. International
-    Conference on Learning Representations. arXiv:1708.00489.
 
     Examples
     --------
@@ -102,22 +107,53 @@ def suggest_labels(
     >>> X = rng.normal(size=(90, 2))
     >>> X[30:40, 0] += 9  # one fault
     >>> X[70:, 1] -= 9  # another
-    >>> sorted(int(row) // 10 for row in suggest_labels(detector, X, 2, random_state=0))
-    [3, 7]
+    >>> sorted(bool(row >= 70) for row in suggest_labels(detector, X, 2, random_state=0))
+    [False, True]
     """
     n = _checked_number(n)
     fitted, X = _opened(estimator, X)
-    F, A, wanted = _unusual(fitted, X) if isinstance(last_step(fitted), TransferDetector) else _uncertain(fitted, X)
-    taken = _positions(labelled, len(F))
+    unusual = isinstance(last_step(fitted), TransferDetector)
+    F, A, wanted = _unusual(fitted, X) if unusual else _uncertain(fitted, X)
+    taken, rng = _positions(labelled, len(F)), np.random.default_rng(draw_seed(random_state))
     free = wanted.copy()
     free[taken] = False
     _warn_of_few(n, free, wanted, taken)
-    numbers = _numbered(groups, len(F))
-    return _spread(F, A, free, taken, numbers, n, np.random.default_rng(draw_seed(random_state)))
+    groups_left = _Groups(_numbered(groups, len(F)), taken)
+    if unusual:
+        return _typical(F, free, taken, groups_left, n, rng)
+    return _spread(F, A, free, taken, groups_left, n, rng)
+
+
+class _Groups:
+    """How often each group was asked.
+
+    Parameters
+    ----------
+    numbers : ndarray of int of shape (n_samples,) or None
+        Group of each row; None: there are none.
+    taken : ndarray of int
+        Rows that have a label.
+    """
+
+    def __init__(self, numbers: np.ndarray | None, taken: np.ndarray):
+        self.numbers = numbers
+        self.counts = None if numbers is None else np.bincount(numbers[taken], minlength=numbers.max() + 1)
+
+    def least_asked(self, rows: np.ndarray) -> np.ndarray:
+        """Those of the rows whose groups were asked least."""
+        if self.counts is None or self.numbers is None:
+            return rows
+        asked = self.counts[self.numbers[rows]]
+        return np.asarray(rows[asked == asked.min()])
+
+    def ask(self, row: int) -> None:
+        """Count one more."""
+        if self.counts is not None and self.numbers is not None:
+            self.counts[self.numbers[row]] += 1
 
 
 def _unusual(fitted: Any, X: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Directions of the features, equal weights, and which rows are alarms."""
+    """Directions of the features, no weights, and which rows are alarms."""
     detector, rows = last_step(fitted), before_last(fitted, X)
     alarms = detector.predict(rows) < 0
     if not alarms.any():
@@ -145,16 +181,49 @@ def _uncertain(fitted: Any, X: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]
             f"{np.flatnonzero(missing)[:5].tolist()}), which have no distance from the others. Impute them in a step "
             "of the pipeline, or leave these rows out."
         )
-    if features.extractor is not None:
+    if features.of_network:
         return directions(F), A, np.ones(len(F), dtype=bool)
     mean, scale = deviations(F)
     return (F - mean) / (scale * np.sqrt(F.shape[1])), A, np.ones(len(F), dtype=bool)
 
 
+def _typical(
+    F: np.ndarray, free: np.ndarray, taken: np.ndarray, groups: _Groups, n: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Of each cluster of the free rows the most typical one: clusters without a label first, large ones first."""
+    rows = np.flatnonzero(free)
+    inside = np.r_[rows, taken]
+    some = inside if len(inside) <= _CLUSTERED else rng.choice(inside, size=_CLUSTERED, replace=False)
+    distinct = len(np.unique(F[some], axis=0))  # copies of a row make no cluster of their own
+    found = KMeans(min(n + min(n, len(taken)), distinct), n_init=3, random_state=int(rng.integers(2**31 - 1))).fit(F[some])
+    cluster = np.full(len(F), -1)
+    cluster[inside] = found.predict(F[inside])
+    size = np.bincount(cluster[rows], minlength=found.n_clusters)
+    chosen_in = np.bincount(cluster[taken], minlength=found.n_clusters)
+    far = np.full(len(F), np.inf)
+    # two rows of a cluster are equally far, but for rounding: the first is taken
+    far[rows] = np.square(F[rows] - found.cluster_centers_[cluster[rows]]).sum(axis=1).round(9)
+    suggested = list[int]()
+    for _ in range(min(n, len(rows))):
+        may = groups.least_asked(np.flatnonzero(free))
+        own = cluster[may]
+        best = int(may[np.lexsort((far[may], -size[own], chosen_in[own]))[0]])
+        free[best] = False
+        chosen_in[cluster[best]] += 1
+        groups.ask(best)
+        suggested.append(best)
+    return np.array(suggested, dtype=np.int64)
+
+
 def _spread(
-    F: np.ndarray, A: np.ndarray, free: np.ndarray, taken: np.ndarray, groups: np.ndarray | None, n: int,
+    F: np.ndarray,
+    A: np.ndarray,
+    free: np.ndarray,
+    taken: np.ndarray,
+    groups: _Groups,
+    n: int,
     rng: np.random.Generator,
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """Rows that lie far from each other in the space of the products of `F` and `A`, one after the other."""
     size = np.square(A).sum(axis=1) * np.square(F).sum(axis=1)
 
@@ -162,27 +231,22 @@ def _spread(
         # of products: their inner products are those of the factors, multiplied
         return np.maximum(size + size[row] - 2 * (A @ A[row]) * (F @ F[row]), 0.0)
 
-    free, nearest = free.copy(), size.copy() if not len(taken) else np.full(len(F), np.inf)
+    nearest = np.full(len(F), np.inf)
     for row in taken:
         nearest = np.minimum(nearest, distance(row))
-    counts = None if groups is None else np.bincount(groups[taken], minlength=groups.max() + 1)
-    n_trials, found = 2 + int(np.log(n)), list[int]()
+    n_trials, suggested = 2 + int(np.log(n)), list[int]()
     for _ in range(min(n, int(free.sum()))):
-        rows = np.flatnonzero(free)
-        if counts is not None:
-            rows = rows[counts[groups[rows]] == counts[groups[rows]].min()]
-        chance = nearest[rows]
+        rows = groups.least_asked(np.flatnonzero(free))
+        chance = np.where(np.isfinite(nearest[rows]), nearest[rows], size[rows])  # the first: as unsure as can be
         total = chance.sum()
         drawn = rng.choice(rows, size=n_trials, p=chance / total if total > 0 else None)
         left = [np.minimum(nearest, distance(row))[free].sum() for row in drawn]
         best = int(drawn[int(np.argmin(left))])
-        first = not found and not len(taken)
-        nearest = distance(best) if first else np.minimum(nearest, distance(best))
+        nearest = np.minimum(nearest, distance(best))
         free[best] = False
-        found.append(best)
-        if counts is not None:
-            counts[groups[best]] += 1
-    return np.array(found, dtype=np.int64)
+        groups.ask(best)
+        suggested.append(best)
+    return np.array(suggested, dtype=np.int64)
 
 
 # ---- what comes in

@@ -23,7 +23,7 @@ from sktransfer import (
     make_pipeline,
     suggest_labels,
 )
-from sktransfer.monitoring.suggest_labels import _spread
+from sktransfer.monitoring.suggest_labels import _Groups, _spread
 from tests.helpers import moons, small_backbone
 
 FAULTS = np.array([[9.0, 0, 0, 0], [0, -9, 0, 0], [0, 0, 9, 9]])
@@ -91,8 +91,14 @@ def test_distances_are_those_of_explicit_gradients():
     def left(rows):
         return np.square(explicit[:, None] - explicit[None, rows]).sum(axis=2).min(axis=1).sum()
 
-    free, none = np.ones(80, dtype=bool), np.empty(0, dtype=np.int64)
-    ours = np.mean([left(_spread(F, A, free, none, None, 8, np.random.default_rng(seed))) for seed in range(10)])
+    none = np.empty(0, dtype=np.int64)
+    alone = _Groups(None, none)
+    ours = np.mean(
+        [
+            left(_spread(F, A, np.ones(80, dtype=bool), none, alone, 8, np.random.default_rng(seed)))
+            for seed in range(10)
+        ]
+    )
     others = [left(rng.choice(80, 8, replace=False)) for _ in range(10)]
     assert ours < min(others)
 
@@ -157,7 +163,7 @@ def test_windows_and_networks_are_taken():
 
     X, y = moons(300)
     classifier = TransferClassifier(small_backbone(0, max_epochs=8), strategy=LinearProbing(), random_state=0)
-    few = np.r_[np.flatnonzero(y == y[0])[:10], np.flatnonzero(y != y[0])[:10]]
+    few = np.concatenate([np.flatnonzero(y == name)[:8] for name in np.unique(y)])
     model = make_pipeline(StandardScaler().fit(X), classifier).fit(X[few], y[few])
     found = suggest_labels(model, X, 20, labelled=few, random_state=0)
     probabilities = np.sort(model.predict_proba(X), axis=1)
