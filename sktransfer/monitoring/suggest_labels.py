@@ -80,11 +80,12 @@ def suggest_labels(
     At the start typical rows teach most, later unsure ones (Hacohen et al.).
 
     Of a detector the alarms, with the labelled rows, are cut into `n` clusters and as many more as there are labels, at
-    most `n`, by the direction of their features; of each cluster without a label the row nearest to its centre is
-    returned, those of large clusters first. For a classifier rows are drawn one after the other by the seeding of k-means++, with probability
-    in proportion to the squared distance from the nearest that is chosen or labelled; of a few draws the one that
-    leaves the least is taken. The space is that of BADGE, the gradient of the loss on the last layer at the most
-    probable class: features times (probabilities minus 1 at that class), long where it is unsure.
+    most `n`, by the direction of their features (of columns: of the parts of the distance that they add, high or low).
+    Of each cluster without a label the row nearest to its centre is returned, those of large clusters first. For a
+    classifier rows are drawn one after the other by the seeding of k-means++, with probability in proportion to the
+    squared distance from the nearest that is chosen or labelled; of a few draws the one that leaves the least is
+    taken. The space is that of BADGE, the gradient of the loss on the last layer at the most probable class: features
+    times (probabilities minus 1 at that class), long where it is unsure.
 
     Features are those of the network where there is one, else the columns. Windows that overlap lie near each other,
     and a second of them comes late.
@@ -153,7 +154,7 @@ class _Groups:
 
 
 def _unusual(fitted: Any, X: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Directions of the features, no weights, and which rows are alarms."""
+    """Directions of the features, equal weights, and which rows are alarms."""
     detector, rows = last_step(fitted), before_last(fitted, X)
     alarms = detector.predict(rows) < 0
     if not alarms.any():
@@ -163,8 +164,10 @@ def _unusual(fitted: Any, X: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             f"is below {detector.offset_:.4g}. Pass rows of more time, or fit the detector with a larger "
             "false_alarm_rate."
         )
-    statistic = detector.statistic_
-    F = (detector._features(rows) - statistic.mean_) / statistic.scale_
+    F, statistic = detector._features(rows), detector.statistic_
+    if detector.extractor_ is None:
+        # which columns make the row unusual, and whether they are high or low
+        F = np.copysign(np.maximum(statistic.contributions(F), 0.0), F - statistic.mean_)
     return directions(F), np.ones((len(F), 1)), alarms
 
 
@@ -195,7 +198,9 @@ def _typical(
     inside = np.r_[rows, taken]
     some = inside if len(inside) <= _CLUSTERED else rng.choice(inside, size=_CLUSTERED, replace=False)
     distinct = len(np.unique(F[some], axis=0))  # copies of a row make no cluster of their own
-    found = KMeans(min(n + min(n, len(taken)), distinct), n_init=3, random_state=int(rng.integers(2**31 - 1))).fit(F[some])
+    found = KMeans(min(n + min(n, len(taken)), distinct), n_init=3, random_state=int(rng.integers(2**31 - 1))).fit(
+        F[some]
+    )
     cluster = np.full(len(F), -1)
     cluster[inside] = found.predict(F[inside])
     size = np.bincount(cluster[rows], minlength=found.n_clusters)
