@@ -16,9 +16,7 @@ tep-braatz   fit on d00, the limit at 1 % false alarms on d00_te; mean missed ra
 tep-modes    healthy rows of a mode alone (its first half; or 20 and 100 rows of it, drawn); mean AUC of 28 faults in
              the second halves of the runs
 development  simulated plants: AUC of one window a plant over all plants, and how often the tag at fault has the
-             largest, or one of the three largest, parts of the distance; and `OpenSetClassifier` around a probed
-             `tep-process` on the mode that the package comes with: each fault left out in turn, AUROC of its rows
-             against those of the known classes, 5 and 20 labels a class, on runs that have no label
+             largest, or one of the three largest, parts of the distance
 """
 
 from __future__ import annotations
@@ -46,13 +44,9 @@ from sktransfer import (
     HealthyNeighbors,
     HealthyStatistic,
     HotellingT2,
-    LinearProbing,
-    OpenSetClassifier,
     PrincipalComponents,
     TagT2,
-    TransferClassifier,
     TransferDetector,
-    load_tep_mode4,
 )
 from sktransfer.windows.window_statistics import window_statistics
 
@@ -255,29 +249,6 @@ def development(n_plants: int = 150, length: int = 60, n_tags: int = 12) -> Iter
         yield {"inputs": shape, "detector": name, "AUC": auc, "first": first, "among three": three}
 
 
-def left_out(n_labels: tuple[int, ...] = (5, 20)) -> Iterator[dict[str, Any]]:
-    """Each fault of mode 4 as the one that nobody has seen."""
-    plant = load_tep_mode4()
-    y, runs = np.asarray(plant.target), np.asarray(plant.groups)
-    X = BaselineScaler().fit(plant.data[y == "normal"].iloc[::2]).transform(plant.data)
-    X, names, rng = np.asarray(X), np.unique(y), np.random.default_rng(0)
-    pool = np.zeros(len(y), dtype=bool)
-    for name in names:
-        own = rng.permutation(np.unique(runs[y == name]))
-        pool |= np.isin(runs, own[: len(own) // 2])
-    for n in n_labels:
-        found: dict[str, list[float]] = {criterion: [] for criterion in ("neighbors", "distance", "probability")}
-        for fault in names[names != "normal"]:
-            known = [np.flatnonzero(pool & (y == name)) for name in names if name != fault]
-            rows = np.concatenate([rng.permutation(own)[:n] for own in known])
-            classifier = TransferClassifier("tep-process", strategy=LinearProbing(), random_state=0)
-            for criterion, values in found.items():
-                model = OpenSetClassifier(classifier, criterion=criterion).fit(X[rows], y[rows])
-                values.append(roc_auc_score(y[~pool] == fault, model.unlikeness(X[~pool])))
-        for criterion, values in found.items():
-            yield {"labels a class": n, "criterion": criterion, "AUROC": np.mean(values), "worst": np.min(values)}
-
-
 SETS: dict[str, tuple[Callable[[argparse.Namespace], Iterator[dict[str, Any]]], str]] = {
     "skab-files": (skab_files, "skab"),
     "skab-groups": (skab_groups, "skab"),
@@ -295,7 +266,6 @@ def main() -> None:
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     if options.development:
-        print(markdown(pd.DataFrame(left_out()).set_index("labels a class")), flush=True)
         print(markdown(pd.DataFrame(development()).set_index("inputs")))
         return
     for name in options.only:
