@@ -183,10 +183,10 @@ def called_unknown(plant, backbone, rows):
     """Share of the scored rows of each class that are called unknown, if nobody has named `UNSEEN`."""
     rows = np.r_[plant.known[::8], rows]
     rows = rows[plant.y[rows] != UNSEEN]
-    kinds, counts = np.unique(plant.y[rows], return_counts=True)
-    rows = rows[np.isin(plant.y[rows], kinds[counts > 1])]  # of each class one row must be left to set the limit
+    # rows of a run are alike: whole runs are held out to set the limit, so that a class needs two of them
+    rows = rows[[len(np.unique(plant.runs[rows][plant.y[rows] == kind])) > 1 for kind in plant.y[rows]]]
     model = OpenSetClassifier(TransferClassifier(backbone, random_state=0), coverage=0.9)
-    model.fit(plant.scaler.transform(plant.X.iloc[rows]), plant.y[rows])
+    model.fit(plant.scaler.transform(plant.X.iloc[rows]), plant.y[rows], groups=plant.runs[rows])
     answer, y = model.predict(plant.scaler.transform(plant.X.iloc[plant.scored])), plant.y[plant.scored]
     return {kind: np.mean(answer[y == kind] == "unknown") for kind in np.unique(y)}
 

@@ -9,7 +9,7 @@ from benchmarks.open_set import DEAL, of_classes
 from tests.helpers import small_backbone
 
 
-def task(n=1200, seed=0):
+def task(n=2400, seed=0):
     """A machine in four columns with a healthy class 0 and two faults, runs of twenty rows."""
     rng = np.random.default_rng(seed)
     y = np.repeat(rng.permutation(np.arange(n // 20) % 3), 20)
@@ -34,7 +34,7 @@ def test_pools_are_as_rare_as_they_say_and_share_no_row_with_what_is_scored(plan
         assert len(own) == len(plant.X) + 60
         assert not own & {tuple(row) for row in plant.X_scored}
         inside = {int(group) for group in plant.groups}
-        assert len(inside) <= 30  # half of the sixty runs
+        assert len(inside) <= 60  # half of the runs
 
 
 @pytest.mark.parametrize("name", METHODS)
