@@ -54,6 +54,14 @@ def test_the_first_alarms_are_one_of_each_fault_though_one_is_on_most_of_the_tim
     assert sorted(kinds[found]) == [1, 2, 3]
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_sensor_that_is_high_and_one_that_is_low_are_two_kinds(seed):
+    X = np.random.default_rng(1).normal(size=(80, 4))
+    X[:60, 1] += 9
+    X[60:, 1] -= 9
+    assert sorted(suggest_labels(detector(), X, 2, random_state=seed) >= 60) == [False, True]
+
+
 def test_only_alarms_are_shown():
     X, _ = watched()
     model = detector()
