@@ -22,7 +22,7 @@ from __future__ import annotations
 import argparse
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar
@@ -46,7 +46,7 @@ from sktransfer import (
     load_tep_mode4,
 )
 
-CRITERIA = ("auto", "neighbors", "distance", "probability", "energy")
+CRITERIA = ("neighbors", "distance", "probability", "energy", "energy+distance")  # the default first
 COVERAGES = (0.9, 0.95, 0.99)
 EVERY = 6  # rows of the source, and of those that are scored
 DEAL = 4  # seeds that the faults are dealt to
@@ -81,6 +81,7 @@ def judged(
     fault: Any,
     n: int,
     seed: int,
+    criteria: Sequence[str] = CRITERIA,
 ) -> Iterator[dict[str, Any]]:
     """A record for each criterion: AUROC, coverages, and the share of the fault's rows that is found."""
     (X, y), (X_later, y_later) = pool, later
@@ -88,9 +89,9 @@ def judged(
     rows = known[draw_labels(y[known], n, seed)]
     like = np.random.default_rng(seed).permutation(np.setdiff1d(known, rows))[:N_LIKE]
     Once.fits.clear()
-    for criterion in CRITERIA:
+    for criterion in criteria:
         record: dict[str, Any] = {"labels": n, "criterion": criterion, "fault": fault, "seed": seed}
-        for coverage in COVERAGES if criterion == "auto" else COVERAGES[1:2]:
+        for coverage in COVERAGES if criterion == CRITERIA[0] else COVERAGES[1:2]:
             classifier = Once(backbone, strategy=LinearProbing(), random_state=0)
             model = OpenSetClassifier(classifier, coverage=coverage, criterion=criterion).fit(X[rows], y[rows])
             kept = model.predict(X_later) != model.unknown_label_
@@ -111,7 +112,7 @@ def known_to_source(tasks: list[RealTask], options: argparse.Namespace, network:
         backbone, (pool, later) = network(task, seed), rows_of(task)
         faults = np.unique(task.y)[1:]
         for fault, n in product(faults if options.every else faults[seed % DEAL :: DEAL], options.labels):
-            for record in judged(backbone, pool, later, fault, n, seed):
+            for record in judged(backbone, pool, later, fault, n, seed, options.criteria):
                 yield {"who": "source knows it", "task": task.name, **record}
         print(f"{task.name}, seed {seed}", file=sys.stderr, flush=True)
 
@@ -123,7 +124,7 @@ def known_to_nobody(tasks: list[RealTask], options: argparse.Namespace, network:
         for fault in np.unique(task.y)[1:]:
             backbone = network(task, 0, int(fault))
             for seed, n in product(options.seeds if options.every else options.seeds[:1], options.labels):
-                for record in judged(backbone, pool, later, fault, n, seed):
+                for record in judged(backbone, pool, later, fault, n, seed, options.criteria):
                     yield {"who": "nobody knows it", "task": task.name, **record}
             print(f"{task.name}, without {fault}", file=sys.stderr, flush=True)
 
@@ -145,7 +146,9 @@ def shipped_mode(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         own = rng.permutation(np.unique(runs[y == name]))
         pool |= np.isin(runs, own[: len(own) // 2])
     for fault, n in product(np.unique(y[y != "normal"]), options.labels):
-        for record in judged(load_backbone("tep-process"), (X[pool], y[pool]), (X[~pool], y[~pool]), fault, n, 0):
+        for record in judged(
+            load_backbone("tep-process"), (X[pool], y[pool]), (X[~pool], y[~pool]), fault, n, 0, options.criteria
+        ):
             yield {"who": "mode of the package", "task": "mode 4", **record}
 
 
@@ -176,8 +179,9 @@ def main() -> None:
     parser.add_argument("--labels", type=int, nargs="+", default=[15])
     parser.add_argument("--memory", type=Path, help="keeps pretrained networks for the next run")
     parser.add_argument("--who", nargs="+", choices=["source", "nobody"], default=["source", "nobody"])
+    parser.add_argument("--criteria", nargs="+", default=CRITERIA, choices=CRITERIA)
     parser.add_argument("--every", action="store_true", help="every fault by every seed: four times as long, and more")
-    parser.add_argument("--development", action="store_true", help="other faults, on which the default was chosen")
+    parser.add_argument("--development", action="store_true", help="other faults, for choices")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     network = Memory(options.memory, verbose=0).cache(source_network)

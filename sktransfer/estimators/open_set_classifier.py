@@ -30,7 +30,7 @@ from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.utils.parameters import HasMethods, Interval, StrOptions
 from sktransfer.validation.labels import check_labels
 
-_SINGLE = ("neighbors", "distance", "probability", "energy")
+_CRITERIA = ("neighbors", "distance", "energy", "energy+distance", "probability")
 _NEAREST = 3  # labelled rows that are looked at
 _TINY = 1e-12
 
@@ -44,16 +44,16 @@ class OpenSetClassifier(Checksummed, MetaEstimatorMixin, ClassifierMixin, BaseEs
         Not fitted; clones of it are.
     coverage : float, default=0.95
         Share of rows of the known classes that get a class, between 0 and 1; the others are called unknown, too.
-    criterion : {"auto", "energy+distance", "energy", "distance", "neighbors", "probability"}, default="auto"
-        What tells that a row is unknown. ``"energy"``: minus :math:`\log \sum_k e^{z_k}` of the logits :math:`z`, which
-        are those of the network's head, or the ``decision_function`` of a classifier whose probabilities are its
-        softmax. ``"distance"``: the squared Mahalanobis distance from the mean of the predicted class, with one shrunk
-        covariance for all classes, of the outputs of all blocks of a network, each as a direction (of a network of
-        windows the last block), or of the columns. ``"energy+distance"``: the energy and the logarithm of the distance,
-        each in deviations of rows that were held out, summed. ``"neighbors"``: how far the three labelled rows are that
-        are nearest, by the angle between features of a network, by the distance of standardised columns.
-        ``"probability"``: one minus the largest probability. ``"auto"``: ``"energy+distance"`` around a network
-        (``backbone_``), ``"neighbors"`` around other classifiers.
+    criterion : {"neighbors", "distance", "energy", "energy+distance", "probability"}, default="neighbors"
+        What tells that a row is unknown. ``"neighbors"``: how far the three labelled rows are that are nearest, by the
+        angle between features of a network, by the distance of standardised columns. ``"distance"``: the squared
+        Mahalanobis distance from the mean of the predicted class, with one shrunk covariance for all classes, of the
+        outputs of all blocks of a network, each as a direction (of a network of windows the last block), or of the
+        columns. ``"energy"``: minus :math:`\log \sum_k e^{z_k}` of the logits :math:`z`, which are those of the network's
+        head, or the ``decision_function`` of a classifier whose probabilities are its softmax. ``"energy+distance"``:
+        the energy and the logarithm of the distance, each in deviations of rows that were held out, summed.
+        ``"probability"``: one minus the largest probability. Features are those of the fitted network where the
+        estimator has one (``backbone_``), else the columns.
     unknown_label : object, default="auto"
         What an unknown row is called. ``"auto"``: "unknown" among texts, -1 among numbers.
     cv : int, default=5
@@ -66,8 +66,6 @@ class OpenSetClassifier(Checksummed, MetaEstimatorMixin, ClassifierMixin, BaseEs
     unknown_label_ : object
     limits_ : ndarray of shape (n_classes,)
         Of each predicted class: a row with a larger `unlikeness` is unknown.
-    criterion_ : str
-        The criterion in use.
     estimator_ : classifier
         Fitted to all rows.
 
@@ -77,9 +75,10 @@ class OpenSetClassifier(Checksummed, MetaEstimatorMixin, ClassifierMixin, BaseEs
     for all classes together. The coverage holds for rows that are like the labelled ones; of another day it may be
     less. How many unknown rows are found is another matter, and depends on the fault.
 
-    The energy of a linear classifier on columns falls with the size of a row, so that what is far out looks known:
-    ``"neighbors"`` or ``"distance"`` do not have this fault. A network may take a sensor that fails grossly for the
-    known fault that moves this sensor; watch the columns themselves by :class:`sktransfer.TransferDetector` as well.
+    The energy knows the logits alone. Where the source of a network had labels of the fault, energy and distance
+    together found it a little more often than neighbours; where it had none, far less often: rows of it had large
+    logits. So falls the energy of a linear classifier with the size of a row. A network may also take a sensor that
+    fails grossly for the known fault that moves this sensor; watch the columns by :class:`sktransfer.TransferDetector`.
 
     References
     ----------
@@ -105,12 +104,12 @@ class OpenSetClassifier(Checksummed, MetaEstimatorMixin, ClassifierMixin, BaseEs
     _parameter_constraints: dict[str, Any] = {
         "estimator": [HasMethods(["fit", "predict_proba"])],
         "coverage": [Interval(Real, 0, 1, closed="neither")],
-        "criterion": [StrOptions({"auto", "energy+distance", *_SINGLE})],
+        "criterion": [StrOptions(set(_CRITERIA))],
         "unknown_label": "no_validation",
         "cv": [Interval(Integral, 2, None, closed="left")],
     }
 
-    def __init__(self, estimator, *, coverage=0.95, criterion="auto", unknown_label="auto", cv=5):
+    def __init__(self, estimator, *, coverage=0.95, criterion="neighbors", unknown_label="auto", cv=5):
         self.estimator = estimator
         self.coverage = coverage
         self.criterion = criterion
@@ -165,7 +164,6 @@ class OpenSetClassifier(Checksummed, MetaEstimatorMixin, ClassifierMixin, BaseEs
                 self.limits_[code] = threshold(own, rate)[0]
         self.estimator_ = clone(self.estimator).fit(X, y)
         self._known = _Known(self.estimator_, X, y, self.criterion)
-        self.criterion_ = self._known.criterion
         return self
 
     def predict(self, X):
@@ -188,7 +186,7 @@ class OpenSetClassifier(Checksummed, MetaEstimatorMixin, ClassifierMixin, BaseEs
         return self.estimator_.predict_proba(X)
 
     def unlikeness(self, X):
-        """How unlike the labelled rows each row is, by ``criterion_``; larger is more likely unknown.
+        """How unlike the labelled rows each row is, by `criterion`; larger is more likely unknown.
 
         Parameters
         ----------
@@ -257,13 +255,9 @@ class _Known(Checksummed):
     X : array-like of shape (n_samples, ...)
     y : ndarray of shape (n_samples,)
     criterion : str
-        ``"auto"`` is decided by whether there is a network.
     """
 
     def __init__(self, fitted: Any, X: Any, y: np.ndarray, criterion: str):
-        if criterion == "auto":
-            network = getattr(last_step(fitted), "backbone_", None)
-            criterion = "neighbors" if network is None else "energy+distance"
         self.criterion = criterion
         if criterion in ("probability", "energy"):
             return

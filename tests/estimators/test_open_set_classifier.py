@@ -21,9 +21,7 @@ from tests.helpers import moons, small_backbone
 
 CENTRES = np.array([[3.0, 0, 0, 0], [0, 3, 0, 0], [0, 0, 3, 0], [-3, -3, 3, 3]])
 NAMES = np.array(["leak", "normal", "wear", "never seen"])
-EACH = pytest.mark.parametrize(
-    "criterion", ["energy+distance", "energy", "distance", "neighbors", "probability"]
-)
+EACH = pytest.mark.parametrize("criterion", ["energy+distance", "energy", "distance", "neighbors", "probability"])
 
 
 def rows(n, kinds=3, seed=0):
@@ -114,7 +112,7 @@ def test_energy_without_logits_is_an_error_that_says_what_to_do():
 def test_a_network_is_asked_for_its_features():
     X, y = moons(300)
     classifier = TransferClassifier(small_backbone(0, max_epochs=8), strategy=LinearProbing(), random_state=0)
-    model = OpenSetClassifier(make_pipeline(StandardScaler(), classifier), criterion="neighbors", cv=2).fit(X, y)
+    model = OpenSetClassifier(make_pipeline(StandardScaler(), classifier), cv=2).fit(X, y)
     pipe = make_pipeline(StandardScaler(), classifier).fit(X, y)
     extractor = FeatureExtractor(pipe[-1].backbone_).fit(pipe[0].transform(X))
     F, F_new = (extractor.transform(pipe[0].transform(part)).astype(np.float64) for part in (X, X[:9] + 1))
@@ -137,7 +135,7 @@ def network_features(pipe, X):
     return np.hstack(parts)
 
 
-def test_around_a_network_energy_and_distance_are_summed_in_deviations_of_held_out_rows():
+def test_energy_and_distance_are_summed_in_deviations_of_held_out_rows():
     X, y = moons(120)
     classifier = TransferClassifier(small_backbone(0, max_epochs=8), strategy=LinearProbing(), random_state=0)
     pipe = make_pipeline(StandardScaler(), classifier)
@@ -159,10 +157,8 @@ def test_around_a_network_energy_and_distance_are_summed_in_deviations_of_held_o
     for train, test in StratifiedKFold(2, shuffle=True, random_state=0).split(X, y):
         held_out[test] = parts(train, X[test])
     expected = ((parts(np.arange(120), new) - held_out.mean(axis=0)) / held_out.std(axis=0)).sum(axis=1)
-    model = OpenSetClassifier(pipe, cv=2).fit(X, y)
-    assert model.criterion_ == "energy+distance"
+    model = OpenSetClassifier(pipe, criterion="energy+distance", cv=2).fit(X, y)
     np.testing.assert_allclose(model.unlikeness(new), expected, rtol=1e-2, atol=1e-2)
-    assert OpenSetClassifier(LogisticRegression()).fit(X, y).criterion_ == "neighbors"
 
 
 def test_limits_are_set_by_rows_that_were_held_out():
