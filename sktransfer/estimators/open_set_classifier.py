@@ -49,11 +49,11 @@ class OpenSetClassifier(Checksummed, MetaEstimatorMixin, ClassifierMixin, BaseEs
         angle between features of a network, by the distance of standardised columns. ``"distance"``: the squared
         Mahalanobis distance from the mean of the predicted class, with one shrunk covariance for all classes, of the
         outputs of all blocks of a network, each as a direction (of a network of windows the last block), or of the
-        columns. ``"energy"``: minus :math:`\log \sum_k e^{z_k}` of the logits :math:`z`, which are those of the network's
-        head, or the ``decision_function`` of a classifier whose probabilities are its softmax. ``"energy+distance"``:
-        the energy and the logarithm of the distance, each in deviations of rows that were held out, summed.
-        ``"probability"``: one minus the largest probability. Features are those of the fitted network where the
-        estimator has one (``backbone_``), else the columns.
+        columns. ``"energy"``: minus :math:`\log \sum_k e^{z_k}` of the logits :math:`z`, which are those of the
+        network's head, or the ``decision_function`` of a classifier whose probabilities are its softmax.
+        ``"energy+distance"``: the energy and the logarithm of the distance, each in deviations of rows that were held
+        out, summed. ``"probability"``: one minus the largest probability. Features are those of the fitted network
+        where the estimator has one (``backbone_``), else the columns.
     unknown_label : object, default="auto"
         What an unknown row is called. ``"auto"``: "unknown" among texts, -1 among numbers.
     cv : int, default=5
