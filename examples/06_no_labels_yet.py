@@ -99,9 +99,8 @@ def plot_alarms(plant, watched, file):
     order = np.argsort(np.where(y == "normal", "", y), kind="stable")
     for name, (_, distance, alarm) in watched.items():
         found, faulty = len(np.unique(runs[alarm & (y != "normal")])), len(np.unique(runs[y != "normal"]))
-        label = (
-            f"{name}: alarm in {found} of {faulty} runs with a fault, {np.sum(alarm & (y == 'normal'))} healthy rows"
-        )
+        false = f"{np.sum(alarm & (y == 'normal'))} of {np.sum(y == 'normal')} healthy rows"
+        label = f"{name}: alarm in {found} of {faulty} runs with a fault, and on {false}"
         above.plot(distance[order], lw=1, color=COLORS[name], label=label)
     above.axhline(1, color="C3", lw=1, ls="--", label="limit")
     kinds, first = np.unique(np.where(y == "normal", "", y)[order], return_index=True)
