@@ -29,7 +29,6 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.detection import batadal, contamination, development, false_alarms, skab, speed, tep, vibration
-from benchmarks.detection.left_out import left_out
 from benchmarks.names import markdown
 
 SETS: dict[str, tuple[Callable[[Path, int], Iterator[pd.DataFrame]], str]] = {
@@ -58,7 +57,6 @@ def main() -> None:
     if options.development:
         for table in (*development.rows(), *development.windows()):
             print(f"\n{markdown(table)}", flush=True)
-        print(f"\n{markdown(pd.DataFrame(left_out()).set_index('labels a class'))}")
         return
     for name in options.only:
         run, folder = SETS[name]
