@@ -42,6 +42,7 @@ _HOMES = {
     "TagT2": "detection.tag_t2",
     "Alarms": "monitoring.alarms",
     "explain_sensors": "monitoring.explain_sensors",
+    "SensorContributionDisplay": "monitoring.sensor_contribution_display",
     "FeatureExtractor": "estimators.feature_extractor",
     "Pipeline": "estimators.pipeline",
     "make_pipeline": "estimators.pipeline",
