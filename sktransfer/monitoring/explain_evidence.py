@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from sktransfer.estimators.domain_steps import takes_domain
 from sktransfer.preprocessing.baseline_scaler import BaselineScaler
 
-_SMALLEST = 1e-6  # probability; a forest's 0 is no certainty
+_SMOOTHED = 1e-4  # of probabilities: a forest's 0 is no certainty
 
 
 def steps_of(estimator: Any) -> list[Any]:
@@ -135,8 +135,7 @@ class Evidence:
         own = outputs[np.arange(len(outputs)), chosen]
         if self.kind != "classifier":
             return own
-        own = np.clip(own, _SMALLEST, 1 - _SMALLEST)
-        return np.asarray(np.log(own) - np.log1p(-own))
+        return np.asarray(np.log(own + _SMOOTHED) - np.log1p(_SMOOTHED - own))
 
     def _outputs(self, Z: Any) -> np.ndarray:
         """Distance, probabilities or values of what the last step gets, shape (n_samples, n_outputs)."""

@@ -20,7 +20,7 @@ from sktransfer.estimators.transfer_detector import TransferDetector
 from sktransfer.monitoring.explain_evidence import Evidence, transformed
 from sktransfer.monitoring.explain_features import feature_effects
 from sktransfer.monitoring.explain_gradients import has_gradients, integrated_gradients
-from sktransfer.monitoring.explain_put_back import put_back_effects, segments
+from sktransfer.monitoring.explain_put_back import Ask, put_back_effects, segments
 from sktransfer.monitoring.explain_samples import HealthyBaseline, Samples
 from sktransfer.utils.counted_warnings import collect_warnings
 from sktransfer.utils.parameters import invalid_parameter, is_whole
@@ -101,9 +101,9 @@ def explain_sensors(
 
     Notes
     -----
-    The effect of a sensor by put-back is the larger of two: what its healthy value takes off the evidence of the sample,
-    and what its value adds to the evidence of the healthy baseline. Shares are of effects above zero; of a regressor
-    they are of absolute effects. Costs two predictions a sensor and sample, times four for healthy windows.
+    The effect of a sensor by put-back is the larger of two: what its healthy value takes off the evidence of the
+    sample, and what its value adds to the evidence of the healthy baseline. Shares are of effects above zero; of a
+    regressor they are of absolute effects. Costs two predictions a sensor and sample, times four for healthy windows.
 
     Where features of a detector belong to sensors: with one column a sensor, what the best value of the sensor takes
     off the distance (reconstruction-based contributions); with several, sum of ``log(1 + part)`` over the parts of the
@@ -181,11 +181,12 @@ class _Explained:
             return None
         first = np.argsort(-self.size(effects), axis=1, kind="stable")[:, :_WITH_SEGMENTS]
         row, sensor = np.repeat(np.arange(len(values)), first.shape[1]), first.ravel()
+        ask: Ask = self._ask
         if self.direct and not self.doubled:
             values, ask = np.asarray(self.scaled, dtype=np.float64), self._ask_last
             references = [np.broadcast_to(self.evidence.last.usual_sample_, values.shape)]
         else:
-            ask, references = self._ask, self._references()
+            references = self._references()
         start, end = np.full(effects.shape, -1), np.full(effects.shape, -1)
         start[row, sensor], end[row, sensor] = segments(ask, values, references, row, sensor, n_segments)
         return start, end
