@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.base import is_classifier, is_regressor
+from sklearn.base import OneToOneFeatureMixin, is_classifier, is_regressor
 from sklearn.utils.validation import check_is_fitted
 
 from sktransfer.estimators.domain_steps import takes_domain
@@ -40,6 +40,11 @@ def transformed(steps: list[Any], X: Any, sample_domain: Any) -> Any:
     for step in steps:
         X = step.transform(X, **({"sample_domain": sample_domain} if takes_domain(step, "transform") else {}))
     return X
+
+
+def keeps_columns(step: Any) -> bool:
+    """Whether each column or channel that a step returns is one of its input, in its place, changed by itself."""
+    return isinstance(step, OneToOneFeatureMixin) and not getattr(step, "whiten", False)
 
 
 class Evidence:

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from sktransfer.estimators.transfer_detector import TransferDetector
-from sktransfer.monitoring.explain_evidence import Evidence, transformed
+from sktransfer.monitoring.explain_evidence import Evidence, keeps_columns, transformed
 from sktransfer.monitoring.explain_features import feature_effects
 from sktransfer.monitoring.explain_gradients import has_gradients, integrated_gradients
 from sktransfer.monitoring.explain_put_back import Ask, put_back_effects, segments
@@ -156,7 +156,7 @@ class _Explained:
         self.scaled = transformed(self.evidence.steps[:-1], self.samples.given, self.domain)
         n_columns, n_sensors = len(self.evidence.last.usual_sample_), self.samples.values.shape[1]
         self.doubled = bool(self.evidence.scaler is not None and self.evidence.scaler.absolute)
-        same = np.ndim(self.scaled) == self.samples.values.ndim
+        same = np.ndim(self.scaled) == self.samples.values.ndim and all(map(keeps_columns, self.evidence.steps[:-1]))
         return same and n_columns == n_sensors * (1 + self.doubled)
 
     def effects(self, method: str) -> np.ndarray:
@@ -230,9 +230,9 @@ class _Explained:
             )
         n, every, found = len(self.chosen), np.arange(len(self.chosen)), []
         Z = np.asarray(transformed(before, self.samples.given, self.domain), dtype=np.float64)
-        if Z.shape[:2] != self.samples.values.shape[:2]:
+        if Z.shape[:2] != self.samples.values.shape[:2] or not all(map(keeps_columns, before)):
             raise ValueError(
-                f"explain_sensors: the network takes {Z.shape[1]} columns, X has {self.samples.values.shape[1]}: the "
+                f"explain_sensors: the network takes {Z.shape[1]} columns, X has {self.samples.values.shape[1]}, and the "
                 'steps before it do not keep one column a sensor. Use method="put_back".'
             )
         for reference in self._references():
