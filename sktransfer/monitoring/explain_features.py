@@ -3,7 +3,7 @@ r"""What each sensor adds to a detector's distance where every feature belongs t
 ::
 
     features --statistic--> one column a sensor:   what its best value takes off the distance
-                        \-> several a sensor:      parts of the distance, damped one by one, summed
+                        \-> several a sensor:      square roots of the parts of the distance, summed
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def feature_effects(detector: Any, Z: Any) -> np.ndarray:
     Notes
     -----
     One column a sensor: reconstruction-based contributions. Where a single sensor was moved far, it has the largest.
-    Several features a sensor: sum of ``log(1 + part)`` over the parts that are above zero, which is what each feature
-    would say if it had a Cauchy distribution: a single feature with a heavy tail, as a kurtosis has, outvotes no other
-    sensor. Of a quadratic distance the parts are Shapley values.
+    Several features a sensor: sum of the square roots of the parts that are above zero, which are deviations where the
+    parts are squares of them: a single feature with a heavy tail, as a kurtosis has, does not outvote all others. Of a
+    quadratic distance the parts are Shapley values.
 
     References
     ----------
@@ -40,4 +40,4 @@ def feature_effects(detector: Any, Z: Any) -> np.ndarray:
     if features.shape[1] == n_columns:
         return np.asarray(detector.statistic_.reconstructions(features))
     parts = np.maximum(detector.statistic_.contributions(features), 0.0)
-    return np.log1p(parts).reshape(len(parts), n_columns, -1).sum(axis=2)
+    return np.sqrt(parts).reshape(len(parts), n_columns, -1).sum(axis=2)

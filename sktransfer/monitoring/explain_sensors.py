@@ -78,7 +78,7 @@ def explain_sensors(
         nothing speaks for the class), ``direction`` (``"high"`` or ``"low"``, of the mean over the window;
         ``"missing"``), ``value`` (that mean), ``usual_low`` and ``usual_high``: three healthy deviations around the
         healthy mean of the machine, in the sensor's unit, NaN where nobody knows them. ``effect``: what the share is
-        of, with its sign: distance (of several features a sensor, damped; see Notes), log-odds of the explained class
+        of, with its sign: distance (of several features a sensor, deviations), log-odds of the explained class
         against all others, or the unit of the value. For classifiers ``class``: the explained one. For windows
         ``start`` and ``end``: the stretch that matters, in samples, `end` behind the last one; of the three first
         sensors alone, and missing for the others; and where a rate is known ``start_time`` and ``end_time``: in s since
@@ -106,8 +106,8 @@ def explain_sensors(
     regressor they are of absolute effects. Costs two predictions a sensor and sample, times four for healthy windows.
 
     Where features of a detector belong to sensors: with one column a sensor, what the best value of the sensor takes
-    off the distance (reconstruction-based contributions); with several, sum of ``log(1 + part)`` over the parts of the
-    distance above zero.
+    off the distance (reconstruction-based contributions); with several, the sum of the square roots
+    of the parts of the distance above zero, in deviations.
 
     References
     ----------
@@ -232,8 +232,8 @@ class _Explained:
         Z = np.asarray(transformed(before, self.samples.given, self.domain), dtype=np.float64)
         if Z.shape[:2] != self.samples.values.shape[:2] or not all(map(keeps_columns, before)):
             raise ValueError(
-                f"explain_sensors: the network takes {Z.shape[1]} columns, X has {self.samples.values.shape[1]}, and the "
-                'steps before it do not keep one column a sensor. Use method="put_back".'
+                f"explain_sensors: the network takes {Z.shape[1]} columns, X has {self.samples.values.shape[1]}, and "
+                'the steps before it do not keep one column a sensor. Use method="put_back".'
             )
         for reference in self._references():
             Z0 = transformed(before, self.samples.like(reference, every), self.domain)
