@@ -43,6 +43,7 @@ _HOMES = {
     "Alarms": "monitoring.alarms",
     "explain_sensors": "monitoring.explain_sensors",
     "suggest_labels": "monitoring.suggest_labels",
+    "SensorContributionDisplay": "monitoring.sensor_contribution_display",
     "FeatureExtractor": "estimators.feature_extractor",
     "Pipeline": "estimators.pipeline",
     "make_pipeline": "estimators.pipeline",

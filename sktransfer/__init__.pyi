@@ -22,6 +22,7 @@ from sktransfer.detection.tag_t2 import TagT2 as TagT2
 from sktransfer.monitoring.alarms import Alarms as Alarms
 from sktransfer.monitoring.explain_sensors import explain_sensors as explain_sensors
 from sktransfer.monitoring.suggest_labels import suggest_labels as suggest_labels
+from sktransfer.monitoring.sensor_contribution_display import SensorContributionDisplay as SensorContributionDisplay
 from sktransfer.estimators.feature_extractor import FeatureExtractor as FeatureExtractor
 from sktransfer.estimators.pipeline import Pipeline as Pipeline
 from sktransfer.estimators.pipeline import make_pipeline as make_pipeline
