@@ -163,6 +163,15 @@ def totals(table: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
+def method_means(records: list[dict[str, Any]]) -> pd.DataFrame:
+    """Mean score of each method by set and number of labels, with the right source; PHM08 where there is one."""
+    scores = pd.DataFrame(records).query("source == 'right'")
+    values = ["score"] + ["PHM08"] * ("PHM08" in scores and bool(scores["PHM08"].notna().any()))
+    found = scores.groupby(["set", "labels", "method"], sort=False)[values].agg(["mean", "std"])
+    found.columns = [" ".join(pair) for pair in found.columns]
+    return found
+
+
 def mean_ranks(records: list[dict[str, Any]]) -> pd.DataFrame:
     """Mean rank of each method over the cells with the right source in which all methods are."""
     scores = pd.DataFrame(records).query("source == 'right'")
@@ -191,6 +200,8 @@ def main() -> None:
             print(markdown(table.set_index("set")), flush=True)
     if records:
         print(markdown(totals(cells(records))), flush=True)
+        if "right" in options.sources:
+            print(markdown(method_means(records)), flush=True)
         print(markdown(mean_ranks(records)), flush=True)
 
 

@@ -22,6 +22,8 @@ from sktransfer.detection.tag_t2 import TagT2 as TagT2
 from sktransfer.monitoring.condition_monitor import ConditionMonitor as ConditionMonitor
 from sktransfer.monitoring.alarms import Alarms as Alarms
 from sktransfer.monitoring.explain_sensors import explain_sensors as explain_sensors
+from sktransfer.monitoring.suggest_labels import suggest_labels as suggest_labels
+from sktransfer.monitoring.sensor_contribution_display import SensorContributionDisplay as SensorContributionDisplay
 from sktransfer.estimators.feature_extractor import FeatureExtractor as FeatureExtractor
 from sktransfer.estimators.pipeline import Pipeline as Pipeline
 from sktransfer.estimators.pipeline import make_pipeline as make_pipeline
@@ -69,6 +71,10 @@ from sktransfer.networks.heads import MLPHead as MLPHead
 from sktransfer.backbones.list_backbones import list_backbones as list_backbones
 from sktransfer.backbones.persistence import load_backbone as load_backbone
 from sktransfer.backbones.persistence import save_backbone as save_backbone
+from sktransfer.io.model_file import save as save
+from sktransfer.io.model_file import load as load
+from sktransfer.io.model_file import inspect_file as inspect_file
+from sktransfer.io.trusted_types import TRUSTED_TYPES as TRUSTED_TYPES
 from sktransfer.backbones.backbone import Backbone as Backbone
 from sktransfer.backbones.inputs import Inputs as Inputs
 from sktransfer.backbones.source import Source as Source

@@ -23,6 +23,7 @@ from sktransfer.exceptions import ModelFileError
 from sktransfer.networks.layers import Blocks, fits, layers_of, width_after
 from sktransfer.utils.checksums import Checksummed, seal, unseal
 from sktransfer.utils.locks import ForkableLock
+from sktransfer.utils.untrusted import is_untrusted
 
 if TYPE_CHECKING:  # loading a backbone of known layers and predicting with it needs no torch
     import torch
@@ -320,7 +321,7 @@ class Backbone(Checksummed):
         self._is_described = True
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._restore(unseal("Backbone", state), is_trusted=True)
+        self._restore(unseal("Backbone", state), is_trusted=not is_untrusted())
 
     def _restore(self, state: dict[str, Any], *, is_trusted: bool) -> None:
         """Become the backbone of `state`; what its layers cost is looked at first unless the state is trusted."""

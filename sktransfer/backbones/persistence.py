@@ -22,6 +22,8 @@ import json
 import os
 import re
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -199,19 +201,46 @@ def _read(file: Path) -> bytearray:
     return content
 
 
+def read_header(path: str | os.PathLike[str]) -> tuple[dict[str, Any], str, int]:
+    """The header of a backbone file, the SHA-256 of the file and its size in bytes; no network is built.
+
+    Raises
+    ------
+    FileNotFoundError, ModelFileError
+        As :func:`load_backbone`.
+    """
+    file = _find(path)
+    content = _read(file)
+    header, _ = _parts(str(file), content)
+    return header, hashlib.sha256(content).hexdigest(), len(content)
+
+
 def _from_bytes(file: str, content: bytearray) -> Backbone:
+    header, tensors = _parts(file, content)
+    with _saying_what_is_wrong(file):
+        return _build(header, tensors)
+
+
+def _parts(file: str, content: bytearray) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Header and arrays of a file, which were compared with its checksum and with each other."""
     try:
         metadata, tensors = from_bytes(content)
     except ValueError as error:
         raise ModelFileError(f"{file} cannot be read as a safetensors file: {error}.") from error
     _check_protocol(file, metadata.get("sktransfer"))
-    try:
+    with _saying_what_is_wrong(file):
         if metadata["sha256"] != _digest(metadata["sktransfer"], metadata["backbone"], tensors):
             raise ModelFileError(f"{file} does not match its checksum: the file is damaged. Copy it again.")
         header = read_json(metadata["backbone"])
         check_header(header)
         check_arrays(header, tensors)
-        return _build(header, tensors)
+        return header, tensors
+
+
+@contextmanager
+def _saying_what_is_wrong(file: str) -> Iterator[None]:
+    try:
+        yield
     except ModelFileError:
         raise
     except _NONSENSE as error:

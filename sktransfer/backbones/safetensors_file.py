@@ -114,20 +114,20 @@ def _array(
 # ---- JSON that was not written here
 
 
-def read_json(text: str) -> Any:
+def read_json(text: str, *, deepest: int = 64) -> Any:
     """What a JSON text holds; stricter than Python's reader.
 
     Raises
     ------
     ValueError
         For a text that is no JSON, a name that occurs twice, a whole number of more than 40 digits, text that is no
-        Unicode, or lists in lists beyond the depth of 64.
+        Unicode, or lists in lists beyond the depth `deepest`.
     """
     try:
         value = json.loads(text, object_pairs_hook=_without_repeats, parse_int=_read_int)
     except RecursionError:
         raise ValueError("it holds lists in lists without end") from None
-    _check_parts(value)
+    _check_parts(value, deepest)
     return value
 
 
@@ -144,10 +144,10 @@ def _read_int(digits: str) -> int:
     return int(digits)
 
 
-def _check_parts(value: Any) -> None:
+def _check_parts(value: Any, deepest: int) -> None:
     """Raise a ValueError if `value` is nested too deeply or holds half a character; a level at a time."""
     level = [value]
-    for _ in range(64):
+    for _ in range(deepest):
         parts: list[Any] = []
         for item in level:
             if isinstance(item, dict):
@@ -159,4 +159,4 @@ def _check_parts(value: Any) -> None:
         if not parts:
             return
         level = parts
-    raise ValueError("it holds lists in lists beyond the depth of 64")
+    raise ValueError(f"it holds lists in lists beyond the depth of {deepest}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sktransfer.detection.statistic import HealthyStatistic, shrunk_factor
+from sktransfer.detection.statistic import HealthyStatistic, best_shifts, shrunk_factor
 
 
 class HotellingT2(HealthyStatistic):
@@ -39,3 +39,6 @@ class HotellingT2(HealthyStatistic):
 
     def _parts(self, Z: np.ndarray) -> np.ndarray:
         return np.asarray(Z * (Z @ self.factor_ @ self.factor_.T))
+
+    def _reconstructed(self, Z: np.ndarray) -> np.ndarray:
+        return best_shifts(Z, self.factor_ @ self.factor_.T)

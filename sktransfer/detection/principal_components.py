@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sktransfer.detection.statistic import HealthyStatistic
+from sktransfer.detection.statistic import HealthyStatistic, best_shifts
 
 
 class PrincipalComponents(HealthyStatistic):
@@ -97,3 +97,8 @@ class PrincipalComponents(HealthyStatistic):
         residual = Z - scores @ self.components_
         within = Z * ((scores / self.variances_) @ self.components_)
         return np.asarray(within / self.mean_t2_ + np.square(residual) / self.mean_q_)
+
+    def _reconstructed(self, Z: np.ndarray) -> np.ndarray:
+        along = self.components_.T @ self.components_
+        within = (self.components_.T / self.variances_) @ self.components_
+        return best_shifts(Z, within / self.mean_t2_ + (np.eye(len(along)) - along) / self.mean_q_)

@@ -5,6 +5,7 @@
     healthy rows --fit--> centre, spread, neighbours ...
     other rows --distance-------> one number a row, larger is less usual
                --contributions--> its parts, a column each
+               --reconstructions-> what the best value of one column would take off it
 """
 
 from __future__ import annotations
@@ -89,6 +90,28 @@ class HealthyStatistic(Checksummed, BaseEstimator):
         """Parts of the distance, shape (n_rows, n_features); a row's parts sum to its distance."""
         return self._parts((F - self.mean_) / self.scale_)
 
+    def reconstructions(self, F: np.ndarray) -> np.ndarray:
+        r"""What each column's most usual value, the others as they are, takes off the distance.
+
+        For a quadratic distance :math:`z^\top M z` it is :math:`(Mz)_j^2 / M_{jj}`. Where a single column was moved
+        far, that column has the largest one, which does not hold for the parts of the distance.
+
+        Parameters
+        ----------
+        F : ndarray of shape (n_rows, n_features), float64
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_features)
+            Not below zero. Of a statistic that takes each column by itself they are its parts.
+
+        References
+        ----------
+        Alcala and Qin (2009). Reconstruction-based contribution for process monitoring. Automatica 45, 1593-1600.
+        doi:10.1016/j.automatica.2009.02.027.
+        """
+        return self._reconstructed((F - self.mean_) / self.scale_)
+
     def _fit(self, Z: np.ndarray) -> None:
         raise NotImplementedError
 
@@ -97,6 +120,9 @@ class HealthyStatistic(Checksummed, BaseEstimator):
 
     def _distance(self, Z: np.ndarray) -> np.ndarray:
         return self._parts(Z).sum(axis=1)
+
+    def _reconstructed(self, Z: np.ndarray) -> np.ndarray:
+        return np.maximum(self._parts(Z), 0.0)
 
 
 def shrunk_factor(Z: np.ndarray) -> np.ndarray:
@@ -114,3 +140,9 @@ def shrunk_factor(Z: np.ndarray) -> np.ndarray:
     # columns that never varied have no variance of their own to divide by
     floor = max(float(values.max(initial=0.0)), 1.0) * 1e-9
     return np.asarray(vectors / np.sqrt(np.maximum(values, floor)))
+
+
+def best_shifts(Z: np.ndarray, M: np.ndarray) -> np.ndarray:
+    """What the best shift of each column alone takes off ``z @ M @ z``, shape (n_rows, n_features)."""
+    size = np.maximum(np.diag(M), np.finfo(np.float64).tiny)
+    return np.asarray(np.square(Z @ M) / size)

@@ -53,6 +53,20 @@ def held_out_distances(
     return found
 
 
+def share_between(F: np.ndarray, blocks: list[np.ndarray]) -> float:
+    """Share of the variance of the rows that lies between the means of the blocks, mean over the columns that vary.
+
+    About one over the rows of a block where the rows are independent; near 1 where each block is about a level of its
+    own. Blocks of fewer than ten rows say nothing of it: 0.
+    """
+    if len(blocks) < 2 or min(map(len, blocks)) < 10:
+        return 0.0
+    mean, variance = F.mean(axis=0), F.var(axis=0)
+    between = sum(len(block) * np.square(F[block].mean(axis=0) - mean) for block in blocks) / sum(map(len, blocks))
+    varies = variance > 1e-12 * np.square(mean)
+    return float((between[varies] / variance[varies]).mean()) if varies.any() else 0.0
+
+
 def threshold(distances: np.ndarray, false_alarm_rate: float) -> tuple[float, float]:
     """The distance above which a row is an alarm, and the rate that it stands for.
 

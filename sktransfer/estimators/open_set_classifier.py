@@ -12,29 +12,31 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from scipy.special import logsumexp, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.neighbors import NearestNeighbors
-from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from sktransfer.detection.statistic import shrunk_factor
+from sktransfer.detection.shrunk_covariance import ShrunkCovariance
 from sktransfer.detection.thresholds import rows_needed, threshold
-from sktransfer.estimators.feature_extractor import FeatureExtractor
+from sktransfer.estimators.class_predictions import ClassPredictions
+from sktransfer.estimators.fitted_features import FittedFeatures, before_last, deviations, directions, last_step
 from sktransfer.exceptions import DataQualityWarning
 from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.utils.parameters import HasMethods, Interval, StrOptions
 from sktransfer.validation.labels import check_labels
 
+_CRITERIA = ("neighbors", "distance", "energy", "energy+distance", "probability")
 _NEAREST = 3  # labelled rows that are looked at
 _TINY = 1e-12
 
 
 class OpenSetClassifier(Checksummed, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
-    """A classifier that may answer that a row is of none of its classes.
+    r"""A classifier that may answer that a row is of none of its classes.
 
     Parameters
     ----------
@@ -42,12 +44,16 @@ class OpenSetClassifier(Checksummed, MetaEstimatorMixin, ClassifierMixin, BaseEs
         Not fitted; clones of it are.
     coverage : float, default=0.95
         Share of rows of the known classes that get a class, between 0 and 1; the others are called unknown, too.
-    criterion : {"neighbors", "distance", "probability"}, default="neighbors"
+    criterion : {"neighbors", "distance", "energy", "energy+distance", "probability"}, default="neighbors"
         What tells that a row is unknown. ``"neighbors"``: how far the three labelled rows are that are nearest, by the
-        angle between features of a network, by the distance of columns. ``"distance"``: the squared Mahalanobis
-        distance from the mean of the predicted class, with one shrunk covariance for all. ``"probability"``: one minus
-        the largest probability. Features are those of the fitted network where the estimator has one (``backbone_``),
-        else the columns, standardised.
+        angle between features of a network, by the distance of standardised columns. ``"distance"``: the squared
+        Mahalanobis distance from the mean of the predicted class, with one shrunk covariance for all classes, of the
+        outputs of all blocks of a network, each as a direction (of a network of windows the last block), or of the
+        columns. ``"energy"``: minus :math:`\log \sum_k e^{z_k}` of the logits :math:`z`, which are those of the
+        network's head, or the ``decision_function`` of a classifier whose probabilities are its softmax.
+        ``"energy+distance"``: the energy and the logarithm of the distance, each in deviations of rows that were held
+        out, summed. ``"probability"``: one minus the largest probability. Features are those of the fitted network
+        where the estimator has one (``backbone_``), else the columns.
     unknown_label : object, default="auto"
         What an unknown row is called. ``"auto"``: "unknown" among texts, -1 among numbers.
     cv : int, default=5
@@ -69,11 +75,17 @@ class OpenSetClassifier(Checksummed, MetaEstimatorMixin, ClassifierMixin, BaseEs
     for all classes together. The coverage holds for rows that are like the labelled ones; of another day it may be
     less. How many unknown rows are found is another matter, and depends on the fault.
 
+    The energy knows the logits alone. Where the source of a network had labels of the fault, energy and distance
+    together found it a little more often than neighbours; where it had none, far less often: rows of it had large
+    logits. So falls the energy of a linear classifier with the size of a row. A network may also take a sensor that
+    fails grossly for the known fault that moves this sensor; watch the columns by :class:`sktransfer.TransferDetector`.
+
     References
     ----------
     Sun, Ming, Zhu and Li (2022). Out-of-distribution detection with deep nearest neighbors. ICML. arXiv:2204.06507.
     Lee, Lee, Lee and Shin (2018). A simple unified framework for detecting out-of-distribution samples and adversarial
     attacks. NeurIPS. arXiv:1807.03888.
+    Liu, Wang, Owens and Li (2020). Energy-based out-of-distribution detection. NeurIPS. arXiv:2010.03759.
     Hendrycks and Gimpel (2017). A baseline for detecting misclassified and out-of-distribution examples in neural
     networks. International Conference on Learning Representations. arXiv:1610.02136.
 
@@ -92,7 +104,7 @@ class OpenSetClassifier(Checksummed, MetaEstimatorMixin, ClassifierMixin, BaseEs
     _parameter_constraints: dict[str, Any] = {
         "estimator": [HasMethods(["fit", "predict_proba"])],
         "coverage": [Interval(Real, 0, 1, closed="neither")],
-        "criterion": [StrOptions({"neighbors", "distance", "probability"})],
+        "criterion": [StrOptions(set(_CRITERIA))],
         "unknown_label": "no_validation",
         "cv": [Interval(Integral, 2, None, closed="left")],
     }
@@ -122,7 +134,8 @@ class OpenSetClassifier(Checksummed, MetaEstimatorMixin, ClassifierMixin, BaseEs
         Raises
         ------
         ValueError
-            With fewer than two classes, a class of one row (or group), or an `unknown_label` that is a class.
+            With fewer than two classes, a class of one row (or group), an `unknown_label` that is a class, and for
+            ``criterion="energy"`` around a classifier without logits.
         """
         self._validate_params()
         name = type(self).__name__
@@ -132,13 +145,11 @@ class OpenSetClassifier(Checksummed, MetaEstimatorMixin, ClassifierMixin, BaseEs
         if len(classes) < 2:
             raise ValueError(f"{name} needs rows of at least two classes. y holds 1 class: {classes.tolist()}.")
         self.unknown_label_ = self._named(classes)
-        predicted, unlike = np.empty(len(y), dtype=np.int64), np.empty(len(y))
-        for train, test in self._folds(codes, groups):
-            fitted = clone(self.estimator).fit(_safe_indexing(X, train), y[train])
-            known = _Known(fitted, _safe_indexing(X, train), y[train], self.criterion)
-            found, unlike[test] = known.judge(fitted, _safe_indexing(X, test))
-            predicted[test] = np.searchsorted(classes, fitted.classes_[found])
-        self.classes_, rate = classes, 1 - float(self.coverage)
+        predicted, parts = self._held_out(X, y, codes, groups)
+        spread = parts.std(axis=0)
+        # a sum of parts: each in deviations of the rows that were held out
+        self._center, self._spread = parts.mean(axis=0), np.where(spread > 0, spread, 1.0)
+        unlike, rate = self._summed(parts), 1 - float(self.coverage)
         if len(y) < rows_needed(rate):
             warn_caller(
                 f"{name}: a coverage of {self.coverage:g} needs at least {rows_needed(rate)} labelled rows, and there "
@@ -146,7 +157,7 @@ class OpenSetClassifier(Checksummed, MetaEstimatorMixin, ClassifierMixin, BaseEs
                 DataQualityWarning,
             )
         every = threshold(unlike, rate)[0]
-        self.limits_ = np.full(len(classes), every)
+        self.classes_, self.limits_ = classes, np.full(len(classes), every)
         for code in range(len(classes)):
             own = unlike[predicted == code]
             if len(own) >= rows_needed(rate):
@@ -191,7 +202,22 @@ class OpenSetClassifier(Checksummed, MetaEstimatorMixin, ClassifierMixin, BaseEs
 
     def _judged(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         check_is_fitted(self)
-        return self._known.judge(self.estimator_, X)
+        codes, parts = self._known.judge(self.estimator_, X)
+        return codes, self._summed(parts)
+
+    def _summed(self, parts: np.ndarray) -> np.ndarray:
+        return parts[:, 0] if parts.shape[1] == 1 else ((parts - self._center) / self._spread).sum(axis=1)
+
+    def _held_out(self, X: Any, y: np.ndarray, codes: np.ndarray, groups: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Predicted class of each row, and the parts of its unlikeness, by a classifier that was not fitted to it."""
+        classes, predicted, parts = np.unique(y), np.empty(len(y), dtype=np.int64), None
+        for train, test in self._folds(codes, groups):
+            fitted = clone(self.estimator).fit(_safe_indexing(X, train), y[train])
+            known = _Known(fitted, _safe_indexing(X, train), y[train], self.criterion)
+            found, judged = known.judge(fitted, _safe_indexing(X, test))
+            parts = np.empty((len(y), judged.shape[1])) if parts is None else parts
+            predicted[test], parts[test] = np.searchsorted(classes, fitted.classes_[found]), judged
+        return predicted, np.asarray(parts)
 
     def _named(self, classes: np.ndarray) -> Any:
         of_text = classes.dtype.kind in "OUS"
@@ -232,49 +258,81 @@ class _Known(Checksummed):
     """
 
     def __init__(self, fitted: Any, X: Any, y: np.ndarray, criterion: str):
-        self.criterion, self.extractor = criterion, None
-        if criterion == "probability":
+        self.criterion = criterion
+        if criterion in ("probability", "energy"):
             return
-        last = fitted.steps[-1][1] if isinstance(fitted, Pipeline) else fitted
-        if getattr(last, "backbone_", None) is not None:
-            self.extractor = FeatureExtractor(last.backbone_).fit(_before(fitted, X))
-        F = self._features(fitted, X)
-        self.mean, spread = F.mean(axis=0), F.std(axis=0)
-        self.scale = np.where(spread > 1e-6 * np.maximum(np.abs(self.mean), _TINY), spread, 1.0)
+        self.features = FittedFeatures(fitted, X, every_block=criterion != "neighbors")
+        F = self.features.of(fitted, X)
+        self.mean, self.scale = deviations(F)
         if criterion == "neighbors":
             self.labelled = self._placed(F)
             return
         F = (F - self.mean) / self.scale
         codes = np.searchsorted(fitted.classes_, y)
         self.means = np.stack([F[codes == code].mean(axis=0) for code in range(len(fitted.classes_))])
-        self.factor = shrunk_factor(F - self.means[codes])
+        self.within = ShrunkCovariance(F - self.means[codes])
 
     def judge(self, fitted: Any, X: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Number of the most probable class of each row, and how unlike the labelled rows it is."""
+        """Number of the most probable class of each row, and how unlike the labelled rows it is, (n_samples, n_parts).
+
+        There are two parts where two are combined, else one.
+        """
         probabilities = fitted.predict_proba(X)
         codes = probabilities.argmax(axis=1)
         if self.criterion == "probability":
-            return codes, 1 - probabilities.max(axis=1)
-        F = self._features(fitted, X)
-        if self.criterion == "distance":
-            return codes, np.square(((F - self.mean) / self.scale - self.means[codes]) @ self.factor).sum(axis=1)
+            return codes, 1 - probabilities.max(axis=1, keepdims=True)
+        parts = []
+        if self.criterion in ("energy", "energy+distance"):
+            parts.append(-logsumexp(_logits(fitted, X, probabilities), axis=1))
+        if self.criterion == "neighbors":
+            parts.append(self._to_neighbors(self.features.of(fitted, X)))
+        elif self.criterion != "energy":
+            F = (self.features.of(fitted, X) - self.mean) / self.scale
+            distance = self.within.distance(F - self.means[codes])
+            parts.append(distance if self.criterion == "distance" else np.log(np.maximum(distance, _TINY)))
+        return codes, np.stack(parts, axis=1)
+
+    def _to_neighbors(self, F: np.ndarray) -> np.ndarray:
         nearest = NearestNeighbors(n_neighbors=min(_NEAREST, len(self.labelled))).fit(self.labelled)
         far = nearest.kneighbors(self._placed(F))[0]
         # of directions half the squared distance is one minus the cosine
-        return codes, (far.mean(axis=1) if self.extractor is None else np.square(far).mean(axis=1) / 2)
+        return np.asarray(np.square(far).mean(axis=1) / 2 if self.features.of_network else far.mean(axis=1))
 
     def _placed(self, F: np.ndarray) -> np.ndarray:
         """Directions of a network's features; columns in their deviations."""
-        if self.extractor is None:
-            return np.asarray((F - self.mean) / self.scale)
-        return np.asarray(F / np.maximum(np.linalg.norm(F, axis=1, keepdims=True), _TINY))
-
-    def _features(self, fitted: Any, X: Any) -> np.ndarray:
-        X = _before(fitted, X)
-        rows = np.asarray(X if self.extractor is None else self.extractor.transform(X), dtype=np.float64)
-        return rows.reshape(len(rows), -1)
+        return directions(F) if self.features.of_network else np.asarray((F - self.mean) / self.scale)
 
 
-def _before(fitted: Any, X: Any) -> Any:
-    """What the last step of a pipeline gets."""
-    return fitted[:-1].transform(X) if isinstance(fitted, Pipeline) and len(fitted.steps) > 1 else X
+def _logits(fitted: Any, X: Any, probabilities: np.ndarray) -> np.ndarray:
+    """Logits of shape (n_samples, n_classes), whose softmax is `probabilities`.
+
+    Raises
+    ------
+    ValueError
+        If the classifier has none.
+    """
+    last = last_step(fitted)
+    if isinstance(last, ClassPredictions):
+        X = before_last(fitted, X)
+        model: Any = last
+        return np.asarray(model._ready(X)._outputs(X)[0])
+    remedy = (
+        "Pass a classifier of logits (TransferClassifier, LogisticRegression), or criterion='neighbors', which looks "
+        "at the rows themselves."
+    )
+    name = type(last).__name__
+    if not hasattr(fitted, "decision_function"):
+        raise ValueError(
+            f"OpenSetClassifier(criterion='energy') needs logits, and {name} has no decision_function. Logarithms of "
+            f"probabilities are none: the sum of their exponentials is 1 for every row. {remedy}"
+        )
+    logits = np.asarray(fitted.decision_function(X), dtype=np.float64)
+    if logits.ndim == 1:
+        # of two classes only the difference is known; weights of equal size and opposite sign give it
+        logits = np.stack([-logits / 2, logits / 2], axis=1)
+    if logits.shape != probabilities.shape or not np.allclose(softmax(logits, axis=1), probabilities, atol=1e-4):
+        raise ValueError(
+            f"OpenSetClassifier(criterion='energy') needs logits, and the decision_function of {name} gives other "
+            f"numbers: their softmax is not its predict_proba. {remedy}"
+        )
+    return logits

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager
 from numbers import Integral, Real
 from typing import Any
 
@@ -24,16 +25,25 @@ from sktransfer.backbones.check_input import tag_dimensions
 from sktransfer.backbones.from_scratch import FromScratch, open_backbone
 from sktransfer.detection.hotelling_t2 import HotellingT2
 from sktransfer.detection.statistic import HealthyStatistic
-from sktransfer.detection.thresholds import healthy_blocks, held_out_distances, p_values, rows_needed, threshold
+from sktransfer.detection.thresholds import (
+    healthy_blocks,
+    held_out_distances,
+    p_values,
+    rows_needed,
+    share_between,
+    threshold,
+)
 from sktransfer.estimators.feature_extractor import FeatureExtractor
 from sktransfer.exceptions import DataQualityWarning
 from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.utils.parameters import Interval, Options, StrOptions, TorchDevice
+from sktransfer.utils.said_by import said_by
 from sktransfer.validation.windows import check_rate, check_samples, is_windows
 from sktransfer.windows.window_statistics import window_statistics
 
 _FLOAT32 = 1e-6  # resolution of features that a network computed
+_APART = 0.75  # of the variance between blocks; slow plants have 0.65 in a short record, two machines 0.8 and more
 _CHECKED = ("n_features_in_", "feature_names_in_", "column_names_in_", "channel_names_in_", "sampling_rate_")
 
 
@@ -96,6 +106,10 @@ class TransferDetector(Checksummed, OutlierMixin, BaseEstimator):
     of false alarms in expectation, if later healthy rows are exchangeable with whole blocks of these. Windows that
     overlap and rows of one hour are alike, so that far fewer of them count than there are; a rate of 0.001 needs 999
     rows, and they should span weeks rather than an hour.
+
+    Healthy rows whose variance lies between the blocks for more than three quarters are those of several machines or
+    set points, or of one that drifts: a :class:`sktransfer.DataQualityWarning` says so. Machines that take turns within
+    a block are not seen by it.
 
     References
     ----------
@@ -167,6 +181,11 @@ class TransferDetector(Checksummed, OutlierMixin, BaseEstimator):
         ------
         ValueError
             With fewer than three rows, with all rows of one group, and for rows that the backbone cannot take.
+
+        Warns
+        -----
+        DataQualityWarning
+            If the rows cannot support the rate, or most of their variance lies between the blocks.
         """
         self._validate_params()
         for name in [key for key in self.__dict__ if key.endswith("_") and not key.startswith("_")]:
@@ -190,7 +209,8 @@ class TransferDetector(Checksummed, OutlierMixin, BaseEstimator):
             every = clone(statistic).fit(F[kept], *columns).distance(F)
             every[kept] = distances
             kept = np.sort(np.argsort(every, kind="stable")[:n_kept])
-        distances = held_out_distances(statistic, F[kept], *columns, self._remaining(blocks, kept))
+        held_out = self._remaining(blocks, kept)
+        distances = held_out_distances(statistic, F[kept], *columns, held_out)
         self.statistic_ = clone(statistic).fit(F[kept], *columns)
         known = X if hasattr(X, "columns") or isinstance(X, np.ndarray) else np.asarray(X)
         self.usual_sample_ = np.array(_safe_indexing(known, [int(kept[distances.argmin()])]), dtype=np.float64)[0]
@@ -198,13 +218,9 @@ class TransferDetector(Checksummed, OutlierMixin, BaseEstimator):
         limit, self.attained_rate_ = threshold(distances, float(self.false_alarm_rate))
         # a row exactly at the limit is no alarm
         self.offset_ = -limit
-        if self.attained_rate_ > self.false_alarm_rate * (1 + 1e-9):
-            warn_caller(
-                f"{name}: a rate of {self.false_alarm_rate:g} needs at least {rows_needed(self.false_alarm_rate)} "
-                f"healthy rows, and there are {len(kept)}. The threshold is their largest distance, which stands for a "
-                f"rate of {self.attained_rate_:.2g}. Give more healthy rows, or ask for a larger false_alarm_rate.",
-                DataQualityWarning,
-            )
+        # many runs are a sample of levels, and each is held out whole
+        few = groups is None or len(np.unique(groups)) < 5
+        self._warn(share_between(F[kept], held_out) if few else 0.0)
         return self
 
     def score_samples(self, X):
@@ -291,7 +307,8 @@ class TransferDetector(Checksummed, OutlierMixin, BaseEstimator):
         self.extractor_ = FeatureExtractor(
             opened, block=block, device=self.device, n_jobs=self.n_jobs, random_state=self.random_state
         )
-        F = self.extractor_.fit(X).transform(X).astype(np.float64)
+        with self._speaks():
+            F = self.extractor_.fit(X).transform(X).astype(np.float64)
         for name in _CHECKED:
             if hasattr(self.extractor_, name):
                 setattr(self, name, getattr(self.extractor_, name))
@@ -300,12 +317,35 @@ class TransferDetector(Checksummed, OutlierMixin, BaseEstimator):
 
     def _features(self, X: Any, reset: bool = False) -> np.ndarray:
         if self.extractor_ is not None:
-            return self.extractor_.transform(X).astype(np.float64)
+            with self._speaks():
+                return self.extractor_.transform(X).astype(np.float64)
         found = check_samples(self, X, reset=reset)
         if found.ndim == 2:
             return found.astype(np.float64)
         check_rate(self, X, None, "None", reset=reset)
         return window_statistics(found)
+
+    def _warn(self, between: float) -> None:
+        """Of healthy rows that differ, and of a rate that they cannot support."""
+        name, n_kept = type(self).__name__, len(self.healthy_distances_)
+        if between > _APART:
+            warn_caller(
+                f"{name}: {between:.0%} of the variance of the healthy rows lies between the blocks that are held "
+                "out, little within them: several machines or set points, or a drift. What lies between two levels "
+                "counts as usual then. Scale each machine by its own healthy rows (BaselineScaler with sample_domain), "
+                "fit a detector a machine, or use statistic=HealthyNeighbors().",
+                DataQualityWarning,
+            )
+        if self.attained_rate_ > self.false_alarm_rate * (1 + 1e-9):
+            warn_caller(
+                f"{name}: a rate of {self.false_alarm_rate:g} needs at least {rows_needed(self.false_alarm_rate)} "
+                f"healthy rows, and there are {n_kept}. The threshold is their largest distance, which stands for a "
+                f"rate of {self.attained_rate_:.2g}. Give more healthy rows, or ask for a larger false_alarm_rate.",
+                DataQualityWarning,
+            )
+
+    def _speaks(self) -> AbstractContextManager[None]:
+        return said_by(type(self).__name__, "FeatureExtractor")
 
     @staticmethod
     def _remaining(blocks: list[np.ndarray], kept: np.ndarray) -> list[np.ndarray]:

@@ -34,7 +34,9 @@ class _Rows(Protocol):
     source: Source
     sensors: list[str]
     units: dict[str, str]
-    n_truncated: int
+
+    @property
+    def n_truncated(self) -> int: ...
 
     def __iter__(self) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]: ...
 

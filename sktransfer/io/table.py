@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import pandas as pd
@@ -14,7 +14,7 @@ class TableReport:
 
     Parameters
     ----------
-    n_rows : int, default=0
+    n_rows : int
         Rows that were read, before any was left out.
     n_empty : dict of str to int
         Empty cells by sensor; a sensor without any is left out, here and below.
@@ -33,14 +33,14 @@ class TableReport:
     Examples
     --------
     >>> from sktransfer import TableReport
-    >>> TableReport(n_rows=3, n_words={"p": {"Bad Input": 2}}).n_missing
-    {'p': 2}
+    >>> TableReport(n_rows=3, n_empty={"T": 1}, n_words={"p": {"Bad Input": 2}}, n_not_finite={}).n_missing
+    {'T': 1, 'p': 2}
     """
 
-    n_rows: int = 0
-    n_empty: dict[str, int] = field(default_factory=dict)
-    n_words: dict[str, dict[str, int]] = field(default_factory=dict)
-    n_not_finite: dict[str, int] = field(default_factory=dict)
+    n_rows: int
+    n_empty: dict[str, int]
+    n_words: dict[str, dict[str, int]]
+    n_not_finite: dict[str, int]
     n_duplicates: int = 0
     n_unsorted: int = 0
     n_ambiguous: int = 0

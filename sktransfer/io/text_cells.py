@@ -25,7 +25,8 @@ from sktransfer.io.table_format import TableFormat
 from sktransfer.io.text_records import Block
 from sktransfer.utils.parameters import is_number
 
-BAD_CELLS = ["line", "column", "text"]
+_KINDS: dict[str, Any] = {"line": np.int64, "column": object, "text": object}
+_NO_BAD_CELLS = pd.DataFrame({name: np.empty(0, kind) for name, kind in _KINDS.items()})
 
 
 class Cells:
@@ -44,10 +45,12 @@ class Cells:
         self._words = frozenset(normal(one) for one in words)
         self._numbers = missing_numbers(table_format)
         self._pattern = number_pattern(table_format.decimal)
-        self._spellings = {""}  # of missing cells that were met; each in its exact form, as pandas compares them
-        self._as_text = {*columns.text.values()}
+        # Of missing cells that were met, each in its exact form, as pandas compares them; also of empty ones, because a
+        # file without any is read faster.
+        self._spellings: set[str] = set()
+        self._kinds: dict[int, Any] = dict.fromkeys(columns.text.values(), str)
         if columns.time is not None and "%" in table_format.time.format:
-            self._as_text.add(columns.time)  # 0102 is no number
+            self._kinds[columns.time] = object  # text: 0102 is no number
 
     def read(self, block: Block) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The wanted columns by name, indexed by line, and the cells of sensors that held no usable number.
@@ -73,7 +76,9 @@ class Cells:
         if self.columns.time is not None:
             others = {self.table_format.time.name: self.columns.time} | others
         for place, (name, i) in enumerate(others.items()):
-            frame.insert(place, name, table[i].array)
+            is_stamp = i == self.columns.time and self.table_format.time.format == "iso"
+            as_number = is_stamp and table[i].dtype.kind in "iufb"  # 20260102; other blocks may write it with dashes
+            frame.insert(place, name, (table[i].astype(str) if as_number else table[i]).array)
         return frame, bad
 
     def _parse(self, block: Block, only: list[int] | None = None) -> pd.DataFrame:
@@ -81,8 +86,9 @@ class Cells:
         columns = self.columns
         times = [] if columns.time is None else [columns.time]
         wanted = sorted([*columns.sensors.values(), *columns.text.values(), *times] if only is None else only)
-        as_text = wanted if only is not None else self._as_text
-        spellings = sorted(self._spellings)
+        kinds = self._kinds if only is None else dict.fromkeys(wanted, str)
+        spellings = sorted(self._spellings) if only is None else []
+        all_of_them = len(wanted) == columns.n_fields
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", pd.errors.DtypeWarning)
             table = pd.read_csv(
@@ -91,10 +97,11 @@ class Cells:
                 decimal=self.table_format.decimal,
                 header=None,
                 names=range(columns.n_fields),
-                usecols=wanted,
+                usecols=None if all_of_them else wanted,
                 index_col=False,
-                dtype=dict.fromkeys(as_text, str),
-                na_values={} if only is not None else dict.fromkeys(columns.sensors.values(), spellings),
+                dtype=kinds,
+                na_values=dict.fromkeys(columns.sensors.values(), spellings),
+                na_filter=bool(spellings),
                 keep_default_na=False,
                 skip_blank_lines=False,
                 low_memory=False,
@@ -149,11 +156,15 @@ class Cells:
 
     def _bad_cells(self, block: Block, values: np.ndarray) -> pd.DataFrame:
         """Cells without a usable number that are not empty; they are set to missing in `values`."""
-        bad = ~np.isfinite(values)
+        finite = np.isfinite(values)
+        only_empty = self._spellings <= {""} and not self._numbers
+        if (finite.all() and not self._numbers) or (only_empty and not np.isinf(values).any()):
+            return _NO_BAD_CELLS
+        bad = ~finite
         for number in self._numbers:
             bad |= values == number
-        if not bad.any() or (len(self._spellings) == 1 and not self._numbers and not np.isinf(values).any()):
-            return pd.DataFrame({"line": [], "column": [], "text": []}).astype({"line": np.int64})
+        if not bad.any():
+            return _NO_BAD_CELLS
         values[bad] = np.nan
         rows = bad.any(axis=1)
         positions = list(self.columns.sensors.values())
@@ -179,7 +190,7 @@ def bad_cells(lines: np.ndarray, names: list[str], texts: np.ndarray, bad: np.nd
     full = np.array([text != "" for text in found], bool)
     columns = np.array(names, dtype=object)[column[full]]
     data: dict[str, Any] = {"line": lines[row[full]], "column": columns, "text": [t for t in found if t]}
-    return pd.DataFrame(data, columns=BAD_CELLS).astype({"line": np.int64, "column": object, "text": object})
+    return pd.DataFrame(data).astype(_KINDS)
 
 
 def missing_numbers(table_format: TableFormat) -> list[float]:

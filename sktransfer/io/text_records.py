@@ -135,9 +135,11 @@ class Records:
         at_end = np.flatnonzero(array[stops] == _NEWLINE)
         starts = np.concatenate([[0], stops[at_end] + 1])
         counts = np.diff(at_end, prepend=-1)
-        newlines = np.flatnonzero(array == _NEWLINE) if len(quotes) else stops[at_end]
-        lines = self._line + np.searchsorted(newlines, starts[:-1])
-        self._line += len(newlines)
+        lines = self._line + np.arange(len(counts))
+        if len(quotes):  # they may hold line ends
+            newlines = np.flatnonzero(array == _NEWLINE)
+            lines = self._line + np.searchsorted(newlines, starts[:-1])
+        self._line += len(newlines) if len(quotes) else len(counts)
         block = Block(data, starts, counts, lines)
         blank = _blank(block)
         return block.take(~blank) if blank.any() else block
@@ -222,6 +224,8 @@ def check_counts(source: Source, table_format: TableFormat, block: Block, n_fiel
 def _blank(block: Block) -> np.ndarray:
     """Records of nothing but blanks."""
     found = np.zeros(len(block), bool)
+    if not (block.counts == 1).any():
+        return found
     first = np.frombuffer(block.data, np.uint8)[block.starts[:-1]]
     for i in np.flatnonzero((block.counts == 1) & np.isin(first, list(b" \t\r\n\v\f"))):
         found[i] = not block.data[block.starts[i] : block.starts[i + 1]].strip()

@@ -36,7 +36,7 @@ class TimeColumn(BaseEstimator):
         What is done about rows of one machine that are not in the order of time; sorted rows are counted in a warning.
     max_gap : float, optional
         Distance between rows of one machine in s; a longer one is reported as a gap. None: one and a half times the
-        median distance.
+        median of the first 10 000 distances.
     earliest : str, default="1990-01-01"
         Date, in UTC. An earlier stamp is an error, because another format is likelier than so old a row.
     clock_tolerance : float, default=60.0

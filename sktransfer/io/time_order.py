@@ -18,6 +18,7 @@ from sktransfer.io.source import Source
 from sktransfer.io.time_column import TimeColumn
 
 _NEVER = np.iinfo(np.int64).min  # stands for no row before
+_SAMPLE = 10_000  # distances tell the period
 _LISTED = 20  # gaps with their times; all of them are counted
 
 
@@ -140,7 +141,7 @@ class TimeOrder:
         previous = np.where(follows, previous, lasts[codes] if len(codes) else previous)
         distances = t - np.where(previous == _NEVER, t, previous)
         if self._gap is None and follows.any():
-            self._gap = 1.5 * float(np.median(distances[follows]))
+            self._gap = 1.5 * float(np.median(distances[follows][:_SAMPLE]))
         if self._gap is not None:
             found = np.flatnonzero(distances > self._gap)
             found = found[np.argsort(by_machine[found])]  # in the order of the file, however it is cut
@@ -149,7 +150,7 @@ class TimeOrder:
                 (machines[codes[i]], pd.Timestamp(previous[i], tz="UTC"), pd.Timestamp(t[i], tz="UTC"))
                 for i in found[:_LISTED]
             ]
-        ends = np.flatnonzero(np.concatenate([~follows[1:], [True]])) if len(t) else []
+        ends = np.flatnonzero(np.concatenate([~follows[1:], [True]])) if len(t) else np.zeros(0, np.int64)
         for i in ends:
             self._last[machines[codes[i]]] = int(t[i])
 

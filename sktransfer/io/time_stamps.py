@@ -51,7 +51,8 @@ class StampReader:
         clock = pd.Timestamp.now("UTC") if now is None else as_utc("now", now)
         self._latest = clock + pd.Timedelta(seconds=time.clock_tolerance)
         self._earliest = as_utc("earliest", time.earliest)
-        self._now, self._has_offset = clock, None
+        self._now = clock
+        self._has_offset: bool | None = None  # of the first stamps
 
     def read(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The frame with its time column as ``datetime64[ns, UTC]``, without rows of an hour that comes twice.
@@ -62,8 +63,6 @@ class StampReader:
             If a stamp is missing, cannot be read, tells no zone where none was declared, or is implausible.
         """
         name, stamps = self.time.name, frame[self.time.name]
-        if stamps.dtype.kind not in "iufbM" and (empty := (stamps == "").to_numpy(dtype=bool)).any():
-            raise self._error(frame, int(np.argmax(empty)), "the row has no time stamp.")
         if self.time.format in EPOCHS:
             found = pd.Series(pd.to_datetime(self._numbers(frame, EPOCHS[self.time.format]), utc=True))
         elif self.time.format == "excel":
@@ -71,10 +70,9 @@ class StampReader:
         else:
             found = self._from_text(frame, stamps)
         found.index = frame.index
-        found = found.astype("datetime64[ns, UTC]")
         good = found.notna().to_numpy()
         self._check_range(frame, found, good)
-        frame[name] = found
+        frame[name] = found.astype("datetime64[ns, UTC]")  # after the check, because it holds fewer years
         if good.all():
             return frame
         self.n_ambiguous += int((~good).sum())
@@ -89,6 +87,8 @@ class StampReader:
         if stamps.dtype.kind not in "iuf":
             as_numbers = pd.to_numeric(stamps.astype(object), errors="coerce")
             row = int(np.argmax(as_numbers.isna().to_numpy())) if as_numbers.isna().any() else 0
+            if not str(stamps.iloc[row]).strip():
+                raise self._error(frame, row, "the row has no time stamp.")
             raise self._error(frame, row, f"{shown(stamps.iloc[row])} is no number, and format={self.time.format!r} "
                               "was declared.")  # fmt: skip
         days = _EXCEL_ZERO if self.time.format == "excel" else 0
@@ -104,8 +104,6 @@ class StampReader:
 
     def _from_text(self, frame: pd.DataFrame, stamps: pd.Series) -> pd.Series:
         stamps = stamps if stamps.dtype.kind not in "iufb" else stamps.astype(str)
-        if stamps.dtype.kind != "M" and (clock := stamps.isin(["now", "today"]).to_numpy()).any():
-            raise self._unreadable(frame, stamps, clock)  # pandas would read the time of reading
         iso = self.time.format == "iso"
         with_offset = "%z" in self.time.format
         try:
@@ -121,10 +119,20 @@ class StampReader:
                 raise self._unreadable(frame, stamps) from None
         if found.isna().any():  # "NaT" is text that pandas reads as no time
             raise self._error(frame, int(np.argmax(found.isna().to_numpy())), "the row has no time stamp.")
+        self._check_clock_words(frame, stamps, found)
         if self._has_offset not in (None, found.dt.tz is not None):
             raise self._mixed(frame, 0, stamps)
         self._has_offset = found.dt.tz is not None
         return found.dt.tz_convert("UTC") if found.dt.tz is not None else self._localized(frame, found)
+
+    def _check_clock_words(self, frame: pd.DataFrame, stamps: pd.Series, found: pd.Series) -> None:
+        """Refuse ``now`` and ``today``, which pandas reads as the time of its clock in any format."""
+        recent = (found > pd.Timestamp.now(found.dt.tz) - pd.Timedelta(days=2)).to_numpy()
+        if recent.any() and stamps.dtype.kind != "M":
+            words = np.zeros(len(stamps), bool)
+            words[recent] = stamps[recent].isin(["now", "today"]).to_numpy()
+            if words.any():
+                raise self._unreadable(frame, stamps, words)
 
     def _with_offsets(self, frame: pd.DataFrame, stamps: pd.Series) -> pd.Series | None:
         """Stamps with several offsets in UTC; None if they cannot be read."""

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from sktransfer.exceptions import DataQualityWarning
+from sktransfer.utils.said_by import in_whole
 
 _NOT_THE_CALLER = ("sktransfer", "sklearn", "joblib", "contextlib")
 
@@ -62,6 +63,8 @@ _collected: ContextVar[dict[str, CountedWarning] | None] = ContextVar("warnings 
 
 def warn_of(found: CountedWarning) -> None:
     """Warn, unless the count is zero. Inside :func:`collect_warnings` the counts are added to those of other chunks."""
+    # a block that collects may end after the one that names the estimator
+    found = replace(found, text=in_whole(found.text))
     collected = _collected.get()
     if collected is None:
         if found.count:
@@ -141,4 +144,4 @@ def warn_caller(text: str, category: type[Warning] = DataQualityWarning) -> None
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _NOT_THE_CALLER:
         level, frame = level + 1, frame.f_back
-    warnings.warn(text, category, level)
+    warnings.warn(in_whole(text), category, level)

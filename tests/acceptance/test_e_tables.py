@@ -503,6 +503,13 @@ def test_E13_the_hour_that_comes_twice_is_an_error_or_left_out(read, refused):
     assert hours(read(*local(*stamps[::2], zone="+01:00"))) == ["10-26 00:30", "10-26 01:30"]
 
 
+def test_E13_a_file_of_which_no_row_is_left_is_an_empty_table(read):
+    with pytest.warns(DataQualityWarning, match="1 of 1 rows"):
+        table = read(*local("2025-10-26 02:30", zone="Europe/Berlin", ambiguous="drop"))
+    assert table.X.shape == (0, 1)
+    assert (str(table.frame["t"].dtype), table.X["p"].dtype) == ("datetime64[ns, UTC]", np.float64)
+
+
 def test_E13_the_hour_that_is_left_out_is_an_error(refused):
     for ambiguous in ("error", "drop"):
         stamps = "2025-03-30 01:59", "2025-03-30 02:00"
@@ -527,6 +534,7 @@ def test_E13_the_hour_that_is_left_out_is_an_error(refused):
         ("epoch_ns", "1769915040000000000"),
         ("excel", "46054.1277777778"),
         ("iso", "20260201T0304"),
+        ("%Y%m%d%H%M", "202602010304"),
         ("iso", "2026-02-01T03:04:00.000"),
     ],
 )
@@ -550,6 +558,7 @@ def test_E14_a_stamp_is_read_by_its_declared_format(read, how, stamp):
         ("epoch_ms", "2026-01-01", "is no number"),
         ("epoch_s", "1e300", "a year that no stamp has"),
         ("iso", "1989-12-31T23:59Z", "before earliest='1990-01-01'"),
+        ("iso", "2426-01-01T00:00Z", "in the future"),
         ("iso", "2026-13-01", "not as format"),
         ("iso", "now", "not as format"),
         ("iso", "today", "not as format"),
@@ -569,22 +578,24 @@ def test_E14_other_formats_and_implausible_years_are_an_error(refused, how, stam
 # E15
 
 MEMORY = """
-import resource, sys
+import sys
 from sktransfer import TableFormat, TimeColumn, iter_tables
 n = 0
 for table in iter_tables(sys.argv[1], TableFormat(time=TimeColumn("t")), chunk_rows=20_000):
     n += len(table.frame)
-print(n, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+with open("/proc/self/status") as status:  # getrusage begins with the peak of the parent
+    print(n, next(line.split()[1] for line in status if line.startswith("VmHWM")))
 """
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak of memory as Linux tells it")
 def test_E15_memory_does_not_grow_with_the_file(tmp_path):
     times = pd.date_range("2025-01-01", periods=50_000, freq="1s", tz="UTC").strftime("%Y-%m-%dT%H:%M:%SZ")
     values = np.random.default_rng(0).normal(50, 10, (50_000, 12)).round(4)
     header, body = pd.DataFrame(values, index=times).to_csv(index_label="t").encode().split(b"\n", 1)
     path, found = tmp_path / "plant.csv", []
-    for days in (5, 15):
+    for days in (8, 24):
         path.write_bytes(
             b"\n".join([header, *(body.replace(b"01-01T", b"01-%02dT" % (i + 1))[:-1] for i in range(days)), b""])
         )
@@ -597,9 +608,9 @@ def test_E15_memory_does_not_grow_with_the_file(tmp_path):
         )
         n_rows, kilobytes = map(int, done.stdout.split())
         assert n_rows == 50_000 * days
-        found.append(kilobytes * (1 if sys.platform == "darwin" else 1024))
+        found.append(1024 * kilobytes)
     assert path.stat().st_size > 80e6
-    assert found[1] - found[0] < 8e6
+    assert found[1] - found[0] < 16e6  # of 90 MB more of file
 
 
 # E16

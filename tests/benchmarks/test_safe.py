@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from benchmarks.safe import SAFE, cells, mean_ranks, totals
+from benchmarks.safe import SAFE, cells, mean_ranks, method_means, totals
 
 
 def records(scores, uses, source="right", back=0.0, **more):
@@ -40,6 +40,12 @@ def test_a_cell_is_held_against_the_best_alternative_that_is_no_network_of_the_s
     assert cell["rank"] == 3.0
     assert cell["harmed"] == 0.0
     assert cell["falls back"] == 0.0
+
+
+def test_means_of_methods_are_over_the_draws_of_the_right_source():
+    found = method_means(records(SCORES, USES) + records({SAFE: [0.0]}, USES, source="permuted"))
+    assert found.loc[("a", 5, SAFE), "score mean"] == pytest.approx(0.83)
+    assert found.loc[("a", 5, "fine-tuned"), "score std"] == pytest.approx(0.02 / 2**0.5)
 
 
 def test_within_one_standard_error_is_not_worse():

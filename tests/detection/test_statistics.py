@@ -165,3 +165,21 @@ def test_a_statistic_of_ones_own_needs_two_methods():
     F = healthy()
     Z = (others() - F.mean(axis=0)) / F.std(axis=0)
     np.testing.assert_allclose(Largest().fit(F).distance(others()), np.abs(Z).max(axis=1))
+
+
+@pytest.mark.parametrize("statistic", ALL, ids=repr)
+def test_the_best_value_of_a_column_takes_off_what_is_said(statistic):
+    """Of statistics that are quadratic: a parabola through three values of the column has this least value."""
+    fitted = statistic.fit(healthy(), n_tags=6)
+    F, found = others()[:5], statistic.reconstructions(others()[:5])
+    assert (found >= 0).all()
+    if isinstance(statistic, HealthyNeighbors) or getattr(statistic, "power", 1) != 1:
+        np.testing.assert_allclose(found, np.maximum(fitted.contributions(F), 0))
+        return
+    for row in range(5):
+        for column in range(6):
+            steps = np.array([-1.0, 0.0, 1.0]) * fitted.scale_[column]
+            changed = np.tile(F[row], (3, 1))
+            changed[:, column] += steps
+            a, b, _ = np.polyfit(steps, fitted.distance(changed), 2)
+            np.testing.assert_allclose(found[row, column], b**2 / (4 * a), rtol=1e-5, atol=1e-8)

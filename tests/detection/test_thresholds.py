@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from sktransfer import HotellingT2
-from sktransfer.detection.thresholds import healthy_blocks, held_out_distances, p_values, rows_needed, threshold
+from sktransfer.detection.thresholds import (
+    healthy_blocks,
+    held_out_distances,
+    p_values,
+    rows_needed,
+    share_between,
+    threshold,
+)
 
 
 def test_a_row_like_the_healthy_ones_is_above_the_threshold_as_often_as_asked():
@@ -51,3 +58,15 @@ def test_distances_are_those_from_the_other_blocks():
     found = held_out_distances(HotellingT2(), F, None, 1e-12, blocks)
     alone = HotellingT2().fit(np.delete(F, blocks[2], axis=0)).distance(F[blocks[2]])
     np.testing.assert_array_equal(found[blocks[2]], alone)
+
+
+def test_the_share_of_variance_between_blocks_is_that_of_an_analysis_of_variance():
+    rng = np.random.default_rng(0)
+    level = np.repeat(rng.normal(size=(4, 3)) * [1, 5, 0], 25, axis=0)
+    F = np.column_stack([level + rng.normal(size=(100, 3)), np.full(100, 7.0)])
+    blocks = np.array_split(np.arange(100), 4)
+    within = np.mean([F[block].var(axis=0) for block in blocks], axis=0)[:3]
+    assert share_between(F, blocks) == pytest.approx(np.mean(1 - within / F[:, :3].var(axis=0)))
+    assert share_between(rng.normal(size=(1000, 20)), np.array_split(np.arange(1000), 5)) < 0.01
+    assert share_between(F, np.array_split(np.arange(100), 11)) == 0.0  # nine rows
+    assert share_between(np.ones((100, 2)), blocks) == 0.0

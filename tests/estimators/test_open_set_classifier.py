@@ -5,9 +5,14 @@ import warnings
 import joblib
 import numpy as np
 import pytest
+import torch
+from sklearn.base import clone
 from sklearn.covariance import LedoitWolf
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -16,7 +21,7 @@ from tests.helpers import moons, small_backbone
 
 CENTRES = np.array([[3.0, 0, 0, 0], [0, 3, 0, 0], [0, 0, 3, 0], [-3, -3, 3, 3]])
 NAMES = np.array(["leak", "normal", "wear", "never seen"])
-EACH = pytest.mark.parametrize("criterion", ["neighbors", "distance", "probability"])
+EACH = pytest.mark.parametrize("criterion", ["energy+distance", "energy", "distance", "neighbors", "probability"])
 
 
 def rows(n, kinds=3, seed=0):
@@ -70,6 +75,40 @@ def test_scores_are_those_by_hand():
     np.testing.assert_allclose(neighbors, np.sort(far, axis=1)[:, :3].mean(axis=1))
 
 
+def test_energy_is_minus_the_logarithm_of_the_summed_exponentials_of_logits():
+    X, y = rows(100)
+    new = 3 * rows(20, seed=3)[0]
+    plain = LogisticRegression().fit(X, y)
+    energy = OpenSetClassifier(make_pipeline(StandardScaler(), LogisticRegression()), criterion="energy").fit(X, y)
+    scaler = StandardScaler().fit(X)
+    logits = LogisticRegression().fit(scaler.transform(X), y).decision_function(scaler.transform(new))
+    np.testing.assert_allclose(energy.unlikeness(new), -np.log(np.exp(logits).sum(axis=1)), rtol=1e-6)
+    two = y != "wear"
+    energy = OpenSetClassifier(plain, criterion="energy").fit(X[two], y[two])
+    half = LogisticRegression().fit(X[two], y[two]).decision_function(new) / 2
+    np.testing.assert_allclose(energy.unlikeness(new), -np.log(2 * np.cosh(half)), rtol=1e-6)
+
+
+def test_energy_of_a_network_is_that_of_its_head():
+    X, y = moons(300)
+    classifier = TransferClassifier(small_backbone(0, max_epochs=8), strategy=LinearProbing(), random_state=0)
+    model = OpenSetClassifier(make_pipeline(StandardScaler(), classifier), criterion="energy", cv=2).fit(X, y)
+    pipe = make_pipeline(StandardScaler(), classifier).fit(X, y)
+    new = pipe[0].transform(X[:9]).astype(np.float32)
+    with torch.no_grad():
+        logits = pipe[-1].module_(torch.from_numpy(new)).numpy().astype(np.float64)
+    np.testing.assert_allclose(model.unlikeness(X[:9]), -np.log(np.exp(logits).sum(axis=1)), rtol=1e-4, atol=1e-5)
+    assert model.unlikeness(X).std() > 0.1
+
+
+def test_energy_without_logits_is_an_error_that_says_what_to_do():
+    X, y = rows(100)
+    with pytest.raises(ValueError, match=r"KNeighborsClassifier has no decision_function.*is 1 for every row"):
+        OpenSetClassifier(make_pipeline(KNeighborsClassifier()), criterion="energy").fit(X, y)
+    with pytest.raises(ValueError, match=r"of OneVsRestClassifier gives other numbers: their softmax is not"):
+        OpenSetClassifier(OneVsRestClassifier(LogisticRegression()), criterion="energy").fit(X, y)
+
+
 def test_a_network_is_asked_for_its_features():
     X, y = moons(300)
     classifier = TransferClassifier(small_backbone(0, max_epochs=8), strategy=LinearProbing(), random_state=0)
@@ -81,6 +120,45 @@ def test_a_network_is_asked_for_its_features():
     np.testing.assert_allclose(
         model.unlikeness(X[:9] + 1), 1 - np.sort(cosines, axis=1)[:, -3:].mean(axis=1), rtol=1e-3, atol=1e-6
     )
+
+
+def network_features(pipe, X):
+    """Outputs of all blocks, each row of length one in each."""
+    parts = []
+    for block in pipe[-1].backbone_.blocks:
+        F = (
+            FeatureExtractor(pipe[-1].backbone_, block=block)
+            .fit(pipe[0].transform(X[:5]))
+            .transform(pipe[0].transform(X))
+        )
+        parts.append(F.astype(np.float64) / np.linalg.norm(F.astype(np.float64), axis=1, keepdims=True))
+    return np.hstack(parts)
+
+
+def test_energy_and_distance_are_summed_in_deviations_of_held_out_rows():
+    X, y = moons(120)
+    classifier = TransferClassifier(small_backbone(0, max_epochs=8), strategy=LinearProbing(), random_state=0)
+    pipe = make_pipeline(StandardScaler(), classifier)
+    new = X[:9] + 1
+
+    def parts(train, asked):
+        fitted = clone(pipe).fit(X[train], y[train])
+        assert len(fitted[-1].backbone_.blocks) > 1
+        F, F_new = network_features(fitted, X[train]), network_features(fitted, asked)
+        scale = np.where(F.std(axis=0) > 1e-6 * F.mean(axis=0), F.std(axis=0), 1)
+        means = {name: F[y[train] == name].mean(axis=0) for name in np.unique(y)}
+        within = LedoitWolf(assume_centered=True).fit((F - np.stack([means[name] for name in y[train]])) / scale)
+        centred = (F_new - np.stack([means[name] for name in fitted.predict(asked)])) / scale
+        distance = np.einsum("ni,ij,nj->n", centred, within.precision_, centred)
+        logits = fitted[-1].module_(torch.from_numpy(fitted[0].transform(asked).astype(np.float32)))
+        return np.stack([-np.log(np.exp(logits.detach().double().numpy()).sum(axis=1)), np.log(distance)], axis=1)
+
+    held_out = np.empty((120, 2))
+    for train, test in StratifiedKFold(2, shuffle=True, random_state=0).split(X, y):
+        held_out[test] = parts(train, X[test])
+    expected = ((parts(np.arange(120), new) - held_out.mean(axis=0)) / held_out.std(axis=0)).sum(axis=1)
+    model = OpenSetClassifier(pipe, criterion="energy+distance", cv=2).fit(X, y)
+    np.testing.assert_allclose(model.unlikeness(new), expected, rtol=1e-2, atol=1e-2)
 
 
 def test_limits_are_set_by_rows_that_were_held_out():

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from sktransfer import (
     BaselineScaler,
@@ -16,12 +17,14 @@ from sktransfer import (
     HealthyNeighbors,
     HotellingT2,
     ModelFileError,
+    OutOfRangeWarning,
     PrincipalComponents,
     TagT2,
     TransferDetector,
     Windows,
     load_backbone,
 )
+from sktransfer import make_pipeline as sktransfer_pipeline
 from sktransfer.windows.window_statistics import window_statistics
 from tests.helpers import small_backbone
 
@@ -194,6 +197,90 @@ def test_other_windows_than_those_of_fit_are_errors():
 def test_a_backbone_of_windows_takes_no_rows():
     with pytest.raises(ValueError, match="windows"):
         TransferDetector(load_backbone("process")).fit(healthy())
+
+
+def test_fewer_healthy_samples_than_features_and_one_window_to_judge():
+    rng = np.random.default_rng(0)
+    mix = rng.normal(size=(2, 60))
+
+    def rows(n):
+        return rng.normal(size=(n, 2)) @ mix + 0.1 * rng.normal(size=(n, 60))
+
+    with pytest.warns(DataQualityWarning, match=r"a rate of 0.01 needs at least 99 healthy rows, and there are 20\."):
+        detector = TransferDetector().fit(rows(20))
+    fault = rows(200)
+    fault[:, 7] += 4  # it breaks the relation with the other columns
+    later = rows(200)
+    assert np.mean(detector.predict(fault) < 0) > 0.9
+    assert np.mean(detector.predict(later) < 0) < 0.2
+    X = np.clip(windows(60), -5, 5).astype(np.float32)
+    one = TransferDetector("process", false_alarm_rate=0.1).fit(X)
+    np.testing.assert_allclose(one.score_samples(X[:1]), one.score_samples(X)[:1], rtol=1e-3)
+
+
+def test_constant_and_equal_tags_neither_hide_a_fault_nor_raise_alarms():
+    def with_both(X):
+        return np.column_stack([X, X[:, 1], np.full(len(X), 7.0)])
+
+    detector = TransferDetector(false_alarm_rate=0.05).fit(with_both(healthy(1000)))
+    later = with_both(healthy(1000, 1))
+    assert np.mean(detector.predict(later) < 0) < 0.1
+    moved, parted = later.copy(), later.copy()
+    moved[:, 5] = 21.0  # the constant, by twice its size
+    parted[:, 4] += 1.0  # one of the two that are equal
+    assert (detector.predict(moved) < 0).all()
+    assert (detector.predict(parted) < 0).all()
+    assert (detector.feature_contributions(moved).argmax(axis=1) == 5).all()
+
+
+@pytest.mark.parametrize("share", [0.5, 0.2])
+def test_two_machines_mixed_are_said(share):
+    n = int(1000 * share)
+    both = np.concatenate([healthy(1000 - n), healthy(n, 1) + [30, -30, 30, 30]])
+    machine = np.repeat(["A", "B"], [1000 - n, n])
+    words = r"TransferDetector: \d\d% of the variance of the healthy rows lies between the blocks"
+    with pytest.warns(DataQualityWarning, match=words):
+        TransferDetector().fit(both)
+    with pytest.warns(DataQualityWarning, match=words):
+        TransferDetector().fit(both, groups=machine)
+    scaled = BaselineScaler().fit(both, sample_domain=machine).transform(both, sample_domain=machine)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        TransferDetector().fit(healthy(1000))
+        TransferDetector().fit(scaled)
+
+
+def test_messages_name_the_detector_and_not_what_it_is_made_of():
+    X = np.clip(windows(60), -5, 5).astype(np.float32)
+    detector = TransferDetector("process", false_alarm_rate=0.1).fit(Windows.of(X, sampling_rate=100.0))
+    broken = np.where(np.arange(3)[:, None] == 1, np.nan, X)
+    for asked, words in [
+        (broken, r"^TransferDetector: Input X contains NaN in channel 1 \(60 windows\)"),
+        (Windows.of(X, sampling_rate=50.0), "^TransferDetector got windows sampled at 50 Hz, but was fitted to"),
+        (X[:, :2], "^TransferDetector got windows of 2 channels"),
+        (X[0], r"^TransferDetector got X of shape \(3, 100\)"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            detector.predict(asked)
+    with pytest.raises(ValueError, match=r"^TransferDetector: Input X contains NaN in channel 1 \(60 windows\)"):
+        TransferDetector("process").fit(broken)
+    with pytest.raises(ValueError, match=r"^TransferDetector: backbone 'process' has no block 'tags'"):
+        TransferDetector("process", block="tags").fit(X)
+    rows = TransferDetector(small_backbone(0, max_epochs=2), false_alarm_rate=0.1).fit(
+        healthy(100) - healthy(100).mean()
+    )
+    with pytest.raises(ValueError, match="X has 3 features, but TransferDetector is expecting 4 features"):
+        rows.predict(healthy(5)[:, :3])
+
+
+def test_warnings_name_the_detector_also_in_a_pipeline():
+    X = np.random.default_rng(0).normal(size=(100, 4))
+    detector = TransferDetector(small_backbone(0, max_epochs=2), false_alarm_rate=0.1).fit(X)
+    with pytest.warns(OutOfRangeWarning, match="^TransferDetector got rows that look"):
+        detector.predict(X * 1e6)
+    whole = sktransfer_pipeline(FunctionTransformer(), detector)
+    with pytest.warns(OutOfRangeWarning, match="^TransferDetector got rows that look"):
+        whole.predict(X * 1e6)
 
 
 def test_rounding_of_a_network_is_no_spread():

@@ -48,6 +48,26 @@ def test_the_verdict_of_the_shipped_network_and_of_a_misled_one(tmp_path):
         assert (tmp_path / name).stat().st_size > 20_000
 
 
+@pytest.mark.slow
+def test_from_healthy_data_to_a_classifier_that_may_answer_unknown(tmp_path):
+    done = run("examples/06_no_labels_yet.py", "--draws", 2, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    for name in ("no_labels_alarms.png", "no_labels_learning.png", "no_labels_unknown.png"):
+        assert (tmp_path / name).stat().st_size > 20_000
+    lines = [line.strip() for line in done.stdout.splitlines()]
+    assert lines[lines.index("why the alarm in run m4-f06-r01?") + 3].startswith("a_feed_flow")
+    scores = {
+        line.split(":")[0]: [float(value) for value in line.split(":")[1].split()]
+        for line in lines
+        if ", rows " in line
+    }
+    asked, drawn = (np.array(scores[f"tep-process, rows {way}"]) for way in ("asked for", "random"))
+    assert asked.mean() > drawn.mean()
+    assert asked.mean() > np.mean(scores["backbone=None, rows asked for"]) + 0.05
+    found = {line.split(":")[0]: line.split() for line in lines if "are called unknown" in line}["tep-process"]
+    assert float(found[1]) > float(found[-4]) + 0.2
+
+
 def test_the_shipped_backbone_says_what_it_is():
     backbone = load_backbone("tep-process")
     assert backbone.n_features_in == len(backbone.inputs.names) == len(backbone.inputs.units) == 53

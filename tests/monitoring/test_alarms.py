@@ -236,6 +236,24 @@ def test_what_cannot_be_used_is_an_error(scores, options, words):
         Alarms().fit(scores, **options)
 
 
+def test_time_that_runs_backwards_is_an_error_when_alarms_are_asked_for_too():
+    one = fitted(on_delay=2, off_delay=3)
+    for ask in (one.transform, lambda scores, time: one.report(scores, [0, 1, 1], time=time)):
+        with pytest.raises(ValueError, match="Alarms: time runs backwards at sample 2"):
+            ask([0.0, -1.0, -1.0], time=[0.0, 60.0, 30.0])
+
+
+def test_a_gap_in_the_middle_of_an_alarm_ends_it_and_it_must_begin_anew():
+    one = fitted(on_delay=2, off_delay=99)
+    scores, time = np.full(8, -1.0), np.arange(8) * MINUTE
+    time[4:] += 100 * MINUTE
+    state = one.transform(scores, time=time)
+    assert state.tolist() == [False, True, True, True, False, True, True, True]
+    found = one.report(scores, np.ones(8), time=time)
+    assert (found["n_faults"], found["missed"], found["false_alarms"]) == (2, 0, 0)
+    assert found["delay"] == MINUTE
+
+
 def test_wrong_parameters_are_errors():
     for parameters in ({"k_of_n": (3, 2)}, {"k_of_n": (1,)}, {"on_delay": 0}, {"filter": "median"}, {"smoothing": 0}):
         with pytest.raises(ValueError, match=next(iter(parameters))):
