@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,13 @@ import click
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _TABLES = click.argument("tables", nargs=-1, required=True, type=click.Path(path_type=Path))
 _CONFIG = click.option("--config", "-c", required=True, type=_FILE, help="TOML file: see docs/monitoring.md.")
+
+
+def hexadecimal(ctx: Any, parameter: Any, value: str | None) -> str | None:
+    """A SHA-256 as 64 hexadecimal digits."""
+    if value is not None and not re.fullmatch("[0-9a-fA-F]{64}", value):
+        raise click.BadParameter("64 hexadecimal digits, as sha256sum prints them")
+    return value
 
 
 def files_of(tables: tuple[Path, ...]) -> list[Path]:
@@ -101,16 +109,21 @@ def fit(log: Any, tables: tuple[Path, ...], config: Path, out: Path, notes: str 
 @click.argument("file", type=click.Path(path_type=Path))
 def inspect(file: Path) -> None:
     """Show what a file holds, without loading it."""
+    from sktransfer.exceptions import ModelFileError
     from sktransfer.io.model_file import inspect_file
 
-    click.echo(str(inspect_file(file)))
+    try:
+        card = inspect_file(file)
+    except OSError as error:
+        raise ModelFileError(f"{file}: it cannot be read ({error.strerror or error}).") from None
+    click.echo(str(card))
 
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @_TABLES
 @click.option("--out", "-o", type=_FILE, default=None, help="CSV file; default: to stdout.")
-@click.option("--sha256", default=None, help="The model file must have this hash.")
+@click.option("--sha256", default=None, callback=hexadecimal, help="The model file must have this hash.")
 @click.option("--max-abstained", default=0.5, show_default=True, help="Share of rows without data that is exit code 5.")
 @click.pass_obj
 def score(
@@ -118,11 +131,10 @@ def score(
 ) -> int:
     """Judge each row or window of a table: state, alarm, score and reason of each."""
     from sktransfer.cli.main import ABSTAINED, OK
-    from sktransfer.io.model_file import load
     from sktransfer.io.write_table import write_table
     from sktransfer.monitoring.condition_monitor import NO_DATA
 
-    monitor = checked_monitor(load(model, expect_sha256=sha256), model)
+    monitor = loaded_monitor(model, sha256)
     found = monitor.predict(files_of(tables))
     if out is None:
         write_to(sys.stdout, found)
@@ -133,17 +145,22 @@ def score(
     return ABSTAINED if share > max_abstained else OK
 
 
-def checked_monitor(loaded: Any, path: Path) -> Any:
-    """The model of a file, which must be a ConditionMonitor.
+def loaded_monitor(path: Path, sha256: str | None) -> Any:
+    """The ConditionMonitor of a file.
 
     Raises
     ------
     ModelFileError
-        If it is another.
+        If there is none, whatever the reason.
     """
     from sktransfer.exceptions import ModelFileError
+    from sktransfer.io.model_file import load
     from sktransfer.monitoring.condition_monitor import ConditionMonitor
 
+    try:
+        loaded = load(path, expect_sha256=sha256)
+    except OSError as error:
+        raise ModelFileError(f"{path}: the model file cannot be read ({error.strerror or error}).") from None
     if not isinstance(loaded, ConditionMonitor):
         raise ModelFileError(
             f"{path} holds a {type(loaded).__name__}; this command takes a ConditionMonitor, as `sktransfer fit` "

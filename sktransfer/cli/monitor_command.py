@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from sktransfer.cli.model_commands import files_of, hexadecimal, loaded_monitor
+
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
@@ -24,7 +26,7 @@ import click
 @click.option("--keep-days", default=30.0, show_default=True, help="Days that samples are kept.")
 @click.option("--zone", default="UTC", show_default=True, help="Zone of the times in the text and on the page.")
 @click.option("--now", default=None, help="Time of the run, for replays.")
-@click.option("--sha256", default=None, help="The model file must have this hash.")
+@click.option("--sha256", default=None, callback=hexadecimal, help="The model file must have this hash.")
 @click.option("--fail-on-alarm", is_flag=True, help="Exit code 10 where a machine is in alarm.")
 @click.option("--max-abstained", default=0.5, show_default=True, help="Share of samples without data that is code 5.")
 @click.pass_obj
@@ -34,9 +36,7 @@ def monitor(log: Any, model: Path, tables: tuple[Path, ...], **options: Any) -> 
     Run it again with the same table, and nothing changes; kill it, and the next run catches up.
     """
     from sktransfer.cli.main import ABSTAINED, ALARM, OK
-    from sktransfer.cli.model_commands import checked_monitor, files_of
     from sktransfer.exceptions import ModelFileError
-    from sktransfer.io.model_file import load
     from sktransfer.monitoring.job import run_job
 
     began = time.perf_counter()
@@ -45,7 +45,7 @@ def monitor(log: Any, model: Path, tables: tuple[Path, ...], **options: Any) -> 
     except OSError as error:
         raise ModelFileError(f"{model}: {error.strerror or error}.") from None
     digest = hashlib.sha256(content).hexdigest()
-    loaded = checked_monitor(load(model, expect_sha256=options["sha256"] or digest), model)
+    loaded = loaded_monitor(model, options["sha256"] or digest)
     report = run_job(
         loaded, files_of(tables), options["state"], model_id=digest, late=options["late"], max_age=options["max_age"],
         keep_days=options["keep_days"], now=options["now"],

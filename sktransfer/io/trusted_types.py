@@ -31,14 +31,14 @@ _OURS = {
     "evaluation": {
         "safe_transfer_classifier": "SafeTransferClassifier", "safe_transfer_regressor": "SafeTransferRegressor",
     },
-    "io": {"stored_frame": "StoredFrame"},
+    "io": {"stored_frame": "StoredFrame", "table_format": "TableFormat", "time_column": "TimeColumn"},
     "model_selection": {
         "batched_search": "BatchedGridSearchCV BatchedRandomizedSearchCV",
         "label_free_scores": "CircularValidation DeepEmbeddedValidation ImportanceWeightedScorer "
         "PredictionEntropyScorer SoftNeighborhoodDensity",
         "splitters": "LeaveOneDomainOut SourceTargetShuffleSplit TimeOrderedGroupSplit",
     },
-    "monitoring": {"alarms": "Alarms"},
+    "monitoring": {"alarms": "Alarms", "condition_monitor": "ConditionMonitor"},
     "networks": {"heads": "LinearHead MLPHead"},
     "preprocessing": {
         "baseline_scaler": "BaselineScaler", "bearing_geometry": "BearingGeometry",

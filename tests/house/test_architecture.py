@@ -20,6 +20,7 @@ FACES = sorted(PACKAGE.glob("*/__init__.py"))
 
 # A folder may import folders on lower floors; folders on one floor do not know each other.
 FLOORS = {
+    "cli": 11,
     "monitoring": 10,
     "evaluation": 9,
     "model_selection": 8,
