@@ -90,7 +90,8 @@ class Log:
             line = text if level == "info" else f"{level}: {text}"
         # a terminal that cannot show a character gets a mark in its place
         coded = line.encode(sys.stderr.encoding or "ascii", "replace").decode(sys.stderr.encoding or "ascii")
-        print(coded, file=sys.stderr, flush=True)  # noqa: T201  (this is the program)
+        sys.stderr.write(f"{coded}\n")
+        sys.stderr.flush()
 
     def warned(self, message: Any, category: Any, *place: Any) -> None:
         """In place of ``warnings.showwarning``."""
