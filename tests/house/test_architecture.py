@@ -23,6 +23,7 @@ FLOORS = {
     "monitoring": 10,
     "evaluation": 9,
     "model_selection": 8,
+    "io": 8,
     "estimators": 7,
     "training": 6,
     "inference": 6,

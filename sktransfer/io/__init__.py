@@ -1,0 +1,1 @@
+"""Files of the plant: tables in, model files out."""
