@@ -42,10 +42,12 @@ def register_onnx_converters() -> None:
     Examples
     --------
     >>> import numpy as np
+    >>> from skl2onnx import to_onnx
     >>> from sktransfer import BaselineScaler, register_onnx_converters
     >>> X = np.random.default_rng(0).normal(size=(50, 3))
-    >>> register_onnx_converters()  # doctest: +SKIP
-    >>> skl2onnx.to_onnx(BaselineScaler().fit(X), X[:1])  # doctest: +SKIP
+    >>> register_onnx_converters()
+    >>> [node.op_type for node in to_onnx(BaselineScaler(compress=False).fit(X), X[:1]).graph.node][:3]
+    ['Sub', 'Div', 'Clip']
     """
     try:
         from skl2onnx import update_registered_converter
@@ -93,7 +95,8 @@ def _parse_frozen(scope: Any, model: Any, inputs: Any, custom_parsers: Any = Non
     from skl2onnx._parse import _parse_sklearn
 
     if id(model) in (scope.options or {}):
-        scope.add_options(id(model.estimator), scope.options[id(model)])
+        # of the last step itself: skl2onnx knows no options of pipelines
+        scope.add_options(id(steps.flat_steps(model)[-1]), scope.options[id(model)])
     return _parse_sklearn(scope, model.estimator, inputs, custom_parsers=custom_parsers)
 
 
@@ -150,7 +153,10 @@ def _classifier_shapes(operator: Any) -> None:
     labels = _classes(operator)
     kind = {"O": StringTensorType, "i": Int64TensorType, "f": DoubleTensorType}[labels.dtype.kind]
     operator.outputs[0].set_type(kind([_n_rows(operator)]))
-    of_scores = DoubleTensorType if type(operator.inputs[0].type) is DoubleTensorType else FloatTensorType
+    # a ZipMap, which skl2onnx puts behind a classifier unless told otherwise, takes float32 alone
+    zipped = operator.scope_inst.get_options(operator.raw_operator, {"zipmap": True})["zipmap"] is True
+    is_double = type(operator.inputs[0].type) is DoubleTensorType and not zipped
+    of_scores = DoubleTensorType if is_double else FloatTensorType
     operator.outputs[1].set_type(of_scores([_n_rows(operator), len(labels)]))
 
 
@@ -238,14 +244,14 @@ def _convert_threshold(scope: Any, operator: Any, container: Any) -> None:
     from sklearn.model_selection import TunedThresholdClassifierCV
 
     model = operator.raw_operator
-    name, inner = type(model).__name__, model.estimator_
+    name, inner = type(model).__name__, getattr(model, "estimator_", model.estimator)
     tuned = isinstance(model, TunedThresholdClassifierCV)
     threshold = model.best_threshold_ if tuned else model.threshold
     if model.response_method == "decision_function" or not hasattr(inner, "predict_proba"):
         raise NoOnnxError(f"{name} on decision_function has no ONNX nodes; use response_method='predict_proba'")
     positive = _positive_class(model, tuned)
     graph = Graph(scope, container)
-    scope.add_options(id(inner), {"zipmap": False})
+    scope.add_options(id(steps.flat_steps(inner)[-1]), {"zipmap": False})
     probabilities = _parse_sklearn(scope, inner, operator.inputs)[1].full_name
     score = graph.part(graph.cast(probabilities, np.float64), positive, positive + 1, 1)
     reached = graph("GreaterOrEqual", score, np.asarray(0.5 if threshold == "auto" else float(threshold)))

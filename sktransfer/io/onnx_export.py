@@ -27,7 +27,8 @@ from sktransfer.io.onnx_converters import convert_imputer, imputer_shapes, regis
 from sktransfer.io.onnx_graph import LEAST_OPSET
 from sktransfer.io.onnx_layers import NoOnnxError
 from sktransfer.io.onnx_model import FORMAT, MANIFEST, OnnxModel
-from sktransfer.io.onnx_parity import compare, edge_rows, flat_steps
+from sktransfer.io.onnx_parity import compare, edge_rows
+from sktransfer.io.onnx_steps import flat_steps
 from sktransfer.utils.files import write_atomically
 from sktransfer.utils.versions import running_versions
 from sktransfer.validation.rows import names_seen
@@ -68,7 +69,7 @@ def export_onnx(pipeline: Any, path: str | os.PathLike, *, X: Any = None, target
         If onnx, skl2onnx or onnxruntime are not installed.
     ValueError
         If a step cannot be converted (it is named), a scaler of several machines is not told which of them is meant
-        (``target_domain``), or the graph answers otherwise than the pipeline; :class:`OnnxParityError` then says the
+        (``target_domain``), or the graph answers otherwise than the pipeline; the error then says the
         largest difference. Nothing is written.
     NotFittedError
         If the pipeline is not fitted.
@@ -154,8 +155,7 @@ def _converted(pipeline: Any, shape: tuple[int, ...], target_opset: int | None) 
         raise ValueError(f"{_NAME}: target_opset is {LEAST_OPSET} or later, got {target_opset}.")
     _refuse_unknown(pipeline)
     opset = target_opset or __max_supported_opset__
-    options = {"zipmap": False} if is_classifier(pipeline) else None
-    options = None if options is None else {id(pipeline): options}
+    options: Any = {id(pipeline): {"zipmap": False}} if is_classifier(pipeline) else None
     try:
         graph = convert_sklearn(
             pipeline,

@@ -108,7 +108,7 @@ def write_convolution(graph: Graph, x: str, arrays: Arrays, key: str, norm: str 
         factor, offset = batch_norm_factors(arrays, norm)
         weight, bias = weight * factor[:, None, None], bias * factor + offset
     padding = sizes.get("padding", 0)
-    attributes = {"strides": [sizes.get("stride", 1)], "dilations": [sizes.get("dilation", 1)]}
+    attributes: dict[str, Any] = {"strides": [sizes.get("stride", 1)], "dilations": [sizes.get("dilation", 1)]}
     attributes |= {"kernel_shape": [weight.shape[2]], "pads": [padding, padding]}
     return graph("Conv", x, _float32(weight), _float32(bias), group=sizes.get("groups", 1), **attributes)
 
@@ -159,7 +159,7 @@ def write_sequential(graph: Graph, x: str, key: str, kind: str, arguments: dict[
     return write_steps(graph, x, folded_steps([(layers, arrays)]))
 
 
-def _single(kind: str, **sizes: Any) -> dict[str, int]:
+def _single(kind: str, **sizes: Any) -> dict[str, Any]:
     """Sizes along time as numbers; a NoOnnxError for what is neither a number nor a tuple of one."""
     plain = {
         name: size[0] if isinstance(size, list | tuple) and len(size) == 1 else size for name, size in sizes.items()

@@ -6,7 +6,7 @@
     X --same columns? numbers? finite?--> float64, some thousand rows at once --> outputs --finite?--> labels
 
 onnxruntime looks at nothing: NaN in is NaN out. The checks here are those of the library, and give its sentences.
-This file imports neither torch nor scikit-learn, and is to be imported as ``sktransfer.io.onnx_model``.
+This file imports neither torch nor scikit-learn.
 """
 
 from __future__ import annotations

@@ -26,6 +26,15 @@ from sktransfer.io.onnx_networks import write_blocks
 from sktransfer.validation.unusable import LARGEST_INPUT
 
 
+def flat_steps(pipeline: Any) -> list[Any]:
+    """Fitted steps of a pipeline, of pipelines in it, and of what is frozen; without those that do nothing."""
+    if type(pipeline).__name__ == "FrozenEstimator":
+        return flat_steps(pipeline.estimator)
+    if not hasattr(pipeline, "steps"):
+        return [] if pipeline is None or pipeline == "passthrough" else [pipeline]
+    return [inner for _, step in pipeline.steps for inner in flat_steps(step)]
+
+
 def write_baseline_scaler(graph: Graph, x: str, scaler: Any, n_dimensions: int) -> str:
     """Scaled rows or windows, float64.
 
