@@ -80,24 +80,40 @@ def _rows() -> list[tuple[type, Callable[..., None], Callable[..., None], bool]]
 
 
 def _register_parsers() -> None:
-    """What the default parser of skl2onnx gets wrong: frozen estimators, and a step that returns float32."""
+    """What the default parsers of skl2onnx get wrong: our Pipeline, frozen estimators, a step that returns float32."""
     from skl2onnx._parse import update_registered_parser
     from sklearn.frozen import FrozenEstimator
 
     import sktransfer as ours
 
+    update_registered_parser(ours.Pipeline, _parse_pipeline)
     update_registered_parser(FrozenEstimator, _parse_frozen)
     update_registered_parser(ours.FeatureExtractor, _parse_extractor)
+
+
+def _parse_pipeline(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> Any:
+    """One step after the other."""
+    from skl2onnx._parse import _parse_sklearn
+
+    _hand_on_options(scope, model)
+    for _, step in model.steps:
+        if step is not None and step != "passthrough":
+            inputs = _parse_sklearn(scope, step, inputs, custom_parsers=custom_parsers)
+    return inputs
 
 
 def _parse_frozen(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> Any:
     """A frozen estimator is what it holds."""
     from skl2onnx._parse import _parse_sklearn
 
-    if id(model) in (scope.options or {}):
-        # of the last step itself: skl2onnx knows no options of pipelines
-        scope.add_options(id(steps.flat_steps(model)[-1]), scope.options[id(model)])
+    _hand_on_options(scope, model)
     return _parse_sklearn(scope, model.estimator, inputs, custom_parsers=custom_parsers)
+
+
+def _hand_on_options(scope: Any, model: Any) -> None:
+    """Options of a pipeline are those of its last step: skl2onnx knows none of a class that has no converter."""
+    if id(model) in (scope.options or {}):
+        scope.add_options(id(steps.flat_steps(model)[-1]), scope.options[id(model)])
 
 
 def _parse_extractor(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> Any:

@@ -69,7 +69,7 @@ def test_an_opset_before_18_and_a_frame_are_errors_with_a_remedy():
     X = rows()[0]
     with pytest.raises(ValueError, match="write opset 18 and later; got target_opset=17"):
         skl2onnx.to_onnx(classifier(), X[:1], target_opset=17)
-    with pytest.raises(ValueError, match="BaselineScaler is converted with one input of known shape .* Pass an array"):
+    with pytest.raises(ValueError, match=r"BaselineScaler is converted with one input of known shape.*Pass an array"):
         skl2onnx.to_onnx(classifier(), pd.DataFrame(X[:1], columns=list("abcd")))
 
 

@@ -93,8 +93,8 @@ def test_columns_by_name_inside_a_pipeline_are_refused_with_a_remedy(tmp_path):
 def test_a_file_that_is_read_back_otherwise_leaves_the_old_one(monkeypatch, tmp_path):
     path = tmp_path / "a.onnx"
     path.write_bytes(b"yesterday")
-    monkeypatch.setattr(onnx_export, "_weights_sha256", iter(["one", "another"]).__next__)
-    monkeypatch.setattr(onnx_export, "_weights_sha256", lambda content, seen=iter(["one", "another"]): next(seen))
+    digests = iter(["one", "another"])
+    monkeypatch.setattr(onnx_export, "_weights_sha256", lambda content: next(digests))
     with pytest.raises(ModelFileError, match="read back from the disk"):
         export_onnx(classifier(), path)
     assert path.read_bytes() == b"yesterday"

@@ -77,7 +77,7 @@ def test_a_row_out_of_range_loses_confidence_and_no_central_class_gains(tmp_path
 def test_labels_keep_their_type(kind, tmp_path):
     X, y = rows()
     codes = (y == "leak").astype(int)
-    y = y.astype(kind) if kind in ("<U6", "object") else (codes * 2 - 1).astype(kind)
+    y = y.astype(kind) if kind in ("<U6", "object") else (codes if kind == "bool" else codes * 2 - 1).astype(kind)
     pipeline = make_pipeline(BaselineScaler(), TransferClassifier(classifier()[-1].backbone_, random_state=0)).fit(X, y)
     model = OnnxModel(export_onnx(pipeline, tmp_path / "a.onnx", X=X))
     found, expected = model.predict(X), pipeline.predict(X)
@@ -98,7 +98,7 @@ def test_heads_with_hidden_layers_and_two_outputs(tmp_path):
     model = OnnxModel(export_onnx(two, tmp_path / "b.onnx", X=X))
     np.testing.assert_allclose(model.predict(X), two.predict(X), rtol=1e-6, atol=1e-6)
     one = make_pipeline(BaselineScaler(), TransferRegressor(max_epochs=2, random_state=0)).fit(X, Y[:, :1])
-    assert OnnxModel(export_onnx(one, tmp_path / "c.onnx", X=X)).predict(X).shape == one.predict(X).shape == (240, 1)
+    assert OnnxModel(export_onnx(one, tmp_path / "c.onnx", X=X)).predict(X).shape == one.predict(X).shape
 
 
 def test_source_heads_need_no_fit(tmp_path):
