@@ -47,7 +47,7 @@ def register_onnx_converters() -> None:
     >>> X = np.random.default_rng(0).normal(size=(50, 3))
     >>> register_onnx_converters()
     >>> [node.op_type for node in to_onnx(BaselineScaler(compress=False).fit(X), X[:1]).graph.node][:3]
-    ['Sub', 'Div', 'Clip']
+    ['Cast', 'Sub', 'Div']
     """
     try:
         from skl2onnx import update_registered_converter
