@@ -8,6 +8,7 @@ import pytest
 from sktransfer import (
     BaselineScaler,
     DomainAdaptationClassifier,
+    LinearProbing,
     MLPHead,
     OnnxModel,
     SourceClassifier,
@@ -78,7 +79,9 @@ def test_labels_keep_their_type(kind, tmp_path):
     X, y = rows()
     codes = (y == "leak").astype(int)
     y = y.astype(kind) if kind in ("<U6", "object") else (codes if kind == "bool" else codes * 2 - 1).astype(kind)
-    pipeline = make_pipeline(BaselineScaler(), TransferClassifier(classifier()[-1].backbone_, random_state=0)).fit(X, y)
+    pipeline = make_pipeline(
+        BaselineScaler(), TransferClassifier(classifier()[-1].backbone_, strategy=LinearProbing())
+    ).fit(X, y)
     model = OnnxModel(export_onnx(pipeline, tmp_path / "a.onnx", X=X))
     found, expected = model.predict(X), pipeline.predict(X)
     assert found.dtype == expected.dtype
