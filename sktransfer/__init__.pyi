@@ -81,6 +81,9 @@ from sktransfer.backbones.source import Source as Source
 from sktransfer.backbones.from_scratch import FromScratch as FromScratch
 from sktransfer.convert.from_module import from_module as from_module
 from sktransfer.convert.from_keras import from_keras as from_keras
+from sktransfer.io.onnx_export import export_onnx as export_onnx
+from sktransfer.io.onnx_model import OnnxModel as OnnxModel
+from sktransfer.io.onnx_converters import register_onnx_converters as register_onnx_converters
 from sktransfer.networks.mlp import MLP as MLP
 from sktransfer.networks.cnn import CNN as CNN
 from sktransfer.networks.registry import register_network as register_network

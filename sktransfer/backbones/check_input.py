@@ -22,8 +22,8 @@ from sktransfer.exceptions import DataQualityWarning
 from sktransfer.utils.chunks import chunk_of, in_chunks
 from sktransfer.utils.counted_warnings import CountedWarning, warn_caller, warn_of
 from sktransfer.utils.precision import merged_columns
-from sktransfer.validation.quality import words_of
 from sktransfer.validation.rows import check_rows, names_seen, to_float32
+from sktransfer.validation.unusable import words_of
 from sktransfer.validation.windows import (
     channel_names,
     check_fields,

@@ -27,7 +27,7 @@ from sktransfer.utils.locks import ForkableLock
 FEW_ROWS = 64  # up to which rows are computed in float64
 
 
-_Step = tuple[str, Any, Any]  # ("linear", weight, bias), ("scale", factor, offset) or ("call", function, arguments)
+Step = tuple[str, Any, Any]  # ("linear", weight, bias), ("scale", factor, offset) or ("call", kind, arguments)
 
 
 class NumpyNetwork:
@@ -45,9 +45,8 @@ class NumpyNetwork:
         self, parts: Sequence[tuple[Sequence[Layer], Mapping[str, np.ndarray]]], below: NumpyNetwork | None = None
     ):
         self._below = below
-        steps = [step for layers, arrays in parts for layer in layers for step in _step(layer, arrays)]
-        self._steps = [_as_dtype(step, np.float64) for step in _fold(steps)]
-        self._steps32: list[_Step] | None = None  # the same in float32, made when many rows come
+        self._steps = [_as_dtype(step, np.float64) for step in folded_steps(parts)]
+        self._steps32: list[Step] | None = None  # the same in float32, made when many rows come
         self._lock = ForkableLock()
 
     def run(self, rows: np.ndarray) -> np.ndarray:
@@ -66,10 +65,10 @@ class NumpyNetwork:
                 x *= first
                 x += second
             else:
-                first(x, **second)  # in place
+                _ACTIVATIONS[first](x, **second)  # in place
         return x
 
-    def _in_float32(self) -> list[_Step]:
+    def _in_float32(self) -> list[Step]:
         with self._lock:
             if self._steps32 is None:
                 self._steps32 = [_as_dtype(step, np.float32) for step in self._steps]
@@ -79,7 +78,12 @@ class NumpyNetwork:
 # ---- from layers to steps
 
 
-def _step(layer: Layer, arrays: Mapping[str, np.ndarray]) -> list[_Step]:
+def folded_steps(parts: Sequence[tuple[Sequence[Layer], Mapping[str, np.ndarray]]]) -> list[Step]:
+    """Products, scalings and activations of the layers in `parts`, float64, with the normalisation in the weights."""
+    return _fold([step for layers, arrays in parts for layer in layers for step in _step(layer, arrays)])
+
+
+def _step(layer: Layer, arrays: Mapping[str, np.ndarray]) -> list[Step]:
     def array(name: str) -> np.ndarray:
         return np.asarray(arrays[layer.key + name], dtype=np.float64)
 
@@ -96,15 +100,15 @@ def _step(layer: Layer, arrays: Mapping[str, np.ndarray]) -> list[_Step]:
         return [("scale", factor, offset - array("running_mean") * factor)]
     if layer.kind in ("Dropout", "Identity"):
         return []
-    return [("call", _ACTIVATIONS[layer.kind], layer.arguments)]
+    return [("call", layer.kind, layer.arguments)]
 
 
-def _fold(steps: Sequence[_Step]) -> list[_Step]:
+def _fold(steps: Sequence[Step]) -> list[Step]:
     """Multiply each scaling into the product before it, or, where there is none, into the product after it."""
-    folded: list[_Step] = []
+    folded: list[Step] = []
     for step in steps:
         kind, first, second = step
-        before: _Step = folded[-1] if folded else ("", None, None)
+        before: Step = folded[-1] if folded else ("", None, None)
         if kind == "scale" and before[0] in ("linear", "scale"):
             folded[-1] = (before[0], before[1] * first, before[2] * first + second)
         elif kind == "linear" and before[0] == "scale":
@@ -114,7 +118,7 @@ def _fold(steps: Sequence[_Step]) -> list[_Step]:
     return folded
 
 
-def _as_dtype(step: _Step, dtype: type[np.floating]) -> _Step:
+def _as_dtype(step: Step, dtype: type[np.floating]) -> Step:
     kind, first, second = step
     if kind == "call":
         return step

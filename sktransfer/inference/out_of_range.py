@@ -17,7 +17,7 @@ from sktransfer.utils.counted_warnings import CountedWarning, warn_of
 
 # A row may lie this many half-ranges from the middle of a column's training range before its confidence is lowered:
 # half a range beyond either edge. Where columns are logarithms of healthy deviations, that is a large factor already.
-_TOLERANCE = 2.0
+TOLERANCE = 2.0
 # A class may lie this much further from the middle than the innermost one and still be counted as of the middle: one
 # row of each class tells their mean distances no better. A class too many does no harm, the healthy one left out does.
 _AS_NEAR = 1.3
@@ -32,9 +32,9 @@ def confidence_weights(X: np.ndarray, inputs: Inputs) -> np.ndarray:
     """
     if inputs.minimum is None or inputs.maximum is None:
         return np.ones(len(X))
-    middle, half = (along_channels(limit, X.ndim) for limit in _middle_and_half_range(inputs.minimum, inputs.maximum))
+    middle, half = (along_channels(limit, X.ndim) for limit in middle_and_half_range(inputs.minimum, inputs.maximum))
     excess = (np.abs(X - middle) / half).max(axis=tuple(range(1, X.ndim)), initial=0.0)
-    return _TOLERANCE / np.maximum(excess, _TOLERANCE)
+    return TOLERANCE / np.maximum(excess, TOLERANCE)
 
 
 def along_channels(limits: np.ndarray, n_dimensions: int) -> np.ndarray:
@@ -42,7 +42,7 @@ def along_channels(limits: np.ndarray, n_dimensions: int) -> np.ndarray:
     return limits.reshape(-1, *(1,) * (n_dimensions - 2))
 
 
-def _middle_and_half_range(minimum: np.ndarray, maximum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def middle_and_half_range(minimum: np.ndarray, maximum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Middle and half-range of each column in the training rows."""
     middle = (minimum.astype(np.float64) + maximum) / 2
     half = (maximum.astype(np.float64) - minimum) / 2
@@ -59,9 +59,9 @@ def limits_in_range(inputs: Inputs, largest: float) -> tuple[np.ndarray, np.ndar
     if inputs.minimum is None or inputs.maximum is None:
         low, high = np.array([-largest]), np.array([largest])
     else:
-        middle, half = _middle_and_half_range(inputs.minimum, inputs.maximum)
-        low = np.maximum(middle - _TOLERANCE * half, -largest)
-        high = np.minimum(middle + _TOLERANCE * half, largest)
+        middle, half = middle_and_half_range(inputs.minimum, inputs.maximum)
+        low = np.maximum(middle - TOLERANCE * half, -largest)
+        high = np.minimum(middle + TOLERANCE * half, largest)
     # one step of float32 inside, because rounding may have gone outside
     up, down = np.float32(np.inf), np.float32(-np.inf)
     return np.nextafter(low.astype(np.float32), up), np.nextafter(high.astype(np.float32), down)

@@ -28,7 +28,7 @@ from sktransfer.utils.chunks import chunk_of, in_chunks
 from sktransfer.utils.device import is_cpu, resolve_device
 from sktransfer.utils.locks import ForkableLock
 from sktransfer.utils.threads import capped_threads
-from sktransfer.validation.rows import LARGEST_INPUT
+from sktransfer.validation.unusable import LARGEST_INPUT
 
 if TYPE_CHECKING:
     from sktransfer.networks.transfer_module import TransferModule

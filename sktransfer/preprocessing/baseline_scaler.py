@@ -38,11 +38,11 @@ from sktransfer.validation.quality import (
     warn_of_far,
     warn_of_lost_digits,
     warn_of_quality,
-    words_of,
 )
 from sktransfer.validation.rows import column_names, names_seen
 from sktransfer.validation.sentinels import CODES, sound_range, warn_of_codes
 from sktransfer.validation.stuck import resting_values, typical_runs, warn_of_stuck
+from sktransfer.validation.unusable import words_of
 from sktransfer.validation.windows import channel_names, check_samples
 from sktransfer.windows.windows import same_fields
 

@@ -19,15 +19,11 @@ from sktransfer.utils.chunks import in_parts
 from sktransfer.utils.counted_warnings import CountedWarning, count_windows, warn_caller, warn_of
 from sktransfer.validation.sentinels import warn_of_sentinels
 from sktransfer.validation.stuck import has_few_levels, resting_value
+from sktransfer.validation.unusable import words_of
 
 _STANDING = 3  # channels at least that stand still at once, and half of all, where the machine does
 
 _USUAL = 3  # places where a channel stands still: it does so by nature
-
-
-def words_of(X: Any) -> tuple[str, str]:
-    """What messages call the second and the first axis of `X`: columns of rows, or channels of windows."""
-    return ("column", "row") if X.ndim == 2 else ("channel", "window")
 
 
 def warn_of_quality(name: str, X: np.ndarray, names: list[Any]) -> None:

@@ -13,7 +13,8 @@ from sklearn.utils.validation import check_array, validate_data
 from sktransfer.exceptions import DataQualityWarning
 from sktransfer.utils.counted_warnings import CountedWarning, warn_caller, warn_of
 from sktransfer.utils.masks import without_mask
-from sktransfer.validation.rows import LARGEST_INPUT, check_rows, forget_names, refuse_unusable
+from sktransfer.validation.rows import check_rows, forget_names
+from sktransfer.validation.unusable import LARGEST_INPUT, refuse_unusable
 from sktransfer.windows.fields import SAME_RATE
 from sktransfer.windows.windows import Windows
 

@@ -19,7 +19,7 @@ from sktransfer import (
     TransferRegressor,
     WindowScaler,
 )
-from sktransfer.validation.rows import LARGEST_INPUT
+from sktransfer.validation.unusable import LARGEST_INPUT
 from tests.acceptance.cases import X, quick, scaled, with_cell, with_column, y
 from tests.helpers import moons
 

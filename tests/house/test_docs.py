@@ -151,7 +151,15 @@ def has_keras():
     return all(importlib.util.find_spec(name) for name in ("keras", "h5py"))
 
 
-NEEDS = {"the source tree": lambda: True, "keras and your file": has_keras}
+def has_onnx():
+    return all(importlib.util.find_spec(name) for name in ("onnx", "skl2onnx", "onnxruntime"))
+
+
+NEEDS = {
+    "the source tree": lambda: True,
+    "keras and your file": has_keras,
+    "skl2onnx and onnxruntime": has_onnx,
+}
 
 
 def write_keras_file(path):
