@@ -1,0 +1,410 @@
+r"""Laplace's approximation of many small softmax heads at once: one pass over arrays whose last axis counts the heads.
+
+::
+
+    problems of few rows each --padded with rows of weight zero--> arrays (..., n_problems)
+        Newton steps, log evidence and leave-one-out logits of all of them, alpha by alpha
+        what has converged is set aside; the others go on
+
+The steps are those of `laplace.py`, so that each problem gets the numbers that it gets alone, up to rounding. LAPACK
+takes longer to be called on a matrix of 20 rows than the matrix is worth. The matrices here are one plus a positive
+semidefinite one: all pivots are at least one, and elimination without exchanges, by halves, is stable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sktransfer.solvers.evidence import EVIDENCE_ALPHAS
+from sktransfer.solvers.laplace import CLOSE, MAX_STEPS
+from sktransfer.solvers.logistic import ALPHAS, LAPLACE_ROWS, LARGEST, PATIENCE, solve_softmax
+from sktransfer.solvers.row_space import Solution
+from sktransfer.solvers.temperature import choose_temperature
+
+_NUMBERS = 2**16  # of one array of matrices, so that it stays in the cache
+_FEW = 5  # rows up to which a matrix is inverted by elimination
+
+
+@dataclass(frozen=True)
+class SoftmaxProblem:
+    """Rows, labels and centre of one head; the parameters are those of :func:`sktransfer.solvers.logistic.solve_softmax`.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n_samples, d)
+    codes : ndarray of shape (n_samples,)
+    weight : ndarray of shape (n_samples,)
+    W0, b0 : ndarray of shape (n_classes, d) and (n_classes,)
+    """
+
+    features: np.ndarray
+    codes: np.ndarray
+    weight: np.ndarray
+    W0: np.ndarray
+    b0: np.ndarray
+
+
+def solve_softmax_stack(
+    problems: Sequence[SoftmaxProblem], alpha: float | str, calibrated: bool = False
+) -> list[Solution]:
+    """The heads that :func:`sktransfer.solvers.logistic.solve_softmax` finds one by one.
+
+    Parameters
+    ----------
+    problems : sequence of SoftmaxProblem
+        Those of more than 150 rows, or that float64 cannot hold, are solved alone.
+    alpha : float or "auto"
+    calibrated : bool, default=False
+
+    Returns
+    -------
+    list of Solution
+    """
+    found: list[Solution | None] = [None] * len(problems)
+    auto = alpha == "auto"
+    alphas = ALPHAS if auto else np.array([max(float(alpha), 1e-6)])
+    small = alpha != np.inf
+    some = [i for i, one in enumerate(problems) if small and _is_small(one)]
+    for members in _alike(problems, some):
+        stack = _Stack([problems[i] for i in members])
+        best, held_out = stack.choose(alphas, left_out=auto or calibrated)
+        for k, i in enumerate(members):
+            if np.isfinite(best.score[k]):
+                used = float(best.alpha[k]) if auto else float(alpha)
+                found[i] = stack.solution(k, best, used, held_out[k] if calibrated else None)
+    return [
+        solve_softmax(one.features, one.codes, one.weight, one.W0, one.b0, alpha, calibrated) if head is None else head
+        for one, head in zip(problems, found, strict=True)
+    ]
+
+
+def log_evidences(problems: Sequence[SoftmaxProblem]) -> np.ndarray:
+    """What :class:`sktransfer.solvers.evidence.LogEvidence` says of each head ``(W0, b0)``, shape (n_problems,)."""
+    found = np.empty(len(problems))
+    for members in _alike(problems, range(len(problems))):
+        found[members] = _Stack([problems[i] for i in members]).log_evidence()
+    return found
+
+
+def _is_small(problem: SoftmaxProblem) -> bool:
+    return len(problem.codes) <= LAPLACE_ROWS and bool(np.abs(problem.features).max() <= LARGEST)
+
+
+def _alike(problems: Sequence[SoftmaxProblem], numbers: Sequence[int] | range) -> Iterator[list[int]]:
+    """Numbers of problems with equally many classes and about as many rows, as many as stay in the cache."""
+    keys = [(len(problems[i].b0), len(problems[i].codes), i) for i in numbers]
+    members: list[int] = []
+    first = 0
+    for n_classes, n_rows, i in sorted(keys):
+        full = members and (len(members) + 1) * n_rows**2 * n_classes > _NUMBERS and len(members) >= 8
+        other = members and (len(problems[members[0]].b0) != n_classes or n_rows > 1.3 * first + 2)
+        if full or other:
+            yield members
+            members = []
+        first = first if members else n_rows
+        members.append(i)
+    if members:
+        yield members
+
+
+@dataclass
+class _Best:
+    """Of each problem the best alpha so far, its score and the dual there."""
+
+    score: np.ndarray
+    alpha: np.ndarray
+    dual: np.ndarray
+
+
+class _Stack:
+    """Problems of equally many classes, padded to equally many rows; rows of padding have no weight."""
+
+    def __init__(self, problems: Sequence[SoftmaxProblem]):
+        self.problems = problems
+        n, b, n_classes = max(len(one.codes) for one in problems), len(problems), len(problems[0].b0)
+        self.gram, self.weight = np.zeros((n, n, b)), np.zeros((n, b))
+        self.start, self.onehot = np.zeros((n, n_classes, b)), np.zeros((n, n_classes, b))
+        for k, one in enumerate(problems):
+            rows, F = slice(0, len(one.codes)), one.features
+            self.gram[rows, rows, k] = F @ F.T / F.shape[1] + 1.0
+            self.start[rows, :, k] = F @ one.W0.T + one.b0
+            self.onehot[np.arange(len(one.codes)), one.codes, k] = 1.0
+            self.weight[rows, k] = one.weight
+
+    def choose(self, alphas: np.ndarray, left_out: bool) -> tuple[_Best, np.ndarray]:
+        """The alpha with the best evidence plus leave-one-out likelihood, and the held-out logits there.
+
+        A score of minus infinity marks a problem that float64 cannot solve.
+        """
+        n, n_classes, b = self.start.shape
+        best = _Best(np.full(b, -np.inf), np.full(b, np.nan), np.zeros_like(self.start))
+        held_out = np.zeros((b, n, n_classes))
+        path, going = _Path(self), np.arange(b)
+        broken = np.zeros(b, dtype=bool)
+        for alpha in alphas:
+            found = path.advance(float(alpha), going, left_out)
+            broken[going[~np.isfinite(found.score)]] = True
+            better = found.score > best.score[going]
+            new = going[better]
+            best.score[new], best.alpha[new] = found.score[better], alpha
+            best.dual[:, :, new], held_out[new] = found.dual[:, :, better], found.held_out[better]
+            going = going[np.isfinite(found.score) & ~(found.score < best.score[going] - PATIENCE)]
+            if not len(going):
+                break
+        best.score[broken] = -np.inf
+        return best, held_out
+
+    def log_evidence(self) -> np.ndarray:
+        """Log evidence at the best of some alphas; it rises, then falls."""
+        best, path, going = np.full(len(self.problems), -np.inf), _Path(self), np.arange(len(self.problems))
+        for alpha in EVIDENCE_ALPHAS:
+            found = path.advance(float(alpha), going, left_out=False)
+            broken = ~np.isfinite(found.score)
+            rising = ~broken & ~(found.score < best[going])
+            best[going[broken]] = -np.inf
+            best[going[rising]] = found.score[rising]
+            going = going[rising]
+            if not len(going):
+                break
+        return best
+
+    def solution(self, k: int, best: _Best, used: float, held_out: np.ndarray | None) -> Solution:
+        """The head of problem `k`, divided by its temperature if there are held-out logits."""
+        one = self.problems[k]
+        n, d = one.features.shape
+        dual = best.dual[:n, :, k] / best.alpha[k]
+        solution = Solution(one.W0 + dual.T @ one.features / d, one.b0 + dual.sum(axis=0), used, 1)
+        if held_out is None:
+            return solution
+        return solution.at(choose_temperature(held_out[:n], self.onehot[:n, :, k], one.weight)[0])
+
+
+@dataclass
+class _Found:
+    """Of each problem asked for: its score, the dual at the optimum, the tangent there and held-out logits."""
+
+    score: np.ndarray
+    dual: np.ndarray
+    slope: np.ndarray
+    held_out: np.ndarray
+
+
+class _Path:
+    """Optima along falling alphas, each begun on the tangent of the path at the alpha before."""
+
+    def __init__(self, stack: _Stack):
+        self._stack = stack
+        self._last: float | None = None
+        self._dual, self._slope = np.zeros_like(stack.start), np.zeros_like(stack.start)
+
+    def advance(self, alpha: float, going: np.ndarray, left_out: bool) -> _Found:
+        """Scores at `alpha` of the problems `going`; minus infinity where a matrix is not positive definite."""
+        stack = self._stack
+        part = _Part(*(_some(values, going) for values in (stack.gram, stack.start, stack.onehot, stack.weight)), alpha)
+        dual = _some(self._dual, going)
+        if self._last is not None:
+            dual = (dual + np.log(self._last / alpha) * _some(self._slope, going)) * (alpha / self._last)
+        n, n_classes, b = dual.shape
+        found = _Found(np.full(b, -np.inf), dual, np.zeros_like(dual), np.zeros((b, n, n_classes)))
+        _descend(part, np.arange(b), found, left_out)
+        self._last = alpha
+        self._dual[..., going], self._slope[..., going] = found.dual, found.slope
+        return found
+
+
+class _Part:
+    """The arrays of some problems at one alpha."""
+
+    def __init__(self, gram: np.ndarray, start: np.ndarray, onehot: np.ndarray, weight: np.ndarray, alpha: float):
+        self.gram, self.kernel, self.alpha = gram, gram / alpha, alpha
+        self.start, self.onehot, self.weight = start, onehot, weight
+
+    def of(self, some: np.ndarray) -> _Part:
+        """Some of these problems."""
+        return _Part(*(_some(a, some) for a in (self.gram, self.start, self.onehot, self.weight)), self.alpha)
+
+    def spread(self, dual: np.ndarray) -> np.ndarray:
+        """The kernel times `dual`: the change of the logits, shape (n, n_classes, n_problems)."""
+        return np.einsum("ijb,jcb->icb", self.kernel, dual)
+
+    def likelihood(self, logits: np.ndarray) -> np.ndarray:
+        """Log-likelihood of the classes, shape (n_problems,)."""
+        return np.einsum("nb,nb->b", self.weight, (self.onehot * logits).sum(axis=1) - _log_sums(logits))
+
+    def loss(self, dual: np.ndarray, moved: np.ndarray) -> np.ndarray:
+        """``alpha / 2 |change|^2`` plus the cross-entropy."""
+        return 0.5 * np.einsum("ncb,ncb->b", dual, moved) - self.likelihood(self.start + moved)
+
+
+def _descend(part: _Part, numbers: np.ndarray, found: _Found, left_out: bool) -> None:
+    """Damped Newton steps; a problem whose decrement is negligible is scored and set aside."""
+    dual = found.dual
+    moved = part.spread(dual)
+    loss = part.loss(dual, moved)
+    for n_steps in range(1, MAX_STEPS + 1):
+        probabilities = _softmax(part.start + moved)
+        around = _Approximation(part, probabilities)
+        residual = part.weight[:, None] * (part.onehot - probabilities)
+        step = around.solve(around.times_curvature(moved) + residual) - dual
+        moved_step = part.spread(step)
+        decrement = np.einsum("ncb,ncb->b", moved_step, residual - dual)
+        close = decrement < CLOSE
+        size = np.where(close, 1.0, _line_search(part, (dual, moved, loss), (step, moved_step), decrement, ~close))
+        broken = ~around.is_definite | ~np.isfinite(decrement)
+        stuck = ~close & (size == 0)  # only rounding errors are left
+        ends = (close | stuck | (n_steps == MAX_STEPS)) & ~broken
+        dual, moved = dual + size * step, moved + size * moved_step
+        if len(last := np.flatnonzero(ends)):
+            _finish(part.of(last), around.of(last), _some(dual, last), numbers[last], found, left_out)
+        going = np.flatnonzero(~(ends | broken))
+        if not len(going):
+            return
+        part, dual, moved, numbers = part.of(going), _some(dual, going), _some(moved, going), numbers[going]
+        loss = part.loss(dual, moved)
+
+
+def _line_search(part: _Part, at: tuple, step: tuple, decrement: np.ndarray, needed: np.ndarray) -> np.ndarray:
+    """Size of the step of each problem: halved until the loss falls; zero below 1e-6."""
+    (dual, moved, loss), (along, moved_along) = at, step
+    size = np.ones(len(loss))
+    for _ in range(21):
+        trial = part.loss(dual + size * along, moved + size * moved_along)
+        short = needed & (trial > loss - 1e-4 * size * decrement) & (size > 0)
+        if not short.any():
+            break
+        size[short] *= 0.5
+        size[size < 1e-6] = 0.0
+    return size
+
+
+def _finish(
+    part: _Part, around: _Approximation, dual: np.ndarray, numbers: np.ndarray, found: _Found, left_out: bool
+) -> None:
+    """Score the problems `numbers` at their optimum, by the curvature one step before it."""
+    moved = part.spread(dual)
+    logits = part.start + moved
+    score = part.likelihood(logits) - 0.5 * np.einsum("ncb,ncb->b", dual, moved) - around.half_logdet()
+    if left_out:
+        held_out = logits + around.leave_one_out(part.weight[:, None] * (_softmax(logits) - part.onehot))
+        score = score + part.likelihood(held_out)
+        found.held_out[numbers] = held_out.transpose(2, 0, 1)
+    found.score[numbers] = np.where(np.isfinite(score), score, -np.inf)
+    found.dual[..., numbers], found.slope[..., numbers] = dual, around.solve(dual)
+
+
+class _Approximation:
+    """`LaplaceApproximation` of many problems: ``E = (K + 1/D)^-1`` of each class, and the inverse of their sum."""
+
+    def __init__(self, part: _Part, probabilities: np.ndarray):
+        self.part, self.probabilities = part, probabilities
+        n, n_classes, b = probabilities.shape
+        self.diagonal = part.weight[:, None] * probabilities
+        roots = np.sqrt(self.diagonal)
+        products = roots[:, None] * roots[None]
+        systems = products * part.kernel[:, :, None]
+        systems[np.arange(n), np.arange(n)] += 1.0
+        with np.errstate(all="ignore"):  # what is not definite is told by its pivots
+            inverse, logdet, least = _invert(np.ascontiguousarray(systems.reshape(n, n, -1).transpose(2, 0, 1)))
+            self._inner = inverse.transpose(1, 2, 0).reshape(systems.shape) * products
+            shared = self._inner.sum(axis=2)
+            shared[np.arange(n), np.arange(n)] += part.weight == 0
+            inverse, total, smallest = _invert(np.ascontiguousarray(shared.transpose(2, 0, 1)))
+        self._shared = np.ascontiguousarray(inverse.transpose(1, 2, 0))
+        self.is_definite = (least.reshape(n_classes, b).min(axis=0) > 0) & (smallest > 0)
+        self._logdet = logdet.reshape(n_classes, b).sum(axis=0) + total
+
+    def of(self, some: np.ndarray) -> _Approximation:
+        """That of some of the problems."""
+        other = object.__new__(_Approximation)
+        other.part = self.part.of(some)
+        for name in ("probabilities", "diagonal", "_inner", "_shared", "is_definite", "_logdet"):
+            setattr(other, name, _some(getattr(self, name), some))
+        return other
+
+    def half_logdet(self) -> np.ndarray:
+        """Half the logarithm of the determinant of ``1 + K W``, shape (n_problems,)."""
+        weight = self.part.weight
+        return 0.5 * (self._logdet - np.log(np.where(weight > 0, weight, 1.0)).sum(axis=0))
+
+    def times_curvature(self, logits: np.ndarray) -> np.ndarray:
+        """W times `logits`."""
+        return self.diagonal * (logits - (self.probabilities * logits).sum(axis=1, keepdims=True))
+
+    def solve(self, vector: np.ndarray) -> np.ndarray:
+        """``(1 + W K)^-1`` times `vector`, shape (n, n_classes, n_problems)."""
+        inner = np.einsum("ijcb,jcb->icb", self._inner, self.part.spread(vector))
+        shared = np.einsum("ijb,jb->ib", self._shared, inner.sum(axis=1))
+        return vector - inner + np.einsum("ijcb,jb->icb", self._inner, shared)
+
+    def leave_one_out(self, gradient: np.ndarray) -> np.ndarray:
+        """Change of each row's logits after one Newton step of the problem without that row."""
+        first = np.ascontiguousarray(self._inner.transpose(3, 2, 0, 1))  # BLAS takes the problems one by one
+        kernel = np.ascontiguousarray(self.part.kernel.transpose(2, 0, 1))
+        inner = first @ kernel[:, None]
+        shared = self._shared.transpose(2, 0, 1)[:, None] @ inner
+        covariance = inner.transpose(0, 3, 1, 2) @ shared.transpose(0, 3, 2, 1)
+        prior_less_inner = kernel.diagonal(axis1=1, axis2=2)[:, None] - np.einsum("bij,bcij->bcj", kernel, inner)
+        np.einsum("bicc->bic", covariance)[...] += prior_less_inner.transpose(0, 2, 1)
+        p, diagonal = self.probabilities.transpose(2, 0, 1), self.diagonal.transpose(2, 0, 1)
+        curved = diagonal[..., None] * (covariance - p[:, :, None, :] @ covariance)
+        step = np.linalg.solve(np.eye(p.shape[2]) - curved, gradient.transpose(2, 0, 1)[..., None])
+        return (covariance @ step)[..., 0].transpose(1, 2, 0)
+
+
+def _invert(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Inverses of symmetric positive definite matrices of shape (m, n, n), by halves and their Schur complements.
+
+    Returns
+    -------
+    inverses : ndarray of shape (m, n, n)
+    logdet, least : ndarray of shape (m,)
+        Logarithm of the determinant, and the least pivot: at most zero, or NaN, where a matrix is not definite.
+    """
+    n = matrices.shape[1]
+    if n <= _FEW:
+        return _eliminated(matrices)
+    half = n // 2
+    first, logdet, least = _invert(matrices[:, :half, :half])
+    across = first @ matrices[:, :half, half:]
+    second, rest, lower = _invert(matrices[:, half:, half:] - matrices[:, half:, :half] @ across)
+    out = np.empty(matrices.shape)
+    out[:, half:, half:] = second
+    corner = across @ second
+    np.negative(corner, out=out[:, :half, half:])
+    np.negative(corner.transpose(0, 2, 1), out=out[:, half:, :half])
+    np.add(first, corner @ across.transpose(0, 2, 1), out=out[:, :half, :half])
+    return out, logdet + rest, np.minimum(least, lower)
+
+
+def _eliminated(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`_invert` for a few rows: each elementary step is one call for all matrices."""
+    m, n = matrices.shape[:2]
+    work = matrices.transpose(1, 2, 0).copy()
+    logdet, least = np.zeros(m), np.full(m, np.inf)
+    for k in range(n):
+        pivot = work[k, k].copy()
+        logdet += np.log(pivot)
+        least = np.minimum(least, pivot)
+        column, row = work[:, k].copy(), work[k] / pivot
+        work -= column[:, None] * row[None]
+        work[k], work[:, k] = row, column / -pivot
+        work[k, k] = 1.0 / pivot
+    return np.ascontiguousarray(work.transpose(2, 0, 1)), logdet, least
+
+
+def _some(values: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Some of the problems, in C order, which an index in brackets would not return."""
+    return np.take(values, numbers, axis=-1)
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    exps = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(exps / exps.sum(axis=1, keepdims=True))
+
+
+def _log_sums(logits: np.ndarray) -> np.ndarray:
+    largest = logits.max(axis=1)
+    return np.asarray(np.log(np.exp(logits - largest[:, None]).sum(axis=1)) + largest)
