@@ -17,7 +17,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.metrics import accuracy_score
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from sktransfer.backbones.backbone import Backbone
 from sktransfer.backbones.by_tag import BLOCKS, resolve_block
@@ -37,6 +37,7 @@ from sktransfer.inference.out_of_range import (
 from sktransfer.inference.predictor import features
 from sktransfer.networks.heads import LinearHead
 from sktransfer.preprocessing.baseline_scaler import BaselineScaler
+from sktransfer.strategies.base import HeadSolver
 from sktransfer.strategies.linear_probing import LinearProbing
 from sktransfer.utils.callbacks import CallbackSupport, FitTask, with_callbacks
 from sktransfer.utils.checksums import Checksummed
@@ -61,7 +62,8 @@ class FleetClassifier(Checksummed, CallbackSupport, ClassifierMixin, BaseEstimat
     """Classify rows of many machines by one frozen backbone and a head for each machine.
 
     The backbone is run once and stored once; all heads are solved together. Each is the head that
-    ``TransferClassifier(backbone, strategy=LinearProbing())`` finds in the rows of its machine alone.
+    ``TransferClassifier(backbone, strategy=LinearProbing())`` finds in the rows of its machine alone, with ``alpha_``
+    and the matching of the fleet, or with those that the machine's rows choose (``shared=False``).
 
     Parameters
     ----------
@@ -78,6 +80,9 @@ class FleetClassifier(Checksummed, CallbackSupport, ClassifierMixin, BaseEstimat
         As in :class:`sktransfer.TransferClassifier`.
     strategy : LinearProbing or None, default=None
         How the heads are solved; None: ``LinearProbing()``. Its solvers ``"lbfgs"`` and ``"ridge"`` are taken.
+    shared : bool, default=True
+        Whether alpha, and which class of the source head each class is, are chosen once for all machines, by up to 32
+        of them; a few labels a machine say little of either. False: by the labels of each machine, as a fit alone does.
     unlabelled_label : object, default=None
         What `y` holds for a row without a label; None and NaN mark one, too. Such rows give a baseline, and no more.
     device : str, default="auto"
@@ -97,6 +102,11 @@ class FleetClassifier(Checksummed, CallbackSupport, ClassifierMixin, BaseEstimat
         Whether a machine had two different rows with labels of two classes. Else it has the fallback head.
     n_labels_ : ndarray of shape (n_machines, n_classes)
         Labelled rows of each class.
+    alpha_ : float or None
+        Strength of the penalty that all heads share; None: each has its own, or the strategy says it.
+    source_classes_ : list of length n_classes or None
+        With `shared`: the source class of each class of ``fit``, or None, as ``LinearHead(source_classes=...)`` takes
+        them; None where no source head was matched.
     fallback_ : {"source", "mean"}
         What answers for other machines: the source head, or the mean of the heads of ``fit``.
     heads_ : FleetArrays
@@ -146,6 +156,12 @@ class FleetClassifier(Checksummed, CallbackSupport, ClassifierMixin, BaseEstimat
     __metadata_request__predict_log_proba = {"sample_domain": True}
     __metadata_request__score = {"sample_domain": True}
 
+    backbone_: Backbone
+    classes_: np.ndarray
+    baseline_: Any
+    _shared: Any
+    _resolved: tuple[Backbone, bool]
+
     # In which a fit computes; tests set float64, as they do in TransferEstimator.
     _dtype: type[np.floating] = np.float32
 
@@ -156,6 +172,7 @@ class FleetClassifier(Checksummed, CallbackSupport, ClassifierMixin, BaseEstimat
         "block": [StrOptions(set(BLOCKS))],
         "head": [LinearHead, None],
         "strategy": [LinearProbing, None],
+        "shared": ["boolean"],
         "unlabelled_label": "no_validation",
         "device": [str, TorchDevice()],
         "n_jobs": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1}), None],
@@ -164,7 +181,7 @@ class FleetClassifier(Checksummed, CallbackSupport, ClassifierMixin, BaseEstimat
 
     def __init__(
         self, backbone=None, *, machine=None, baseline=None, block="auto", head=None, strategy=None,
-        unlabelled_label=None, device="auto", n_jobs=None, random_state=None,
+        shared=True, unlabelled_label=None, device="auto", n_jobs=None, random_state=None,
     ):  # fmt: skip
         self.backbone = backbone
         self.machine = machine
@@ -172,6 +189,7 @@ class FleetClassifier(Checksummed, CallbackSupport, ClassifierMixin, BaseEstimat
         self.block = block
         self.head = head
         self.strategy = strategy
+        self.shared = shared
         self.unlabelled_label = unlabelled_label
         self.device = device
         self.n_jobs = n_jobs
@@ -253,7 +271,7 @@ class FleetClassifier(Checksummed, CallbackSupport, ClassifierMixin, BaseEstimat
         """
         check_is_fitted(self)
         X, names = self._named(X, sample_domain, reset=False)
-        which = self._which(names, len(X))
+        which = self._which(names, len(names))
         X = check_input(self, self._scaled(X, names, which), self.backbone_, reset=False)
         if not self.fits_source_:
             warn_of_foreign(type(self).__name__, self.backbone_, len(X), learned=True)
@@ -277,7 +295,8 @@ class FleetClassifier(Checksummed, CallbackSupport, ClassifierMixin, BaseEstimat
         -------
         ndarray of shape (n_samples,)
         """
-        return self.classes_[self.predict_proba(X, sample_domain).argmax(axis=1)]
+        probabilities = self.predict_proba(X, sample_domain)
+        return self.classes_[probabilities.argmax(axis=1)]
 
     def score(self, X, y, sample_weight=None, sample_domain=None):
         """Accuracy over all rows.
@@ -298,57 +317,80 @@ class FleetClassifier(Checksummed, CallbackSupport, ClassifierMixin, BaseEstimat
     # ---- fit
 
     def _fit(self, X: Any, y: Any, sample_domain: Any, classes: Any) -> Any:
-        from sktransfer.estimators.fleet_fit import FleetFit  # all that trains needs torch
+        from sktransfer.estimators.fleet_fit import FleetFit, FleetRows  # all that trains needs torch
 
         name, first = type(self).__name__, "heads_" not in self.__dict__
-        strategy, head = self._checked()
+        head, solver = self._checked()
         if y is None:
             raise ValueError(f"{name} requires y to be passed, but the target y is None.")
         X, names = self._named(X, sample_domain, reset=first)
         machines, codes = np.unique(names, return_inverse=True)
-        baseline = None
-        if self.baseline is not None:
-            baseline = clone(self.baseline).fit(X, y, sample_domain=None if _are_unnamed(names) else names)
-            X = baseline.transform(X, sample_domain=None if len(machines) == 1 else names)
+        baseline, X = self._baseline(X, y, names)
         opened = open_backbone(self.backbone) if first else self.backbone_
         X = check_input(self, X, opened, reset=first)
-        columns = column_names(self, X.shape[1])
         labelled, y = self._labels(y, len(X))
+        columns = column_names(self, X.shape[1])
         warn_of_quality(name, X, columns if X.ndim == 2 else [])
         if first:
-            seed = draw_seed(self.random_state)
-            backbone, self._untrained = resolve_block(self, opened, X.shape[1:], seed)
-        else:
-            backbone = self.backbone_
+            self._resolved = resolve_block(self, opened, X.shape[1:], draw_seed(self.random_state))
+        backbone, untrained = self._resolved
         rows = prepared(name, X, backbone, columns, self._dtype)
-        foreign = not self._untrained and look_foreign(backbone, rows, self.device, self.n_jobs)
+        foreign = not untrained and look_foreign(backbone, rows, self.device, self.n_jobs)
         if foreign:
             warn_of_foreign(name, backbone, len(X), learned=False)
-        before = None if first else self.classes_
+        known = self._known_classes(y, classes)
+        fit = FleetFit(name, backbone, untrained, head, solver, self.device, self.n_jobs)
         with capped_threads(self.n_jobs):
-            fit = FleetFit(name, backbone, self._untrained, head, strategy.head_solver(), self.device, self.n_jobs)
-            given = [] if classes is None else [check_labels(name, classes, len(classes))]
-            known = np.unique(np.concatenate([*([] if first else [before]), *given, np.unique(y)]))
-            fit.run(rows, labelled, y, codes, len(machines), known, None if first else self._fallback_row(known))
+            before = None if first else self._among(known)
+            fit.run(FleetRows(rows, labelled, y, codes, len(machines), known), before, self._shared_by())
         if first:
-            self.backbone_, self.machines_, self.classes_, self.heads_ = backbone, machines, known, fit.arrays
-            self.baseline_, self.fallback_, self.fits_source_ = baseline, fit.fallback, not foreign
-            self.has_own_head_, self.n_labels_ = fit.own, fit.n_labels
+            self.fits_source_ = not foreign
+            self._take(fit, machines, known, baseline)
         else:
             self._add(fit, machines, known, baseline)
         self._warn_of_fallback(machines[~fit.own], len(machines))
         return self
 
-    def _checked(self) -> tuple[LinearProbing, LinearHead]:
+    def _baseline(self, X: Any, y: Any, names: np.ndarray) -> tuple[Any, Any]:
+        """The fitted baseline, and `X` behind it."""
+        if self.baseline is None:
+            return None, X
+        domains = None if _are_unnamed(names) else names
+        scaler = clone(self.baseline).fit(X, y, sample_domain=domains)
+        return scaler, scaler.transform(X, sample_domain=domains)
+
+    def _known_classes(self, y: np.ndarray, classes: Any) -> np.ndarray:
+        """Classes of these labels, of what the caller says, and of earlier fits; sorted."""
+        found = [np.unique(y)]
+        if classes is not None:
+            found.append(check_labels(type(self).__name__, classes, len(classes)))
+        if "heads_" in self.__dict__:
+            found.append(self.classes_)
+        return np.unique(np.concatenate(found))
+
+    def _shared_by(self) -> Any:
+        """What an earlier fit chose for all machines, or whether this one shall choose."""
+        return self.shared if "heads_" not in self.__dict__ else self._shared
+
+    def _take(self, fit: FleetFit, machines: np.ndarray, classes: np.ndarray, baseline: Any) -> None:
+        """Take all from a first fit."""
+        self.backbone_, self.machines_, self.classes_ = self._resolved[0], machines, classes
+        self.heads_, self.fallback_, self.baseline_ = fit.arrays, fit.fallback, baseline
+        self.has_own_head_, self.n_labels_, self._shared = fit.own, fit.n_labels, fit.shared or False
+        match = None if fit.shared is None else fit.shared.match
+        self.alpha_ = None if fit.shared is None else fit.shared.alpha
+        self.source_classes_ = None if match is None else match.source_classes(self.backbone_.source)
+
+    def _checked(self) -> tuple[LinearHead, HeadSolver]:
         self._validate_params()
         resolve_device(self.device)
         strategy = LinearProbing() if self.strategy is None else self.strategy
-        if strategy.head_solver() is None:
+        if (solver := strategy.head_solver()) is None:
             raise InvalidParameterError(
                 f"{type(self).__name__} got strategy={strategy!r}, which trains by epochs. The heads of a fleet are "
                 "solved together: take solver='lbfgs' or 'ridge'."
             )
-        return strategy, LinearHead() if self.head is None else self.head
+        return LinearHead() if self.head is None else self.head, solver
 
     def _labels(self, y: Any, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
         """Which rows have a label, and their labels."""
@@ -365,13 +407,13 @@ class FleetClassifier(Checksummed, CallbackSupport, ClassifierMixin, BaseEstimat
         check_classification_targets(found)
         return labelled, found
 
-    def _fallback_row(self, classes: np.ndarray) -> FleetArrays:
-        """The arrays among `classes`, of which the last row is what a machine without labels gets."""
+    def _among(self, classes: np.ndarray) -> FleetArrays:
+        """The arrays among more `classes`."""
         return self.heads_.with_classes(np.searchsorted(classes, self.classes_), len(classes))
 
     def _add(self, fit: FleetFit, machines: np.ndarray, classes: np.ndarray, baseline: Any) -> None:
         """Take the machines of a later fit."""
-        before, where = self._fallback_row(classes), np.searchsorted(classes, self.classes_)
+        before, where = self._among(classes), np.searchsorted(classes, self.classes_)
         places = np.searchsorted(self.machines_, machines)
         known = np.isin(machines, self.machines_)
         n_labels = np.zeros((len(self.machines_), len(classes)), dtype=np.int64)
@@ -412,8 +454,7 @@ class FleetClassifier(Checksummed, CallbackSupport, ClassifierMixin, BaseEstimat
                 )
             sample_domain = np.asarray(X[self.machine])
             X = X[[column for column in columns if column != self.machine]]
-        n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
-        names = domain_names(sample_domain, n_rows)
+        names = domain_names(sample_domain, _num_samples(X))
         if not reset and sample_domain is not None and names.dtype.kind != self.machines_.dtype.kind:
             raise ValueError(
                 f"{name} knows its machines by {self.machines_[:3].tolist()}, and got {names[:3].tolist()}. Name them "

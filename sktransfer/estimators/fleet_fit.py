@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,35 @@ from sktransfer.inference.out_of_range import central_classes
 from sktransfer.inference.predictor import features as run_features
 from sktransfer.solvers.laplace import softmax
 from sktransfer.strategies.base import HeadSolver
-from sktransfer.training.fleet_heads import HeadPlan, MachineHead, frozen_features
+from sktransfer.training.fleet_heads import Fit, HeadPlan, MachineHead, Shared, frozen_features
 from sktransfer.training.rows import TrainingRows, class_distances, merge_copies
 from sktransfer.training.source_match import plain, source_names
 from sktransfer.utils.counted_warnings import listed, warn_caller
+
+
+@dataclass(frozen=True)
+class FleetRows:
+    """Checked rows of some machines.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, ...)
+        As the first block takes them.
+    labelled : ndarray of bool of shape (n_samples,)
+    y : ndarray of shape (n_labelled,)
+    machines : ndarray of int of shape (n_samples,)
+        Number of each row's machine.
+    n_machines : int
+    classes : ndarray of shape (n_classes,)
+        Of the fleet, sorted.
+    """
+
+    X: np.ndarray
+    labelled: np.ndarray
+    y: np.ndarray
+    machines: np.ndarray
+    n_machines: int
+    classes: np.ndarray
 
 
 class FleetFit:
@@ -50,6 +76,8 @@ class FleetFit:
         Machines whose head was solved.
     n_labels : ndarray of shape (n_machines, n_classes)
     fallback : {"source", "mean"}
+    shared : Shared or None
+        What was chosen for all machines.
     """
 
     arrays: FleetArrays
@@ -57,80 +85,76 @@ class FleetFit:
     n_labels: np.ndarray
     fallback: str
 
+    shared: Shared | None
+
     def __init__(
         self, name: str, backbone: Backbone, untrained: bool, head: Any, solver: HeadSolver, device: Any, n_jobs: Any
     ):
         self._name, self._backbone, self._untrained, self._head = name, backbone, untrained, head
         self._solver, self._device, self._n_jobs = solver, device, n_jobs
 
-    def run(
-        self,
-        rows: np.ndarray,
-        labelled: np.ndarray,
-        y: np.ndarray,
-        machines: np.ndarray,
-        n_machines: int,
-        classes: np.ndarray,
-        before: FleetArrays | None,
-    ) -> None:
+    def run(self, given: FleetRows, before: FleetArrays | None, shared: Shared | bool) -> None:
         """Fit the heads and set the attributes.
 
         Parameters
         ----------
-        rows : ndarray of shape (n_samples, ...)
-            As the first block takes them.
-        labelled : ndarray of bool of shape (n_samples,)
-        y : ndarray of shape (n_labelled,)
-        machines : ndarray of int of shape (n_samples,)
-            Number of each row's machine.
-        n_machines : int
-        classes : ndarray of shape (n_classes,)
-            Of the fleet, sorted.
+        given : FleetRows
         before : FleetArrays or None
             Of an earlier fit, whose last row is the fallback.
+        shared : Shared or bool
+            What an earlier fit chose for all machines, or whether this one shall.
 
         Raises
         ------
         ValueError
             If nothing answers for a machine without two classes.
         """
-        codes = np.stack([machines[labelled], np.searchsorted(classes, y)], axis=1)
-        merged = merge_copies(rows[labelled], codes, np.ones(len(codes)))
+        fits, taught = self._grouped(given)
+        plan = HeadPlan(self._backbone, self._untrained, self._head, self._solver, given.X.dtype)
+        if isinstance(shared, bool):
+            self.shared = plan.choose(fits, given.classes) if shared and fits else None
+        else:
+            self.shared = shared
+        heads = plan.solve(fits, self.shared)
+        self._warn_of_matches(heads, given.n_machines)
+        own = np.flatnonzero(self.own)
+        self.arrays = self._arrays(given, before, own, heads, taught)
+        self._set_ranges(given.X, given.machines, own, fits)
+        self._set_central(own, fits, taught)
+
+    def _grouped(self, given: FleetRows) -> tuple[list[Fit], list[np.ndarray]]:
+        """Of each machine with a head of its own what it is fitted to, and the numbers of its classes."""
+        codes = np.stack([given.machines[given.labelled], np.searchsorted(given.classes, given.y)], axis=1)
+        merged = merge_copies(given.X[given.labelled], codes, np.ones(len(codes)))
         order = np.argsort(merged.y[:, 0], kind="stable")  # of a machine they stay in the order of a fit alone
-        merged = TrainingRows(merged.X[order], merged.y[order], merged.weight[order])
-        edges = np.searchsorted(merged.y[:, 0], np.arange(n_machines + 1))
-        self.n_labels = np.zeros((n_machines, len(classes)), dtype=np.int64)
+        X, y, weight = merged.X[order], merged.y[order], merged.weight[order]
+        edges = np.searchsorted(y[:, 0], np.arange(given.n_machines + 1))
+        self.n_labels = np.zeros((given.n_machines, len(given.classes)), dtype=np.int64)
         np.add.at(self.n_labels, (codes[:, 0], codes[:, 1]), 1)
         self.own = ((self.n_labels > 0).sum(axis=1) >= 2) & (np.diff(edges) >= 2)
-        own = np.flatnonzero(self.own)
-        F = frozen_features(self._backbone, merged.X, self._device)
-        fits, taught = [], []
-        for k in own:
+        F = frozen_features(self._backbone, X, self._device)
+        fits: list[Fit] = []
+        taught = []
+        for k in np.flatnonzero(self.own):
             part = slice(edges[k], edges[k + 1])
-            present, local = np.unique(merged.y[part, 1], return_inverse=True)
+            present, local = np.unique(y[part, 1], return_inverse=True)
             taught.append(present)
-            fits.append((classes[present], F[part], TrainingRows(merged.X[part], local, merged.weight[part])))
-        plan = HeadPlan(self._backbone, self._untrained, self._head, self._solver, rows.dtype)
-        heads = plan.solve(fits)
-        self._warn_of_matches(heads, n_machines)
-        self.arrays = self._arrays(rows, machines, classes, before, own, heads, taught)
-        self._set_ranges(rows, machines, own, fits)
-        self._set_central(own, fits, taught)
+            fits.append((given.classes[present], F[part], TrainingRows(X[part], local, weight[part])))
+        return fits, taught
 
     # ---- heads
 
     def _arrays(
         self,
-        rows: np.ndarray,
-        machines: np.ndarray,
-        classes: np.ndarray,
+        given: FleetRows,
         before: FleetArrays | None,
         own: np.ndarray,
         heads: list[MachineHead],
         taught: list[np.ndarray],
     ) -> FleetArrays:
         """Arrays of all machines, with the fallback where there is no head; ranges are set later."""
-        n, width, dtype = len(self.own) + 1, self._backbone.n_features_out, rows.dtype
+        classes, dtype = given.classes, given.X.dtype
+        n, width = given.n_machines + 1, self._backbone.n_features_out
         coef, intercept = np.zeros((n, len(classes), width), dtype), np.full((n, len(classes)), -np.inf, dtype)
         mean, scale = np.zeros((n, width), dtype), np.ones((n, width), dtype)
         for k, head, present in zip(own, heads, taught, strict=True):
@@ -179,11 +203,12 @@ class FleetFit:
             return weight, bias, source.feature_mean, source.feature_scale
         self.fallback = "mean"
         if not len(coef):
+            n = int(self.n_labels.sum())
             raise ValueError(
-                f"{self._name} needs two different rows with labels of at least two classes on one machine, so at least "
-                f"2 rows, or a backbone whose source head knows the classes. y holds {len(classes)} class"
-                f"{'' if len(classes) == 1 else 'es'}: {classes.tolist()[:10]}, in {int(self.n_labels.sum())} sample"
-                f"{'s' * (self.n_labels.sum() != 1)} of {len(self.own)} machine{'s' * (len(self.own) != 1)}."
+                f"{self._name} needs two different rows with labels of at least two classes on one machine, so "
+                f"at least 2 rows, or a backbone whose source head knows the classes. y holds {len(classes)} class"
+                f"{'' if len(classes) == 1 else 'es'}: {classes.tolist()[:10]}, in {n} sample"
+                f"{'' if n == 1 else 's'} of {len(self.own)} machine{'' if len(self.own) == 1 else 's'}."
             )
         knows = np.isfinite(intercept)
         count = np.maximum(knows.sum(axis=0), 1)
@@ -216,7 +241,7 @@ class FleetFit:
     # ---- ranges
 
     def _set_ranges(self, rows: np.ndarray, machines: np.ndarray, own: np.ndarray, fits: list[Any]) -> None:
-        """Of each machine the range of its labelled rows, or of all its rows, and of the source; of all for the last."""
+        """Of each machine the range of its labelled rows, or of all, and of the source; the last is of all."""
         other, inputs = (0, *range(2, rows.ndim)), self._backbone.inputs
         n, width = len(self.own) + 1, rows.shape[1]
         low, high = np.empty((n, width), rows.dtype), np.empty((n, width), rows.dtype)
@@ -233,13 +258,12 @@ class FleetFit:
     def _set_central(self, own: np.ndarray, fits: list[Any], taught: list[np.ndarray]) -> None:
         """Of each machine the classes in the middle of what was seen."""
         arrays, backbone = self.arrays, self._backbone
-        centers = [arrays.inputs_of(k, backbone.inputs).center for k in range(len(arrays.coef))]
+        low, high = arrays.minimum, arrays.maximum
+        centers = np.where((low <= 0) & (high >= 0), 0.0, (low.astype(np.float64) + high) / 2)
         F = None
         if backbone.n_dimensions == 2:
-            middle = np.array(centers).astype(arrays.coef.dtype)
-            F = run_features(
-                backbone, middle, len(backbone.blocks), self._device, self._n_jobs, lambda chunk: chunk
-            )
+            middle = centers.astype(arrays.coef.dtype)
+            F = run_features(backbone, middle, len(backbone.blocks), self._device, self._n_jobs, lambda chunk: chunk)
         distances = np.full(arrays.central.shape, np.inf)
         for k, (_, _, some), present in zip(own, fits, taught, strict=True):
             distances[k, present] = class_distances(some, len(present), centers[k])

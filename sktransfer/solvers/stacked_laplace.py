@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -22,15 +23,15 @@ from sktransfer.solvers.evidence import EVIDENCE_ALPHAS
 from sktransfer.solvers.laplace import CLOSE, MAX_STEPS
 from sktransfer.solvers.logistic import ALPHAS, LAPLACE_ROWS, LARGEST, PATIENCE, solve_softmax
 from sktransfer.solvers.row_space import Solution
-from sktransfer.solvers.temperature import choose_temperature
+from sktransfer.solvers.temperature import choose_temperatures
 
-_NUMBERS = 2**16  # of one array of matrices, so that it stays in the cache
+_NUMBERS = 2**18  # of one array of matrices, so that it stays in the cache
 _FEW = 5  # rows up to which a matrix is inverted by elimination
 
 
 @dataclass(frozen=True)
 class SoftmaxProblem:
-    """Rows, labels and centre of one head; the parameters are those of :func:`sktransfer.solvers.logistic.solve_softmax`.
+    """Rows, labels and centre of one head, as :func:`sktransfer.solvers.logistic.solve_softmax` takes them.
 
     Parameters
     ----------
@@ -71,14 +72,32 @@ def solve_softmax_stack(
     for members in _alike(problems, some):
         stack = _Stack([problems[i] for i in members])
         best, held_out = stack.choose(alphas, left_out=auto or calibrated)
+        temperatures = stack.temperatures(held_out) if calibrated else np.ones(len(members))
         for k, i in enumerate(members):
             if np.isfinite(best.score[k]):
                 used = float(best.alpha[k]) if auto else float(alpha)
-                found[i] = stack.solution(k, best, used, held_out[k] if calibrated else None)
+                found[i] = stack.solution(k, best, used).at(float(temperatures[k]))
     return [
         solve_softmax(one.features, one.codes, one.weight, one.W0, one.b0, alpha, calibrated) if head is None else head
         for one, head in zip(problems, found, strict=True)
     ]
+
+
+def common_alpha(problems: Sequence[SoftmaxProblem]) -> float | None:
+    """The alpha under which the labels of all problems together have the best score; None if float64 cannot tell.
+
+    The score of a problem is that of :func:`sktransfer.solvers.logistic.solve_softmax`: log evidence plus leave-one-out
+    log-likelihood. Problems of more than 150 rows are left out.
+    """
+    total, n = np.zeros(len(ALPHAS)), 0
+    for members in _alike(problems, [i for i, one in enumerate(problems) if _is_small(one)]):
+        stack = _Stack([problems[i] for i in members])
+        path, every = _Path(stack), np.arange(len(members))
+        scores = np.array([path.advance(float(alpha), every, left_out=True).score for alpha in ALPHAS])
+        sound = np.isfinite(scores).all(axis=0)
+        total += scores[:, sound].sum(axis=1)
+        n += int(sound.sum())
+    return float(ALPHAS[int(total.argmax())]) if n else None
 
 
 def log_evidences(problems: Sequence[SoftmaxProblem]) -> np.ndarray:
@@ -171,15 +190,16 @@ class _Stack:
                 break
         return best
 
-    def solution(self, k: int, best: _Best, used: float, held_out: np.ndarray | None) -> Solution:
-        """The head of problem `k`, divided by its temperature if there are held-out logits."""
+    def temperatures(self, held_out: np.ndarray) -> np.ndarray:
+        """Under which the held-out logits of each problem are most likely, shape (n_problems,)."""
+        return choose_temperatures(held_out, self.onehot.transpose(2, 0, 1), self.weight.T)
+
+    def solution(self, k: int, best: _Best, used: float) -> Solution:
+        """The head of problem `k` at its best alpha."""
         one = self.problems[k]
         n, d = one.features.shape
         dual = best.dual[:n, :, k] / best.alpha[k]
-        solution = Solution(one.W0 + dual.T @ one.features / d, one.b0 + dual.sum(axis=0), used, 1)
-        if held_out is None:
-            return solution
-        return solution.at(choose_temperature(held_out[:n], self.onehot[:n, :, k], one.weight)[0])
+        return Solution(one.W0 + dual.T @ one.features / d, one.b0 + dual.sum(axis=0), used, 1)
 
 
 @dataclass
@@ -203,7 +223,7 @@ class _Path:
     def advance(self, alpha: float, going: np.ndarray, left_out: bool) -> _Found:
         """Scores at `alpha` of the problems `going`; minus infinity where a matrix is not positive definite."""
         stack = self._stack
-        part = _Part(*(_some(values, going) for values in (stack.gram, stack.start, stack.onehot, stack.weight)), alpha)
+        part = _Part(stack.gram, stack.start, stack.onehot, stack.weight, alpha).of(going)
         dual = _some(self._dual, going)
         if self._last is not None:
             dual = (dual + np.log(self._last / alpha) * _some(self._slope, going)) * (alpha / self._last)
@@ -219,12 +239,18 @@ class _Part:
     """The arrays of some problems at one alpha."""
 
     def __init__(self, gram: np.ndarray, start: np.ndarray, onehot: np.ndarray, weight: np.ndarray, alpha: float):
-        self.gram, self.kernel, self.alpha = gram, gram / alpha, alpha
+        self.gram, self.alpha = gram, alpha
         self.start, self.onehot, self.weight = start, onehot, weight
+
+    @cached_property
+    def kernel(self) -> np.ndarray:
+        """Prior covariance of the logits of one class, shape (n, n, n_problems)."""
+        return self.gram / self.alpha
 
     def of(self, some: np.ndarray) -> _Part:
         """Some of these problems."""
-        return _Part(*(_some(a, some) for a in (self.gram, self.start, self.onehot, self.weight)), self.alpha)
+        gram, start, onehot, weight = (_some(a, some) for a in (self.gram, self.start, self.onehot, self.weight))
+        return _Part(gram, start, onehot, weight, self.alpha)
 
     def spread(self, dual: np.ndarray) -> np.ndarray:
         """The kernel times `dual`: the change of the logits, shape (n, n_classes, n_problems)."""

@@ -123,9 +123,7 @@ def match_source(
     return replace(_Trial(source, classes, features, rows).tried(stated), strange=strange)
 
 
-def match_sources(
-    source: Source, fits: Sequence[tuple[np.ndarray, np.ndarray, TrainingRows]]
-) -> list[SourceMatch]:
+def match_sources(source: Source, fits: Sequence[tuple[np.ndarray, np.ndarray, TrainingRows]]) -> list[SourceMatch]:
     """What :func:`match_source` finds with ``"auto"`` for many fits of few rows, their evidence computed together.
 
     Parameters
