@@ -169,7 +169,7 @@ class _Stack:
             better = found.score > best.score[going]
             new = going[better]
             best.score[new], best.alpha[new] = found.score[better], alpha
-            best.dual[:, :, new], held_out[new] = found.dual[:, :, better], found.held_out[better]
+            best.dual[:, :, new], held_out[new] = found.polished[:, :, better], found.held_out[better]
             going = going[np.isfinite(found.score) & ~(found.score < best.score[going] - PATIENCE)]
             if not len(going):
                 break
@@ -204,11 +204,12 @@ class _Stack:
 
 @dataclass
 class _Found:
-    """Of each problem asked for: its score, the dual at the optimum, the tangent there and held-out logits."""
+    """Of each problem asked for: score, dual at the optimum, tangent there, refined dual, held-out logits."""
 
     score: np.ndarray
     dual: np.ndarray
     slope: np.ndarray
+    polished: np.ndarray
     held_out: np.ndarray
 
 
@@ -228,7 +229,7 @@ class _Path:
         if self._last is not None:
             dual = (dual + np.log(self._last / alpha) * _some(self._slope, going)) * (alpha / self._last)
         n, n_classes, b = dual.shape
-        found = _Found(np.full(b, -np.inf), dual, np.zeros_like(dual), np.zeros((b, n, n_classes)))
+        found = _Found(np.full(b, -np.inf), dual, np.zeros_like(dual), dual.copy(), np.zeros((b, n, n_classes)))
         _descend(part, np.arange(b), found, left_out)
         self._last = alpha
         self._dual[..., going], self._slope[..., going] = found.dual, found.slope
@@ -317,6 +318,9 @@ def _finish(
         held_out = logits + around.leave_one_out(part.weight[:, None] * (_softmax(logits) - part.onehot))
         score = score + part.likelihood(held_out)
         found.held_out[numbers] = held_out.transpose(2, 0, 1)
+    # where a fit alone goes on by L-BFGS: a step with the curvature at hand takes what the last one left
+    residual = part.weight[:, None] * (part.onehot - _softmax(logits))
+    found.polished[..., numbers] = dual + around.solve(residual - dual)
     found.score[numbers] = np.where(np.isfinite(score), score, -np.inf)
     found.dual[..., numbers], found.slope[..., numbers] = dual, around.solve(dual)
 

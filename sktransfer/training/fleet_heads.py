@@ -91,15 +91,15 @@ class Shared:
 
 
 def _agreed(matches: Sequence[SourceMatch], fits: Sequence[Fit], classes: np.ndarray) -> SourceMatch:
-    """Of each class the source row that more than half of the machines with this class begin at; else none."""
+    """Of each class the source row that at least half of the machines with this class begin at; else none."""
     votes: list[list[int]] = [[] for _ in classes]
     for match, (own, _, _) in zip(matches, fits, strict=True):
         for place, row in zip(np.searchsorted(classes, own), match.rows.tolist(), strict=True):
             votes[place].append(row)
     rows = np.full(len(classes), -1)
     for place, found in enumerate(votes):
-        values, counts = np.unique(found, return_counts=True)
-        if len(found) and 2 * counts.max() > len(found):
+        values, counts = np.unique([row for row in found if row >= 0], return_counts=True)
+        if len(values) and 2 * counts.max() >= len(found):
             rows[place] = values[counts.argmax()]
     by = sorted({match.by for match in matches}, key=lambda word: -sum(match.by == word for match in matches))
     return SourceMatch(rows, by[0] if rows.max() >= 0 else "nothing")
