@@ -158,7 +158,7 @@ class FleetFit:
         coef, intercept = np.zeros((n, len(classes), width), dtype), np.full((n, len(classes)), -np.inf, dtype)
         mean, scale = np.zeros((n, width), dtype), np.ones((n, width), dtype)
         for k, head, present in zip(own, heads, taught, strict=True):
-            self._keep_source_rows(coef[k], intercept[k], classes, head)
+            self._keep_source_rows(coef[k], intercept[k], classes, present, head)
             coef[k, present], intercept[k, present] = head.weight, head.bias
             mean[k], scale[k] = head.mean, head.scale
         others = np.flatnonzero(~np.r_[self.own, False])
@@ -171,11 +171,15 @@ class FleetFit:
         return FleetArrays(coef, intercept, mean, scale, none, none, np.zeros((n, len(classes)), dtype=bool))
 
     @staticmethod
-    def _keep_source_rows(coef: np.ndarray, intercept: np.ndarray, classes: np.ndarray, head: MachineHead) -> None:
-        """Rows of the source head for classes of its names, where all classes of the machine began at such rows."""
-        if head.source is None or head.match.by not in ("name", "statement") or not head.match.known.all():
+    def _keep_source_rows(
+        coef: np.ndarray, intercept: np.ndarray, classes: np.ndarray, present: np.ndarray, head: MachineHead
+    ) -> None:
+        """Rows of the source head for classes of its names, where all classes of the machine began at theirs."""
+        if head.source is None:
             return
         names = source_names(head.source)
+        if head.match.source_classes(head.source) != [plain(name) for name in classes[present]]:
+            return
         for place, name in enumerate(classes):
             if (found := plain(name)) in names:
                 row = names.index(found)

@@ -26,7 +26,7 @@ from sktransfer.solvers.temperature import choose_temperature
 # speak for smaller ones. Infinity, the source head as it is, is left to those who ask for it.
 ALPHAS = 10.0 ** np.arange(0.0, -3.25, -0.5)
 PATIENCE = 10.0  # nats below the best score at which smaller alphas are no longer tried
-LAPLACE_ROWS = 150  # beyond, five folds take less time and score no worse
+_LAPLACE_ROWS = 150  # beyond, five folds take less time and score no worse
 _FOLD_ROWS = 2000  # rows that choose alpha where there are more
 LARGEST = 1e8  # feature whose square leaves no digit of the bias in float64
 _TYPICAL_CURVATURE = 0.02  # p (1 - p) of a row that is neither certain nor undecided
@@ -116,7 +116,7 @@ class _Softmax:
     @cached_property
     def _path(self) -> LaplacePath | None:
         """Scores on the side of the rows; None where five folds take their place."""
-        few = len(self.rows) <= LAPLACE_ROWS
+        few = len(self.rows) <= _LAPLACE_ROWS
         return LaplacePath(self.rows, self.start, self.onehot, self.weight) if few else None
 
     def solve(self, alpha: float, begin: np.ndarray | None = None, tolerance: float = 1e-5) -> tuple[np.ndarray, int]:

@@ -19,13 +19,14 @@ from functools import cached_property
 
 import numpy as np
 
-from sktransfer.solvers.evidence import EVIDENCE_ALPHAS
+from sktransfer.solvers.evidence import EVIDENCE_ALPHAS, LogEvidence
 from sktransfer.solvers.laplace import CLOSE, MAX_STEPS
-from sktransfer.solvers.logistic import ALPHAS, LAPLACE_ROWS, LARGEST, PATIENCE, solve_softmax
+from sktransfer.solvers.logistic import ALPHAS, LARGEST, PATIENCE, solve_softmax
 from sktransfer.solvers.row_space import Solution
 from sktransfer.solvers.temperature import choose_temperatures
 
 _NUMBERS = 2**18  # of one array of matrices, so that it stays in the cache
+_STACKED = 32  # rows up to which calls of LAPACK take longer than their work
 _FEW = 5  # rows up to which a matrix is inverted by elimination
 
 
@@ -56,7 +57,7 @@ def solve_softmax_stack(
     Parameters
     ----------
     problems : sequence of SoftmaxProblem
-        Those of more than 150 rows, or that float64 cannot hold, are solved alone.
+        Those of more than 32 rows, or that cannot be solved this way in float64, are solved alone.
     alpha : float or "auto"
     calibrated : bool, default=False
 
@@ -87,7 +88,7 @@ def common_alpha(problems: Sequence[SoftmaxProblem]) -> float | None:
     """The alpha under which the labels of all problems together have the best score; None if float64 cannot tell.
 
     The score of a problem is that of :func:`sktransfer.solvers.logistic.solve_softmax`: log evidence plus leave-one-out
-    log-likelihood. Problems of more than 150 rows are left out.
+    log-likelihood. Problems of more than 32 rows are left out.
     """
     total, n = np.zeros(len(ALPHAS)), 0
     for members in _alike(problems, [i for i, one in enumerate(problems) if _is_small(one)]):
@@ -102,17 +103,20 @@ def common_alpha(problems: Sequence[SoftmaxProblem]) -> float | None:
 
 def log_evidences(problems: Sequence[SoftmaxProblem]) -> np.ndarray:
     """What :class:`sktransfer.solvers.evidence.LogEvidence` says of each head ``(W0, b0)``, shape (n_problems,)."""
-    found = np.empty(len(problems))
-    for members in _alike(problems, range(len(problems))):
+    found = np.full(len(problems), -np.inf)
+    for members in _alike(problems, [i for i, one in enumerate(problems) if _is_small(one)]):
         found[members] = _Stack([problems[i] for i in members]).log_evidence()
+    for i in np.flatnonzero(np.isneginf(found)):
+        one = problems[i]
+        found[i] = LogEvidence(one.features, one.codes, one.weight, len(one.b0))(one.W0, one.b0)
     return found
 
 
 def _is_small(problem: SoftmaxProblem) -> bool:
-    return len(problem.codes) <= LAPLACE_ROWS and bool(np.abs(problem.features).max() <= LARGEST)
+    return len(problem.codes) <= _STACKED and bool(np.abs(problem.features).max() <= LARGEST)
 
 
-def _alike(problems: Sequence[SoftmaxProblem], numbers: Sequence[int] | range) -> Iterator[list[int]]:
+def _alike(problems: Sequence[SoftmaxProblem], numbers: Sequence[int]) -> Iterator[list[int]]:
     """Numbers of problems with equally many classes and about as many rows, as many as stay in the cache."""
     keys = [(len(problems[i].b0), len(problems[i].codes), i) for i in numbers]
     members: list[int] = []
@@ -341,7 +345,8 @@ class _Approximation:
             self._inner = inverse.transpose(1, 2, 0).reshape(systems.shape) * products
             shared = self._inner.sum(axis=2)
             shared[np.arange(n), np.arange(n)] += part.weight == 0
-            inverse, total, smallest = _invert(np.ascontiguousarray(shared.transpose(2, 0, 1)))
+            # nearly singular where probabilities are nearly certain: halves would lose digits
+            inverse, total, smallest = _eliminated(shared.transpose(2, 0, 1))
         self._shared = np.ascontiguousarray(inverse.transpose(1, 2, 0))
         self.is_definite = (least.reshape(n_classes, b).min(axis=0) > 0) & (smallest > 0)
         self._logdet = logdet.reshape(n_classes, b).sum(axis=0) + total

@@ -6,7 +6,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from sktransfer.solvers.laplace import log_likelihood
-from sktransfer.solvers.logistic import ALPHAS, LAPLACE_ROWS, _Softmax, solve_softmax
+from sktransfer.solvers.logistic import _LAPLACE_ROWS, ALPHAS, _Softmax, solve_softmax
 from sktransfer.solvers.ridge import solve_ridge
 from sktransfer.solvers.row_space import RowSpace
 
@@ -112,7 +112,7 @@ def test_held_out_likelihood_is_near_that_of_refits_without_the_rows(alpha, by):
 @pytest.mark.parametrize("seed", range(3))
 def test_auto_of_more_rows_has_the_best_log_likelihood_of_five_folds(seed):
     """Three classes and four features: few unknowns make no difference."""
-    n_rows = 2 * LAPLACE_ROWS
+    n_rows = 2 * _LAPLACE_ROWS
     features, codes, weight, W0, b0 = problem(n_rows, 4, seed=seed, zero_start=False)
     codes = np.where(np.random.default_rng(seed).random(n_rows) < 0.8, (features @ W0.T + b0).argmax(axis=1), codes)
     fold_of = np.empty(n_rows, int)
@@ -134,7 +134,7 @@ def test_auto_of_more_rows_has_the_best_log_likelihood_of_five_folds(seed):
 
 
 def test_features_too_large_to_choose_alpha_are_an_error_for_few_and_for_many_rows():
-    for n_rows in (20, 2 * LAPLACE_ROWS):
+    for n_rows in (20, 2 * _LAPLACE_ROWS):
         features, *rest = problem(n_rows, 4)
         for alpha, calibrated in (("auto", False), (1.0, True)):
             with pytest.raises(ValueError, match="orders of magnitude"):
