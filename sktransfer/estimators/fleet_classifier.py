@@ -17,14 +17,15 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.metrics import accuracy_score
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _num_samples, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from sktransfer.backbones.backbone import Backbone
 from sktransfer.backbones.by_tag import BLOCKS, resolve_block
 from sktransfer.backbones.check_input import check_input, prepared, tag_dimensions
 from sktransfer.backbones.from_scratch import FromScratch, open_backbone
 from sktransfer.estimators.class_predictions import softmax
-from sktransfer.estimators.fleet_arrays import FleetArrays, joined_baselines, typical_baseline
+from sktransfer.estimators.fleet_arrays import FleetArrays, joined_baselines
+from sktransfer.estimators.fleet_machines import FleetMachines, are_unnamed
 from sktransfer.inference.foreign_rows import look_foreign, warn_of_foreign
 from sktransfer.inference.out_of_range import (
     along_channels,
@@ -47,7 +48,7 @@ from sktransfer.utils.device import resolve_device
 from sktransfer.utils.parameters import Interval, InvalidParameterError, Options, StrOptions, TorchDevice
 from sktransfer.utils.random import draw_seed
 from sktransfer.utils.threads import capped_threads
-from sktransfer.validation.domains import domain_names, labelled_part, unlabelled_rows
+from sktransfer.validation.domains import labelled_part, unlabelled_rows
 from sktransfer.validation.labels import check_labels
 from sktransfer.validation.quality import warn_of_quality
 from sktransfer.validation.rows import LARGEST_INPUT, column_names
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
 _ROWS = 2**14  # that walk together in predict, sorted by machine
 
 
-class FleetClassifier(Checksummed, CallbackSupport, ClassifierMixin, BaseEstimator):
+class FleetClassifier(Checksummed, CallbackSupport, FleetMachines, ClassifierMixin, BaseEstimator):
     """Classify rows of many machines by one frozen backbone and a head for each machine.
 
     The backbone is run once and stored once; all heads are solved together. Each is the head that
@@ -158,7 +159,6 @@ class FleetClassifier(Checksummed, CallbackSupport, ClassifierMixin, BaseEstimat
 
     backbone_: Backbone
     classes_: np.ndarray
-    baseline_: Any
     _shared: Any
     _resolved: tuple[Backbone, bool]
 
@@ -355,7 +355,7 @@ class FleetClassifier(Checksummed, CallbackSupport, ClassifierMixin, BaseEstimat
         """The fitted baseline, and `X` behind it."""
         if self.baseline is None:
             return None, X
-        domains = None if _are_unnamed(names) else names
+        domains = None if are_unnamed(names) else names
         scaler = clone(self.baseline).fit(X, y, sample_domain=domains)
         return scaler, scaler.transform(X, sample_domain=domains)
 
@@ -436,71 +436,6 @@ class FleetClassifier(Checksummed, CallbackSupport, ClassifierMixin, BaseEstimat
                 "classes, and fit them by partial_fit."
             )
 
-    def _fallback_words(self) -> str:
-        return "the source head" if self.fallback_ == "source" else "the mean head of the fleet"
-
-    # ---- machines
-
-    def _named(self, X: Any, sample_domain: Any, *, reset: bool) -> tuple[Any, np.ndarray]:
-        """`X` without the column of machines, and the machine of each row; zeros without names."""
-        name = type(self).__name__
-        if self.machine is not None:
-            columns = list(getattr(X, "columns", []))
-            if sample_domain is not None or self.machine not in columns:
-                what = f"X with the columns {columns[:10]}" if sample_domain is None else "sample_domain as well"
-                raise ValueError(
-                    f"{name}(machine={self.machine!r}) takes a frame with that column, and got {what}. Pass such a "
-                    "frame, or leave machine=None and pass sample_domain."
-                )
-            sample_domain = np.asarray(X[self.machine])
-            X = X[[column for column in columns if column != self.machine]]
-        names = domain_names(sample_domain, _num_samples(X))
-        if not reset and sample_domain is not None and names.dtype.kind != self.machines_.dtype.kind:
-            raise ValueError(
-                f"{name} knows its machines by {self.machines_[:3].tolist()}, and got {names[:3].tolist()}. Name them "
-                "in the same kind, numbers or texts."
-            )
-        return X, names
-
-    def _which(self, names: np.ndarray, n_rows: int) -> np.ndarray:
-        """Place of each row's machine; n_machines for one never seen."""
-        name, n_machines = type(self).__name__, len(self.machines_)
-        if _are_unnamed(names):
-            negative = np.flatnonzero(self.machines_ < 0) if self.machines_.dtype.kind == "i" else np.array([])
-            only = np.array([0]) if n_machines == 1 else negative
-            if len(only) != 1:
-                raise ValueError(
-                    f"{name} knows {n_machines} machines and got rows without names. Pass sample_domain=..., or name "
-                    "the column of a frame by machine=...; a search hands sample_domain to its scorer where "
-                    "sklearn.set_config(enable_metadata_routing=True)."
-                )
-            return np.full(n_rows, only[0])
-        which = np.minimum(np.searchsorted(self.machines_, names), n_machines - 1)
-        unseen = self.machines_[which] != names
-        if unseen.any():
-            new = np.unique(names[unseen])
-            warn_caller(
-                f"{name}: {int(unseen.sum())} of {n_rows} rows are of {len(new)} machines that were never seen "
-                f"({listed(new.tolist())}); {self._fallback_words()} answers for them"
-                + ("" if self.baseline_ is None else ", behind the median baseline of the fleet")
-                + ". Fit them by partial_fit."
-            )
-        return np.where(unseen, n_machines, which)
-
-    def _scaled(self, X: Any, names: np.ndarray, which: np.ndarray) -> Any:
-        """`X` behind the baseline of each machine."""
-        if self.baseline_ is None:
-            return X
-        scaler, known = self.baseline_, which < len(self.machines_)
-        if known.all():
-            return scaler.transform(X, sample_domain=None if len(self.machines_) == 1 else self.machines_[which])
-        frame = hasattr(X, "iloc")
-        out = np.asarray(typical_baseline(scaler).transform(X)).copy()
-        if known.any():
-            some = X.iloc[np.flatnonzero(known)] if frame else np.asarray(X)[known]
-            out[known] = scaler.transform(some, sample_domain=names[known])
-        return out
-
     # ---- predict
 
     def _probabilities(self, X: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, int]:
@@ -539,7 +474,3 @@ class FleetClassifier(Checksummed, CallbackSupport, ClassifierMixin, BaseEstimat
 
     def __sklearn_tags__(self) -> Any:
         return tag_dimensions(super().__sklearn_tags__(), self.backbone)
-
-
-def _are_unnamed(names: np.ndarray) -> bool:
-    return names.dtype.kind == "i" and not names.any()

@@ -6,16 +6,13 @@ r"""Laplace's approximation of many small softmax heads at once: one pass over a
         Newton steps, log evidence and leave-one-out logits of all of them, alpha by alpha
         what has converged is set aside; the others go on
 
-The steps are those of `laplace.py`, so that each problem gets the numbers that it gets alone, up to rounding. LAPACK
-takes longer to be called on a matrix of 20 rows than the matrix is worth. The matrices here are one plus a positive
-semidefinite one: all pivots are at least one, and elimination without exchanges, by halves, is stable.
+The steps are those of `laplace.py`, so that each problem gets the numbers that it gets alone, up to rounding.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -23,11 +20,11 @@ from sktransfer.solvers.evidence import EVIDENCE_ALPHAS, LogEvidence
 from sktransfer.solvers.laplace import CLOSE, MAX_STEPS
 from sktransfer.solvers.logistic import ALPHAS, LARGEST, PATIENCE, solve_softmax
 from sktransfer.solvers.row_space import Solution
+from sktransfer.solvers.stacked_curvature import StackedApproximation, StackedPart, some_of, stacked_softmax
 from sktransfer.solvers.temperature import choose_temperatures
 
 _NUMBERS = 2**18  # of one array of matrices, so that it stays in the cache
 _STACKED = 32  # rows up to which calls of LAPACK take longer than their work
-_FEW = 5  # rows up to which a matrix is inverted by elimination
 
 
 @dataclass(frozen=True)
@@ -69,8 +66,8 @@ def solve_softmax_stack(
     auto = alpha == "auto"
     alphas = ALPHAS if auto else np.array([max(float(alpha), 1e-6)])
     small = alpha != np.inf
-    some = [i for i, one in enumerate(problems) if small and _is_small(one)]
-    for members in _alike(problems, some):
+    small_ones = [i for i, one in enumerate(problems) if small and _is_small(one)]
+    for members in _alike(problems, small_ones):
         stack = _Stack([problems[i] for i in members])
         best, held_out = stack.choose(alphas, left_out=auto or calibrated)
         temperatures = stack.temperatures(held_out) if calibrated else np.ones(len(members))
@@ -106,7 +103,7 @@ def log_evidences(problems: Sequence[SoftmaxProblem]) -> np.ndarray:
     found = np.full(len(problems), -np.inf)
     for members in _alike(problems, [i for i, one in enumerate(problems) if _is_small(one)]):
         found[members] = _Stack([problems[i] for i in members]).log_evidence()
-    for i in np.flatnonzero(np.isneginf(found)):
+    for i in np.flatnonzero(np.isneginf(found)).tolist():
         one = problems[i]
         found[i] = LogEvidence(one.features, one.codes, one.weight, len(one.b0))(one.W0, one.b0)
     return found
@@ -228,10 +225,10 @@ class _Path:
     def advance(self, alpha: float, going: np.ndarray, left_out: bool) -> _Found:
         """Scores at `alpha` of the problems `going`; minus infinity where a matrix is not positive definite."""
         stack = self._stack
-        part = _Part(stack.gram, stack.start, stack.onehot, stack.weight, alpha).of(going)
-        dual = _some(self._dual, going)
+        part = StackedPart(stack.gram, stack.start, stack.onehot, stack.weight, alpha).of(going)
+        dual = some_of(self._dual, going)
         if self._last is not None:
-            dual = (dual + np.log(self._last / alpha) * _some(self._slope, going)) * (alpha / self._last)
+            dual = (dual + np.log(self._last / alpha) * some_of(self._slope, going)) * (alpha / self._last)
         n, n_classes, b = dual.shape
         found = _Found(np.full(b, -np.inf), dual, np.zeros_like(dual), dual.copy(), np.zeros((b, n, n_classes)))
         _descend(part, np.arange(b), found, left_out)
@@ -240,44 +237,14 @@ class _Path:
         return found
 
 
-class _Part:
-    """The arrays of some problems at one alpha."""
-
-    def __init__(self, gram: np.ndarray, start: np.ndarray, onehot: np.ndarray, weight: np.ndarray, alpha: float):
-        self.gram, self.alpha = gram, alpha
-        self.start, self.onehot, self.weight = start, onehot, weight
-
-    @cached_property
-    def kernel(self) -> np.ndarray:
-        """Prior covariance of the logits of one class, shape (n, n, n_problems)."""
-        return self.gram / self.alpha
-
-    def of(self, some: np.ndarray) -> _Part:
-        """Some of these problems."""
-        gram, start, onehot, weight = (_some(a, some) for a in (self.gram, self.start, self.onehot, self.weight))
-        return _Part(gram, start, onehot, weight, self.alpha)
-
-    def spread(self, dual: np.ndarray) -> np.ndarray:
-        """The kernel times `dual`: the change of the logits, shape (n, n_classes, n_problems)."""
-        return np.einsum("ijb,jcb->icb", self.kernel, dual)
-
-    def likelihood(self, logits: np.ndarray) -> np.ndarray:
-        """Log-likelihood of the classes, shape (n_problems,)."""
-        return np.einsum("nb,nb->b", self.weight, (self.onehot * logits).sum(axis=1) - _log_sums(logits))
-
-    def loss(self, dual: np.ndarray, moved: np.ndarray) -> np.ndarray:
-        """``alpha / 2 |change|^2`` plus the cross-entropy."""
-        return 0.5 * np.einsum("ncb,ncb->b", dual, moved) - self.likelihood(self.start + moved)
-
-
-def _descend(part: _Part, numbers: np.ndarray, found: _Found, left_out: bool) -> None:
+def _descend(part: StackedPart, numbers: np.ndarray, found: _Found, left_out: bool) -> None:
     """Damped Newton steps; a problem whose decrement is negligible is scored and set aside."""
     dual = found.dual
     moved = part.spread(dual)
     loss = part.loss(dual, moved)
     for n_steps in range(1, MAX_STEPS + 1):
-        probabilities = _softmax(part.start + moved)
-        around = _Approximation(part, probabilities)
+        probabilities = stacked_softmax(part.start + moved)
+        around = StackedApproximation(part, probabilities)
         residual = part.weight[:, None] * (part.onehot - probabilities)
         step = around.solve(around.times_curvature(moved) + residual) - dual
         moved_step = part.spread(step)
@@ -289,15 +256,15 @@ def _descend(part: _Part, numbers: np.ndarray, found: _Found, left_out: bool) ->
         ends = (close | stuck | (n_steps == MAX_STEPS)) & ~broken
         dual, moved = dual + size * step, moved + size * moved_step
         if len(last := np.flatnonzero(ends)):
-            _finish(part.of(last), around.of(last), _some(dual, last), numbers[last], found, left_out)
+            _finish(part.of(last), around.of(last), some_of(dual, last), numbers[last], found, left_out)
         going = np.flatnonzero(~(ends | broken))
         if not len(going):
             return
-        part, dual, moved, numbers = part.of(going), _some(dual, going), _some(moved, going), numbers[going]
+        part, dual, moved, numbers = part.of(going), some_of(dual, going), some_of(moved, going), numbers[going]
         loss = part.loss(dual, moved)
 
 
-def _line_search(part: _Part, at: tuple, step: tuple, decrement: np.ndarray, needed: np.ndarray) -> np.ndarray:
+def _line_search(part: StackedPart, at: tuple, step: tuple, decrement: np.ndarray, needed: np.ndarray) -> np.ndarray:
     """Size of the step of each problem: halved until the loss falls; zero below 1e-6."""
     (dual, moved, loss), (along, moved_along) = at, step
     size = np.ones(len(loss))
@@ -312,134 +279,23 @@ def _line_search(part: _Part, at: tuple, step: tuple, decrement: np.ndarray, nee
 
 
 def _finish(
-    part: _Part, around: _Approximation, dual: np.ndarray, numbers: np.ndarray, found: _Found, left_out: bool
+    part: StackedPart,
+    around: StackedApproximation,
+    dual: np.ndarray,
+    numbers: np.ndarray,
+    found: _Found,
+    left_out: bool,
 ) -> None:
     """Score the problems `numbers` at their optimum, by the curvature one step before it."""
     moved = part.spread(dual)
     logits = part.start + moved
     score = part.likelihood(logits) - 0.5 * np.einsum("ncb,ncb->b", dual, moved) - around.half_logdet()
     if left_out:
-        held_out = logits + around.leave_one_out(part.weight[:, None] * (_softmax(logits) - part.onehot))
+        held_out = logits + around.leave_one_out(part.weight[:, None] * (stacked_softmax(logits) - part.onehot))
         score = score + part.likelihood(held_out)
         found.held_out[numbers] = held_out.transpose(2, 0, 1)
     # where a fit alone goes on by L-BFGS: a step with the curvature at hand takes what the last one left
-    residual = part.weight[:, None] * (part.onehot - _softmax(logits))
+    residual = part.weight[:, None] * (part.onehot - stacked_softmax(logits))
     found.polished[..., numbers] = dual + around.solve(residual - dual)
     found.score[numbers] = np.where(np.isfinite(score), score, -np.inf)
     found.dual[..., numbers], found.slope[..., numbers] = dual, around.solve(dual)
-
-
-class _Approximation:
-    """`LaplaceApproximation` of many problems: ``E = (K + 1/D)^-1`` of each class, and the inverse of their sum."""
-
-    def __init__(self, part: _Part, probabilities: np.ndarray):
-        self.part, self.probabilities = part, probabilities
-        n, n_classes, b = probabilities.shape
-        self.diagonal = part.weight[:, None] * probabilities
-        roots = np.sqrt(self.diagonal)
-        products = roots[:, None] * roots[None]
-        systems = products * part.kernel[:, :, None]
-        systems[np.arange(n), np.arange(n)] += 1.0
-        with np.errstate(all="ignore"):  # what is not definite is told by its pivots
-            inverse, logdet, least = _invert(np.ascontiguousarray(systems.reshape(n, n, -1).transpose(2, 0, 1)))
-            self._inner = inverse.transpose(1, 2, 0).reshape(systems.shape) * products
-            shared = self._inner.sum(axis=2)
-            shared[np.arange(n), np.arange(n)] += part.weight == 0
-            # nearly singular where probabilities are nearly certain: halves would lose digits
-            inverse, total, smallest = _eliminated(shared.transpose(2, 0, 1))
-        self._shared = np.ascontiguousarray(inverse.transpose(1, 2, 0))
-        self.is_definite = (least.reshape(n_classes, b).min(axis=0) > 0) & (smallest > 0)
-        self._logdet = logdet.reshape(n_classes, b).sum(axis=0) + total
-
-    def of(self, some: np.ndarray) -> _Approximation:
-        """That of some of the problems."""
-        other = object.__new__(_Approximation)
-        other.part = self.part.of(some)
-        for name in ("probabilities", "diagonal", "_inner", "_shared", "is_definite", "_logdet"):
-            setattr(other, name, _some(getattr(self, name), some))
-        return other
-
-    def half_logdet(self) -> np.ndarray:
-        """Half the logarithm of the determinant of ``1 + K W``, shape (n_problems,)."""
-        weight = self.part.weight
-        return 0.5 * (self._logdet - np.log(np.where(weight > 0, weight, 1.0)).sum(axis=0))
-
-    def times_curvature(self, logits: np.ndarray) -> np.ndarray:
-        """W times `logits`."""
-        return self.diagonal * (logits - (self.probabilities * logits).sum(axis=1, keepdims=True))
-
-    def solve(self, vector: np.ndarray) -> np.ndarray:
-        """``(1 + W K)^-1`` times `vector`, shape (n, n_classes, n_problems)."""
-        inner = np.einsum("ijcb,jcb->icb", self._inner, self.part.spread(vector))
-        shared = np.einsum("ijb,jb->ib", self._shared, inner.sum(axis=1))
-        return vector - inner + np.einsum("ijcb,jb->icb", self._inner, shared)
-
-    def leave_one_out(self, gradient: np.ndarray) -> np.ndarray:
-        """Change of each row's logits after one Newton step of the problem without that row."""
-        first = np.ascontiguousarray(self._inner.transpose(3, 2, 0, 1))  # BLAS takes the problems one by one
-        kernel = np.ascontiguousarray(self.part.kernel.transpose(2, 0, 1))
-        inner = first @ kernel[:, None]
-        shared = self._shared.transpose(2, 0, 1)[:, None] @ inner
-        covariance = inner.transpose(0, 3, 1, 2) @ shared.transpose(0, 3, 2, 1)
-        prior_less_inner = kernel.diagonal(axis1=1, axis2=2)[:, None] - np.einsum("bij,bcij->bcj", kernel, inner)
-        np.einsum("bicc->bic", covariance)[...] += prior_less_inner.transpose(0, 2, 1)
-        p, diagonal = self.probabilities.transpose(2, 0, 1), self.diagonal.transpose(2, 0, 1)
-        curved = diagonal[..., None] * (covariance - p[:, :, None, :] @ covariance)
-        step = np.linalg.solve(np.eye(p.shape[2]) - curved, gradient.transpose(2, 0, 1)[..., None])
-        return (covariance @ step)[..., 0].transpose(1, 2, 0)
-
-
-def _invert(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Inverses of symmetric positive definite matrices of shape (m, n, n), by halves and their Schur complements.
-
-    Returns
-    -------
-    inverses : ndarray of shape (m, n, n)
-    logdet, least : ndarray of shape (m,)
-        Logarithm of the determinant, and the least pivot: at most zero, or NaN, where a matrix is not definite.
-    """
-    n = matrices.shape[1]
-    if n <= _FEW:
-        return _eliminated(matrices)
-    half = n // 2
-    first, logdet, least = _invert(matrices[:, :half, :half])
-    across = first @ matrices[:, :half, half:]
-    second, rest, lower = _invert(matrices[:, half:, half:] - matrices[:, half:, :half] @ across)
-    out = np.empty(matrices.shape)
-    out[:, half:, half:] = second
-    corner = across @ second
-    np.negative(corner, out=out[:, :half, half:])
-    np.negative(corner.transpose(0, 2, 1), out=out[:, half:, :half])
-    np.add(first, corner @ across.transpose(0, 2, 1), out=out[:, :half, :half])
-    return out, logdet + rest, np.minimum(least, lower)
-
-
-def _eliminated(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`_invert` for a few rows: each elementary step is one call for all matrices."""
-    m, n = matrices.shape[:2]
-    work = matrices.transpose(1, 2, 0).copy()
-    logdet, least = np.zeros(m), np.full(m, np.inf)
-    for k in range(n):
-        pivot = work[k, k].copy()
-        logdet += np.log(pivot)
-        least = np.minimum(least, pivot)
-        column, row = work[:, k].copy(), work[k] / pivot
-        work -= column[:, None] * row[None]
-        work[k], work[:, k] = row, column / -pivot
-        work[k, k] = 1.0 / pivot
-    return np.ascontiguousarray(work.transpose(2, 0, 1)), logdet, least
-
-
-def _some(values: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """Some of the problems, in C order, which an index in brackets would not return."""
-    return np.take(values, numbers, axis=-1)
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    exps = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(exps / exps.sum(axis=1, keepdims=True))
-
-
-def _log_sums(logits: np.ndarray) -> np.ndarray:
-    largest = logits.max(axis=1)
-    return np.asarray(np.log(np.exp(logits - largest[:, None]).sum(axis=1)) + largest)

@@ -39,11 +39,12 @@ def fleet_rows(n_rows=24, names=NAMES):
 
 def alone(backbone, fleet, X, y):
     """The fit of one machine with what the fleet shares."""
-    if fleet.alpha_ is None:
+    if fleet.source_classes_ is None:
         return TransferClassifier(backbone, strategy=fleet.strategy or LinearProbing()).fit(X, y)
     stated = dict(zip(fleet.classes_.tolist(), fleet.source_classes_, strict=True))
     head = LinearHead(source_classes=stated if any(stated.values()) else None)
-    return TransferClassifier(backbone, head=head, strategy=LinearProbing(fleet.alpha_)).fit(X, y)
+    alpha = "auto" if fleet.alpha_ is None else fleet.alpha_  # more than 32 rows choose for themselves
+    return TransferClassifier(backbone, head=head, strategy=LinearProbing(alpha)).fit(X, y)
 
 
 @pytest.mark.parametrize(
