@@ -33,6 +33,7 @@ _HOMES = {
     "DomainAdaptationClassifier": "estimators.domain_adaptation_classifier",
     "DomainAdaptationRegressor": "estimators.domain_adaptation_regressor",
     "Pooled": "estimators.pooled",
+    "FleetClassifier": "estimators.fleet_classifier",
     "TransferDetector": "estimators.transfer_detector",
     "OpenSetClassifier": "estimators.open_set_classifier",
     "HealthyStatistic": "detection.statistic",

@@ -12,6 +12,7 @@ from sktransfer.estimators.source_free_classifier import SourceFreeClassifier as
 from sktransfer.estimators.domain_adaptation_classifier import DomainAdaptationClassifier as DomainAdaptationClassifier
 from sktransfer.estimators.domain_adaptation_regressor import DomainAdaptationRegressor as DomainAdaptationRegressor
 from sktransfer.estimators.pooled import Pooled as Pooled
+from sktransfer.estimators.fleet_classifier import FleetClassifier as FleetClassifier
 from sktransfer.estimators.transfer_detector import TransferDetector as TransferDetector
 from sktransfer.estimators.open_set_classifier import OpenSetClassifier as OpenSetClassifier
 from sktransfer.detection.statistic import HealthyStatistic as HealthyStatistic

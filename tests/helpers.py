@@ -8,7 +8,7 @@ import sklearn.pipeline
 import torch
 from torch import nn
 
-from sktransfer import Backbone, FromScratch, Pipeline, TransferClassifier, register_network
+from sktransfer import Backbone, FleetClassifier, FromScratch, Pipeline, TransferClassifier, register_network
 from sktransfer.estimators.base import TransferEstimator
 
 
@@ -76,5 +76,8 @@ def computing_in(dtype):
     Two ways to compute the same thing differ in float32 by what rounding is amplified to in training; in float64 they
     can be compared digit by digit.
     """
-    with mock.patch.object(TransferEstimator, "_dtype", dtype):
+    with (
+        mock.patch.object(TransferEstimator, "_dtype", dtype),
+        mock.patch.object(FleetClassifier, "_dtype", dtype),
+    ):
         yield

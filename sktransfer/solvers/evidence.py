@@ -17,7 +17,7 @@ from sktransfer.solvers.laplace import LaplacePath
 from sktransfer.solvers.logistic import ALPHAS
 from sktransfer.solvers.row_space import RowSpace
 
-_ALPHAS = ALPHAS[::2]  # the best of whole decades: heads are told apart by nats, not by tenths of them
+EVIDENCE_ALPHAS = ALPHAS[::2]  # the best of whole decades: heads are told apart by nats, not by tenths of them
 
 
 class LogEvidence:
@@ -50,7 +50,7 @@ class LogEvidence:
         """
         path = LaplacePath(self._rows, self.features @ W0.T + b0, self.onehot, self.weight)
         best = -np.inf
-        for alpha in _ALPHAS:
+        for alpha in EVIDENCE_ALPHAS:
             try:
                 found = path.log_evidence(float(alpha))
             except np.linalg.LinAlgError:

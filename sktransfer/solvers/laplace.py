@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg.lapack import dpotrf, dtrtri
 
-_MAX_STEPS = 100
-_CLOSE = 1e-8  # Newton decrement, in nats, below which the curvature is taken for that of the optimum
+MAX_STEPS = 100
+CLOSE = 1e-8  # Newton decrement, in nats, below which the curvature is taken for that of the optimum
 
 
 class AlphaScore(NamedTuple):
@@ -177,14 +177,14 @@ class LaplacePath:
         """Damped Newton steps up to and including the first whose decrement is negligible."""
         moved = kernel @ dual
         loss = self._loss(dual, moved)
-        for n_steps in range(1, _MAX_STEPS + 1):
+        for n_steps in range(1, MAX_STEPS + 1):
             probabilities = softmax(self.start + moved)
             approximation = LaplaceApproximation(kernel, probabilities, self.weight)
             residual = self.weight[:, None] * (self.onehot - probabilities)
             step = approximation.solve(approximation.times_curvature(moved) + residual) - dual
             kernel_step = kernel @ step
             decrement = float(np.vdot(kernel_step, residual - dual))
-            if decrement < _CLOSE:
+            if decrement < CLOSE:
                 return dual + step, approximation, n_steps
             size = 1.0
             while (
@@ -194,7 +194,7 @@ class LaplacePath:
                 if size < 1e-6:  # only rounding errors are left
                     return dual, approximation, n_steps
             dual, moved, loss = dual + size * step, moved + size * kernel_step, trial
-        return dual, approximation, _MAX_STEPS
+        return dual, approximation, MAX_STEPS
 
     def _loss(self, dual: np.ndarray, moved: np.ndarray) -> float:
         """``alpha / 2 |change|^2`` plus the cross-entropy."""

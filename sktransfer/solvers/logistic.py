@@ -25,10 +25,10 @@ from sktransfer.solvers.temperature import choose_temperature
 # Candidates of "auto", half a decade apart. The largest lets an average logit change by about one; the labels must
 # speak for smaller ones. Infinity, the source head as it is, is left to those who ask for it.
 ALPHAS = 10.0 ** np.arange(0.0, -3.25, -0.5)
-_PATIENCE = 10.0  # nats below the best score at which smaller alphas are no longer tried
+PATIENCE = 10.0  # nats below the best score at which smaller alphas are no longer tried
 _LAPLACE_ROWS = 150  # beyond, five folds take less time and score no worse
 _FOLD_ROWS = 2000  # rows that choose alpha where there are more
-_LARGEST = 1e8  # feature whose square leaves no digit of the bias in float64
+LARGEST = 1e8  # feature whose square leaves no digit of the bias in float64
 _TYPICAL_CURVATURE = 0.02  # p (1 - p) of a row that is neither certain nor undecided
 
 
@@ -85,7 +85,7 @@ def solve_softmax(
     problem = _Softmax(space.rows, features @ W0.T + b0, np.eye(len(b0))[codes], weight)
     scored = AlphaScore(0.0, 1e-6 if alpha == "auto" else max(float(alpha), 1e-6), 0, None, None)
     try:
-        if (alpha == "auto" or calibrated) and np.abs(features).max() > _LARGEST:
+        if (alpha == "auto" or calibrated) and np.abs(features).max() > LARGEST:
             raise np.linalg.LinAlgError
         if alpha == "auto":
             scored = problem.choose_alpha()
@@ -163,7 +163,7 @@ class _Softmax:
             n_iter += last.n_iter
             if last.score > best.score:
                 best = last
-            elif last.score < best.score - _PATIENCE:
+            elif last.score < best.score - PATIENCE:
                 break
         return best._replace(n_iter=n_iter)
 

@@ -46,3 +46,29 @@ def choose_temperature(logits: np.ndarray, onehot: np.ndarray, weight: np.ndarra
     scores = right / temperatures - np.array(sums) @ weight - 0.5 * _PRECISION * _LOG_TEMPERATURES**2
     best = int(np.argmax(scores))
     return float(temperatures[best]), float(scores[best])
+
+
+def choose_temperatures(logits: np.ndarray, onehot: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """What :func:`choose_temperature` finds for many problems of equally many rows and classes.
+
+    Parameters
+    ----------
+    logits, onehot : ndarray of shape (n_problems, n_samples, n_classes)
+    weight : ndarray of shape (n_problems, n_samples)
+        Zero for rows of padding.
+
+    Returns
+    -------
+    ndarray of shape (n_problems,)
+    """
+    sound = np.isfinite(logits).all(axis=(1, 2))
+    logits = np.where(sound[:, None, None], logits, 0.0)
+    below = np.ascontiguousarray((logits - logits.max(axis=2, keepdims=True)).transpose(2, 0, 1))  # the largest is zero
+    right = np.einsum("bn,bnc,cbn->b", weight, onehot, below)
+    temperatures = np.exp(_LOG_TEMPERATURES)
+    scores = np.empty((len(temperatures), len(logits)))
+    for k, temperature in enumerate(temperatures):
+        sums = np.exp(below / temperature).sum(axis=0)
+        scores[k] = right / temperature - np.einsum("bn,bn->b", np.log(sums), weight)
+    scores -= 0.5 * _PRECISION * _LOG_TEMPERATURES[:, None] ** 2
+    return np.where(sound, temperatures[scores.argmax(axis=0)], 1.0)

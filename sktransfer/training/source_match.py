@@ -14,9 +14,10 @@ class is often enough to see which it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import cached_property
 from math import comb, lgamma, log
 from typing import Any
 
@@ -26,6 +27,7 @@ from scipy.optimize import linear_sum_assignment
 from sktransfer.backbones.source import Source
 from sktransfer.exceptions import SourceClassWarning
 from sktransfer.solvers.evidence import LogEvidence
+from sktransfer.solvers.stacked_laplace import SoftmaxProblem, log_evidences
 from sktransfer.training.rows import TrainingRows
 from sktransfer.utils.counted_warnings import CountedWarning, warn_of
 from sktransfer.utils.parameters import InvalidParameterError
@@ -121,6 +123,29 @@ def match_source(
     return replace(_Trial(source, classes, features, rows).tried(stated), strange=strange)
 
 
+def match_sources(source: Source, fits: Sequence[tuple[np.ndarray, np.ndarray, TrainingRows]]) -> list[SourceMatch]:
+    """What :func:`match_source` finds with ``"auto"`` for many fits of few rows, their evidence computed together.
+
+    Parameters
+    ----------
+    source : Source
+        With a head of classes.
+    fits : sequence of (classes, features, rows)
+        As :func:`match_source` takes them.
+    """
+    trials = [_Trial(source, *fit) for fit in fits]
+    equal = [_equal(trial.own, trial.names) for trial in trials]
+    problems = [trial.problems(by_name) for trial, by_name in zip(trials, equal, strict=True)]
+    found = iter(log_evidences([problem for some in problems for problem in some]).tolist())
+    for trial, some in zip(trials, problems, strict=True):
+        trial.look_up({_key(problem.W0, problem.b0): next(found) for problem in some})
+    return [trial.earned(by_name) for trial, by_name in zip(trials, equal, strict=True)]
+
+
+def _key(W0: np.ndarray, b0: np.ndarray) -> bytes:
+    return W0.tobytes() + b0.tobytes()
+
+
 def _equal(own: list[Any], names: list[Any]) -> np.ndarray:
     """Rows of equal names, -1 where there is none."""
     where = {name: row for row, name in enumerate(names)}
@@ -143,16 +168,42 @@ class _Trial:
         some = _first_of_each(rows.y, len(classes))
         self.present, self.codes = np.unique(rows.y[some], return_inverse=True)
         self.features, self.weight = features[some], rows.weight[some]
-        self._evidence = LogEvidence(self.features, self.codes, self.weight, len(self.present))
-        n_features = features.shape[1]
-        self.nothing = self._evidence(np.zeros((len(self.present), n_features)), np.zeros(len(self.present)))
+
+    @cached_property
+    def _evidence(self) -> Callable[[np.ndarray, np.ndarray], float]:
+        return LogEvidence(self.features, self.codes, self.weight, len(self.present))
+
+    @cached_property
+    def nothing(self) -> float:
+        """Log evidence of a head of zeros."""
+        return self._evidence(*self._zeros())
+
+    def _zeros(self) -> tuple[np.ndarray, np.ndarray]:
+        return np.zeros((len(self.present), self.features.shape[1])), np.zeros(len(self.present))
+
+    def _head(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The head of a matching, for the classes that are there."""
+        of = rows[self.present]
+        return centre_rows(np.asarray(self.source.weight)[of], np.asarray(self.source.bias)[of], of >= 0)
 
     def ahead(self, rows: np.ndarray) -> float:
         """How much more probable the labels are under these rows than under a head of zeros, in nats."""
-        of = rows[self.present]
-        head = np.asarray(self.source.weight)[of], np.asarray(self.source.bias)[of]
-        evidence = self._evidence(*centre_rows(*head, of >= 0)) if np.isfinite(self.nothing) else -np.inf
+        evidence = self._evidence(*self._head(rows)) if np.isfinite(self.nothing) else -np.inf
         return evidence - self.nothing if np.isfinite(evidence) else -np.inf
+
+    def problems(self, equal: np.ndarray) -> list[SoftmaxProblem]:
+        """What :meth:`earned` may ask the evidence of."""
+        order, agreeing = self._in_order()[0], self._agreeing()[0]
+        proposed = [equal if equal.max() >= 0 else None, order, agreeing]
+        heads = [self._zeros(), *(self._head(rows) for rows in proposed if rows is not None)]
+        return [
+            SoftmaxProblem(self.features, self.codes, self.weight, *head)
+            for head in {_key(*head): head for head in heads}.values()
+        ]
+
+    def look_up(self, found: dict[bytes, float]) -> None:
+        """Take the evidence of heads from `found`."""
+        self._evidence = lambda W0, b0: found[_key(W0, b0)]
 
     def tried(self, stated: np.ndarray) -> SourceMatch:
         """The matching that was stated, and whether the rows agree with another one instead."""

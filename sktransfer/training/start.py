@@ -39,7 +39,7 @@ from sktransfer.utils.device import resolve_device
 from sktransfer.utils.parameters import InvalidParameterError
 from sktransfer.utils.random import build_seeded
 
-_UNUSED = 1e30  # scale of a feature that the head must not use: it is zero in the solver and in training
+UNUSED = 1e30  # scale of a feature that the head must not use: it is zero in the solver and in training
 
 
 @dataclass
@@ -221,8 +221,8 @@ def _copies(estimator: Any, backbone: Backbone, rows: TrainingRows) -> Sequence[
 # ---- head
 
 
-def _check_head(start: FitStart) -> tuple[str, str]:
-    """How the head begins and by what it standardises, with ``"auto"`` resolved.
+def resolve_head(head: Any, backbone: Backbone, untrained: bool, solvable: bool) -> tuple[str, str]:
+    """How `head` begins and by what it standardises, with ``"auto"`` resolved.
 
     Raises
     ------
@@ -231,21 +231,21 @@ def _check_head(start: FitStart) -> tuple[str, str]:
     ValueError
         If the source's statistics are asked for and there are none.
     """
-    head, source = start.head, start.backbone.source
+    source = backbone.source
     # hidden layers make the source's rows meaningless; zero rows decide nothing where there is nothing to learn from
     init, normalize = getattr(head, "init", None), head.normalize
     if init is not None:
         _check_word(head, "init", init, ("auto", "source", "imprint", "random"))
     _check_word(head, "normalize", normalize, ("auto", "source", "target", "none"))
-    if init is None or (init == "auto" and start.untrained):
+    if init is None or (init == "auto" and untrained):
         init = "zero"
-    if normalize == "auto" and start.untrained:
-        normalize = "target" if start.solvable else "none"
+    if normalize == "auto" and untrained:
+        normalize = "target" if solvable else "none"
     elif normalize == "auto":
         normalize = "source" if source is not None else "target"
     if normalize == "source" and source is None:
         raise ValueError(
-            f"{type(head).__name__}(normalize='source'): backbone {start.backbone.name!r} carries no feature "
+            f"{type(head).__name__}(normalize='source'): backbone {backbone.name!r} carries no feature "
             "statistics; use normalize='auto'."
         )
     return init, normalize
@@ -262,7 +262,7 @@ def _check_word(head: Any, name: str, value: Any, allowed: tuple[str, ...]) -> N
 def begin_head(start: FitStart, rows: TrainingRows, task: Classification | Regression) -> None:
     """Set the standardisation of the head and the rows that it begins with; fill in `start`."""
     network, source = start.module.head, start.backbone.source
-    init, normalize = _check_head(start)
+    init, normalize = resolve_head(start.head, start.backbone, start.untrained, start.solvable)
     needs_features = normalize == "target" or start.solvable or init in ("auto", "source", "imprint")
     features = start.run_features() if needs_features else None
     width = network.standardize.mean.numel()
@@ -275,7 +275,7 @@ def begin_head(start: FitStart, rows: TrainingRows, task: Classification | Regre
         mean, scale = feature_statistics(features, rows.weight)
     held_mean, held_scale = (np.asarray(values, rows.X.dtype).astype(np.float64) for values in (mean, scale))
     rescaled = None if source is None else source.rescaled(held_mean, held_scale)
-    scale = np.where(used, scale, _UNUSED)
+    scale = np.where(used, scale, UNUSED)
     _assign(network.standardize.mean, mean)
     _assign(network.standardize.scale, scale)
     if features is not None:

@@ -89,18 +89,9 @@ class Classification:
         return W, b
 
     def solve(self, start: HeadStart, features: np.ndarray, rows: TrainingRows, head_solver: HeadSolver) -> Solution:
-        """The head that minimises weighted cross-entropy, or squared distance from class codes, plus a penalty.
-
-        The penalty is on the distance from a centre: of a known class the source's row. The centre of a new class is
-        the mean of the known rows, which says nothing of the class: what is said comes from the labels. An imprinted
-        row as the centre scored lower; it is the centre where ``init="imprint"`` asks for it, and where an infinite
-        penalty leaves nothing else to be said.
-        """
+        """The head that minimises weighted cross-entropy, or squared distance from class codes, plus a penalty."""
         used, alpha = start.used, WEAK_ALPHA if head_solver.alpha == "weak" else head_solver.alpha
-        if start.init == "imprint" or (alpha == np.inf and start.init != "random"):
-            W, b = self.begin(start, features, rows)
-        else:
-            W, b = centre_rows(start.weight, start.bias, start.known)
+        W, b = self.centre(start, features, rows, alpha)
         some = (features, W) if used.all() else (features[:, used], W[:, used])
         if head_solver.solver == "ridge":
             solution = solve_ridge_classes(some[0], rows.y, rows.weight, some[1], b, alpha)
@@ -108,6 +99,19 @@ class Classification:
             solution = solve_softmax(some[0], rows.y, rows.weight, some[1], b, alpha, head_solver.calibrated)
         W[:, ~used], W[:, used] = 0.0, solution.weight
         return dataclasses.replace(solution, weight=W)
+
+    def centre(
+        self, start: HeadStart, features: np.ndarray, rows: TrainingRows, alpha: float | str
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What the penalty measures the distance of a solved head from: of a known class the source's row.
+
+        The centre of a new class is the mean of the known rows, which says nothing of the class: what is said comes
+        from the labels. An imprinted row as the centre scored lower; it is the centre where ``init="imprint"`` asks for
+        it, and where an infinite penalty leaves nothing else to be said.
+        """
+        if start.init == "imprint" or (alpha == np.inf and start.init != "random"):
+            return self.begin(start, features, rows)
+        return centre_rows(start.weight, start.bias, start.known)
 
     def used_features(self, init: str, source: Source | None, width: int) -> np.ndarray:
         """Features that the head may use, (width,) of bool: with ``init="source"`` those the source head gives weight.
