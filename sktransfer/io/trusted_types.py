@@ -22,6 +22,7 @@ _OURS = {
     "estimators": {
         "domain_adaptation_classifier": "DomainAdaptationClassifier",
         "domain_adaptation_regressor": "DomainAdaptationRegressor", "feature_extractor": "FeatureExtractor",
+        "fleet_classifier": "FleetClassifier",
         "multi_task_transfer": "MultiTaskTransfer", "open_set_classifier": "OpenSetClassifier _Known",
         "pipeline": "Pipeline", "pooled": "Pooled", "source_classifier": "SourceClassifier",
         "source_free_classifier": "SourceFreeClassifier", "source_regressor": "SourceRegressor",
