@@ -46,16 +46,20 @@ def monitor(log: Any, model: Path, tables: tuple[Path, ...], **options: Any) -> 
         raise ModelFileError(f"{model}: {error.strerror or error}.") from None
     digest = hashlib.sha256(content).hexdigest()
     loaded = loaded_monitor(model, options["sha256"] or digest)
+    folder = options["out"] or options["state"]
+    name, text = f"{model.name} {digest[:12]}", []
+
+    def write(found: Any) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        text.append(_write_reports(found, folder, name, options["zone"]))
+
     report = run_job(
         loaded, files_of(tables), options["state"], model_id=digest, late=options["late"], max_age=options["max_age"],
-        keep_days=options["keep_days"], now=options["now"],
+        keep_days=options["keep_days"], now=options["now"], write=write,
     )  # fmt: skip
-    folder = options["out"] or options["state"]
-    folder.mkdir(parents=True, exist_ok=True)
-    text = _write_reports(report, folder, f"{model.name} {digest[:12]}", options["zone"])
     if options["metrics"] is not None:
         _write_metrics(options["metrics"], report, time.perf_counter() - began, time.time() - model.stat().st_mtime)
-    click.echo(text, nl=False)
+    click.echo(text[0], nl=False)
     log.say(f"{report.n_samples} samples judged, {report.n_alarms} machines in alarm", samples=report.n_samples)
     if report.n_samples and report.n_no_data > options["max_abstained"] * report.n_samples:
         return ABSTAINED

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ class JobReport:
     samples : DataFrame
         Samples of the last 48 hours, by machine and time.
     days : dict of str to DataFrame
-        All samples of each day, in UTC, of which this run has judged some.
+        All samples of each day, in UTC, of which this run has judged some, or one that ended before its report.
     threshold : float
         Of the alarms; NaN where they look at filtered scores.
     """
@@ -90,6 +91,7 @@ def run_job(
     max_age: float = 3600.0,
     keep_days: float = 30.0,
     now: Any = None,
+    write: Callable[[JobReport], None] | None = None,
 ) -> JobReport:
     """Judge what is new in a table, and remember it.
 
@@ -115,6 +117,9 @@ def run_job(
         Samples are kept this long, before the newest.
     now : datetime-like, optional
         Time of the run, for replays; default: that of the clock.
+    write : callable, optional
+        Gets the report while the job still has its folder. A run that ends before it returns has told nothing: the
+        next one tells of the same days again.
 
     Returns
     -------
@@ -137,7 +142,11 @@ def run_job(
         with FileLock(folder / LOCK, timeout=0):  # the system frees the lock of a process that died
             state = JobState(folder, model_id)
             try:
-                return _run(model, table, state, late, max_age, keep_days, now)
+                report = _run(model, table, state, late, max_age, keep_days, now)
+                if write is not None:
+                    write(report)
+                state.reported()
+                return report
             finally:
                 state.close()
     except Timeout:
@@ -169,6 +178,7 @@ def _run(
             )
             state.write_machine(name, machine)
         state.write_samples(found)
+        state.write_unreported(found["time"].dt.floor("D").map(lambda day: day.value).unique())
         state.write_tail(_tail_of(model, rows, {**known, **after}))
         newest = max((one.watermark for one in {**known, **after}.values()), default=None)
         if newest is not None:
@@ -177,8 +187,7 @@ def _run(
     status = machine_status(model, kept, state.machines(), now, max_age)
     threshold = model.alarms_.threshold_ if model.alarms_.filter == "none" else float("nan")
     n_no_data, drift = int((found["state"] == NO_DATA).sum()), _drift(model, given)
-    days = _days(state, found)
-    return JobReport(status, len(given), len(found), n_no_data, n_too_late, drift, now, kept, days, threshold)
+    return JobReport(status, len(given), len(found), n_no_data, n_too_late, drift, now, kept, _days(state), threshold)
 
 
 def _n_unknown(state: JobState, old: pd.DataFrame) -> int:
@@ -190,12 +199,11 @@ def _n_unknown(state: JobState, old: pd.DataFrame) -> int:
     return int((~_keys(old).isin(_keys(before))).sum())
 
 
-def _days(state: JobState, found: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """All samples of each day that a run touched."""
-    begins = found["time"].dt.floor("D").drop_duplicates().sort_values()
+def _days(state: JobState) -> dict[str, pd.DataFrame]:
+    """All samples of each day of which no report has told."""
     return {
-        begin.strftime("%Y-%m-%d"): state.samples(after=begin.value - 1, until=begin.value + _DAY - 1)
-        for begin in begins
+        pd.Timestamp(day, tz="UTC").strftime("%Y-%m-%d"): state.samples(after=day - 1, until=day + _DAY - 1)
+        for day in state.unreported()
     }
 
 

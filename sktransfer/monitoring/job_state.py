@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,7 @@ _TABLES = (
     """CREATE TABLE machines (
         machine TEXT NOT NULL, model TEXT NOT NULL, watermark INTEGER NOT NULL, boundary INTEGER NOT NULL, alarm TEXT,
         since INTEGER, PRIMARY KEY (model, machine)) WITHOUT ROWID""",
+    "CREATE TABLE unreported (day INTEGER NOT NULL, model TEXT NOT NULL, PRIMARY KEY (model, day)) WITHOUT ROWID",
     """CREATE TABLE tail (
         machine TEXT NOT NULL, time INTEGER NOT NULL, model TEXT NOT NULL, cells TEXT NOT NULL,
         PRIMARY KEY (model, machine, time)) WITHOUT ROWID""",
@@ -161,6 +162,21 @@ class JobState:
                 )
             ],
         )
+
+    def write_unreported(self, days: Iterable[int]) -> None:
+        """Days (their begin, in ns) of which a report must tell."""
+        self.connection.executemany(
+            "INSERT OR REPLACE INTO unreported (day, model) VALUES (?, ?)", [(int(day), self.model) for day in days]
+        )
+
+    def unreported(self) -> list[int]:
+        """Days with samples that no report has told of, in order."""
+        rows = self.connection.execute("SELECT day FROM unreported WHERE model = ? ORDER BY day", (self.model,))
+        return [day for (day,) in rows]
+
+    def reported(self) -> None:
+        """All days have been told of."""
+        self.connection.execute("DELETE FROM unreported WHERE model = ?", (self.model,))
 
     def forget(self, before: int) -> None:
         """Remove samples that are older, of all models."""

@@ -185,6 +185,23 @@ def test_a_run_that_is_killed_frees_its_lock_and_leaves_the_state_as_it_was(mode
     assert len(kept(tmp_path)[0]) > len(before[0])
 
 
+def test_a_run_that_ends_before_its_report_is_told_of_by_the_next(model, tmp_path):
+    table = plant(1)  # of two days; the first one is final after the run
+    now, told = table["time"].max(), []
+
+    def fails(report):
+        raise OSError("no space left on device")
+
+    with pytest.raises(OSError, match="no space left"):
+        run_job(model, table, tmp_path, model_id="m1", now=now, write=fails)
+    run_job(model, table, tmp_path, model_id="m1", now=now, write=told.append)
+    assert list(told[0].days) == ["2026-03-28", "2026-03-29"]
+    whole = pd.concat(told[0].days.values()).sort_values(["machine", "time"], ignore_index=True)
+    pd.testing.assert_frame_equal(whole, kept(tmp_path)[0])
+    run_job(model, table, tmp_path, model_id="m1", now=now, write=told.append)
+    assert list(told[1].days) == ["2026-03-29"]
+
+
 @pytest.mark.parametrize("content", [b"", b"not a database at all" * 100])
 def test_a_state_that_cannot_be_read_is_put_aside(model, tmp_path, content):
     table = plant(1, 300)
