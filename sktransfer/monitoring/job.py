@@ -130,10 +130,13 @@ def run_job(
     JobLockedError
         If another run has the folder.
     TableError, ValueError
-        If the table cannot be read; the state is as it was.
+        If the table cannot be read, or a number of seconds or days is negative or none; the state is as it was.
     """
     from filelock import FileLock, Timeout
 
+    for name, value in (("late", late), ("max_age", max_age), ("keep_days", keep_days)):
+        if not 0 <= value < float("inf"):
+            raise ValueError(f"run_job: {name} must be a number of 0 or more. Got {value!r}.")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     now = pd.Timestamp.now("UTC") if now is None else pd.Timestamp(now)
