@@ -74,11 +74,22 @@ def _frame(name: str, given: Any, form: TableFormat, labels: str | None, now: An
         return given.frame
     if isinstance(given, pd.DataFrame):
         return given
+    if hasattr(given, "to_pandas") and hasattr(given, "columns"):
+        return _of_polars(given)
     if isinstance(given, str | os.PathLike):
         if labels is not None and labels not in form.text:
             form = clone(form).set_params(text=[*form.text, labels])
         return read_table(given, form, now=now).frame
     raise TypeError(f"{name} takes a DataFrame, a Table, a path, or a list of these; got {type(given).__name__}.")
+
+
+def _of_polars(frame: Any) -> pd.DataFrame:
+    """Column by column, so that pyarrow is not needed; times with a zone are in UTC in numpy."""
+    columns = {}
+    for name in frame.columns:
+        values = pd.Series(frame[name].to_numpy())
+        columns[name] = values.dt.tz_localize("UTC") if getattr(frame[name].dtype, "time_zone", None) else values
+    return pd.DataFrame(columns)
 
 
 def _checked(name: str, frame: pd.DataFrame, form: TableFormat, labels: str | None) -> pd.DataFrame:

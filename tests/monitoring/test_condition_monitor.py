@@ -176,6 +176,22 @@ def test_steps_without_a_window_have_no_data_once_a_stretch():
     assert not np.any((minutes >= 400) & (minutes < 480 + 29))
 
 
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
+def test_frames_of_polars_and_of_other_types_are_the_same_rows(zone):
+    polars = pytest.importorskip("polars")
+    table = fleet()
+    monitor = ConditionMonitor(detector(), form("machine")).fit(table)
+    local = table.assign(time=table["time"].dt.tz_convert(zone))
+    other = polars.DataFrame({name: local[name].tolist() for name in ("machine", "p", "T")}).with_columns(
+        polars.Series("time", local["time"].dt.tz_convert("UTC").dt.tz_localize(None).to_numpy())
+        .dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
+    )  # fmt: skip
+    expected = monitor.predict(table)
+    pd.testing.assert_frame_equal(monitor.predict(other), expected)
+    nullable = local.astype({"p": "Float64", "T": "Float64", "machine": "string"})
+    pd.testing.assert_frame_equal(monitor.predict(nullable), expected)
+
+
 def test_files_are_read_as_the_format_says(tmp_path):
     table = fleet()
     write_table(table, tmp_path / "plant.csv")
