@@ -23,7 +23,10 @@ def takes_domain(step: Any, method: str) -> bool:
     if not hasattr(step, method):
         return False
     # of the class: a search puts another `fit` in the place of a step's own for a while
-    parameters = inspect.signature(getattr(type(step), method)).parameters
+    own = getattr(type(step), method, None)
+    if own is None:  # handed on, as FrozenEstimator does
+        return takes_domain(getattr(step, "estimator", None), method)
+    parameters = inspect.signature(own).parameters
     if DOMAIN in parameters:
         return True
     if all(one.kind is not one.VAR_KEYWORD for one in parameters.values()):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import sklearn
 import sklearn.pipeline
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, PredefinedSplit, cross_val_score, cross_validate
 from sklearn.preprocessing import StandardScaler
@@ -17,6 +18,7 @@ from sktransfer import (
     Pooled,
     make_pipeline,
 )
+from sktransfer.estimators.domain_steps import takes_domain
 
 SMALL = FromScratch(arguments={"hidden_layer_sizes": (8,)})
 
@@ -131,3 +133,16 @@ def test_a_pooled_estimator_takes_domains_in_a_pipeline_and_in_cross_validation(
     splits = list(PredefinedSplit(fold).split())
     found = cross_validate(model, X, y, cv=splits, params={"sample_domain": domain}, error_score="raise")
     assert found["test_score"].mean() >= 0.7
+
+
+def test_a_frozen_scaler_gets_domains_as_it_would_itself():
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    domains = np.repeat([1, -1], 30)
+    X[30:] += 10
+    scaler = BaselineScaler().fit(X, sample_domain=domains)
+    assert takes_domain(FrozenEstimator(scaler), "transform")
+    assert not takes_domain(FrozenEstimator(StandardScaler().fit(X)), "transform")
+    pipeline = make_pipeline(FrozenEstimator(scaler), LogisticRegression()).fit(X, domains > 0)
+    found = pipeline.predict_proba(X, sample_domain=domains)
+    own = pipeline[-1].predict_proba(scaler.transform(X, sample_domain=domains))
+    np.testing.assert_allclose(found, own)
