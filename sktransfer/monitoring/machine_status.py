@@ -95,7 +95,8 @@ def _one(
     if stale:
         status, since = MISSING, last["time"]
     elif alarm:
-        known = model.classes_ is not None and last["state"] in set(model.classes_.tolist())
+        # the state file holds text, whatever the type of the labels
+        known = model.classes_ is not None and last["state"] in set(map(str, model.classes_.tolist()))
         status = MAINTENANCE if known else OUT_OF_SPEC
     elif newest["state"] == NO_DATA:
         status, since = MISSING, newest["time"]

@@ -36,7 +36,7 @@ def plant_frame(name: str, table: Any, form: TableFormat, labels: str | None = N
     TypeError
         For what holds no rows.
     ValueError
-        For a column that is missing, times without a zone, and no row at all.
+        For a column that is missing, times without a zone, a row without a machine, and no row at all.
     """
     given = table if isinstance(table, list | tuple) else [table]
     frames = [_frame(name, one, form, labels, now) for one in given]
@@ -109,5 +109,8 @@ def _checked(name: str, frame: pd.DataFrame, form: TableFormat, labels: str | No
     found[sensors] = found[sensors].astype(np.float64)
     found[time] = stamps.dt.tz_convert("UTC").astype("datetime64[ns, UTC]")
     if form.machine is not None:
+        nameless = int(frame[form.machine].isna().sum())
+        if nameless:
+            raise ValueError(f"{name}: {nameless} rows name no machine in {form.machine!r}. Leave such rows out.")
         found[form.machine] = frame[form.machine].astype(str)
     return found

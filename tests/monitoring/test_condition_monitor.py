@@ -256,3 +256,11 @@ def test_repeated_times_are_said_and_the_last_row_is_kept():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         pd.testing.assert_frame_equal(found, monitor.samples(healthy(2, 5)))
+
+
+@pytest.mark.parametrize("kind", [object, "string", "category"])
+def test_rows_that_name_no_machine_are_counted(kind):
+    table = fleet().reset_index(drop=True).astype({"machine": kind})
+    table.loc[:2, "machine"] = None
+    with pytest.raises(ValueError, match="3 rows name no machine in 'machine'"):
+        ConditionMonitor(detector(), form("machine")).fit(table)

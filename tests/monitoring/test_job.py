@@ -9,6 +9,7 @@ import time as clock
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from sktransfer import (
     Alarms,
@@ -246,3 +247,17 @@ def test_rows_of_another_rate_are_said_to_be(model, tmp_path):
     table = plant(1, 300)
     with pytest.warns(DataQualityWarning, match="are 600 s apart, those of the fit 60 s"):
         run_job(model, table.iloc[::10], tmp_path, model_id="m1", now=table["time"].max())
+
+
+@pytest.mark.parametrize("labels", [(0, 1), (False, True), (1, -1)])
+def test_an_alarm_of_a_class_that_is_no_text_is_one_of_a_known_fault(tmp_path, labels):
+    table = healthy()
+    faulty = table.groupby("machine").cumcount() % 200 >= 150
+    table.loc[faulty, "p"] += 8
+    table["label"] = np.where(faulty, labels[1], labels[0])
+    form = TableFormat({"p": "bar", "T": "C"}, time=TimeColumn("time"), machine="machine")
+    classifier = make_pipeline(BaselineScaler(normal_label=labels[0]), LogisticRegression())
+    monitor = ConditionMonitor(classifier, form, normal_label=labels[0]).fit(table, "label")
+    rows = plant(1, 400)
+    status = run_job(monitor, rows, tmp_path, model_id="m1", now=rows["time"].max()).status.set_index("machine")
+    assert status["status"].to_dict() == {"b": "Maintenance required", "a": "Normal"}
