@@ -13,6 +13,31 @@ import click
 from sktransfer.cli.model_commands import files_of, hexadecimal, loaded_monitor
 
 
+def _span(ctx: Any, parameter: Any, value: float) -> float:
+    if not 0 <= value <= 1e9:  # NaN, too
+        raise click.BadParameter("a number from 0 to 1e9, please")
+    return value
+
+
+def _zone(ctx: Any, parameter: Any, value: str) -> str:
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(value)
+    except (OSError, ValueError, KeyError):
+        raise click.BadParameter(f"there is no zone {value!r}; zones are called as in Europe/Berlin") from None
+    return value
+
+
+def _time(ctx: Any, parameter: Any, value: str | None) -> Any:
+    from sktransfer.monitoring.job import moment_of
+
+    try:
+        return None if value is None else moment_of(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("tables", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -21,11 +46,15 @@ from sktransfer.cli.model_commands import files_of, hexadecimal, loaded_monitor
               help="Folder for status.txt, .json, .csv, .html, daily samples; default: that of the state.")  # fmt: skip
 @click.option("--metrics", type=click.Path(dir_okay=False, path_type=Path), default=None,
               help="File for Prometheus's node exporter, ending in .prom.")  # fmt: skip
-@click.option("--late", default=3600.0, show_default=True, help="Seconds by which rows may come late.")
-@click.option("--max-age", default=3600.0, show_default=True, help="Seconds after which a machine has no data.")
-@click.option("--keep-days", default=30.0, show_default=True, help="Days that samples are kept.")
-@click.option("--zone", default="UTC", show_default=True, help="Zone of the times in the text and on the page.")
-@click.option("--now", default=None, help="Time of the run, for replays.")
+@click.option("--late", callback=_span, default=3600.0, show_default=True, help="Seconds by which rows may come late.")
+@click.option(
+    "--max-age", callback=_span, default=3600.0, show_default=True, help="Seconds after which a machine has no data."
+)
+@click.option("--keep-days", callback=_span, default=30.0, show_default=True, help="Days that samples are kept.")
+@click.option(
+    "--zone", callback=_zone, default="UTC", show_default=True, help="Zone of the times in the text and on the page."
+)
+@click.option("--now", callback=_time, default=None, help="Time of the run, for replays.")
 @click.option("--sha256", default=None, callback=hexadecimal, help="The model file must have this hash.")
 @click.option("--fail-on-alarm", is_flag=True, help="Exit code 10 where a machine is in alarm.")
 @click.option("--max-abstained", default=0.5, show_default=True, help="Share of samples without data that is code 5.")

@@ -231,3 +231,13 @@ def test_backbones_are_listed(capsys):
 def test_the_configuration_of_the_examples_can_be_used(plant, tmp_path):
     config = Path(__file__).parents[2] / "examples" / "plant" / "plant.toml"
     assert main(["fit", str(plant / "healthy.csv"), "-c", str(config), "-o", str(tmp_path / "m.skops")]) == 0
+
+
+@pytest.mark.parametrize(
+    "option", ["--late=nan", "--late=inf", "--late=-1", "--max-age=nan", "--keep-days=-1", "--zone=Nowhere/Land",
+               "--zone=/etc/passwd", "--now=nonsense", "--now=nat"],
+)  # fmt: skip
+def test_an_option_that_means_nothing_is_usage_and_leaves_no_state(plant, tmp_path, capsys, option):
+    assert monitor(plant, tmp_path / "job", option) == 2
+    assert option.split("=")[0] in capsys.readouterr().err
+    assert not (tmp_path / "job").exists()
