@@ -5,40 +5,37 @@ from __future__ import annotations
 import hashlib
 import time
 import warnings
-from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import click
 
 from sktransfer.cli.model_commands import files_of, hexadecimal, loaded_monitor
 
 
-def zone_name(ctx: Any, parameter: Any, value: str) -> str:
-    """A time zone that this machine knows."""
+def _span(ctx: Any, parameter: Any, value: float) -> float:
+    if not 0 <= value <= 1e9:  # NaN, too
+        raise click.BadParameter("a number from 0 to 1e9, please")
+    return value
+
+
+def _zone(ctx: Any, parameter: Any, value: str) -> str:
+
     try:
         ZoneInfo(value)
-    except (ValueError, OSError, ZoneInfoNotFoundError):
-        raise click.BadParameter(f"{value!r} is no time zone; write it as Europe/Berlin or UTC") from None
+    except (OSError, ValueError, KeyError):
+        raise click.BadParameter(f"there is no zone {value!r}; zones are called as in Europe/Berlin") from None
     return value
 
 
-def moment(ctx: Any, parameter: Any, value: str | None) -> str | None:
-    """A time as in ISO 8601."""
+def _time(ctx: Any, parameter: Any, value: str | None) -> Any:
+    from sktransfer.monitoring.job import moment_of
+
     try:
-        if value is not None:
-            datetime.fromisoformat(value)
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is no time; write it as 2026-03-29T02:10+00:00") from None
-    return value
-
-
-def positive(ctx: Any, parameter: Any, value: float) -> float:
-    """A finite number that is not negative."""
-    if not 0 <= value < float("inf"):
-        raise click.BadParameter(f"{value:g} is no number of 0 or more")
-    return value
+        return None if value is None else moment_of(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @click.command()
@@ -49,15 +46,15 @@ def positive(ctx: Any, parameter: Any, value: float) -> float:
               help="Folder for status.txt, .json, .csv, .html, daily samples; default: that of the state.")  # fmt: skip
 @click.option("--metrics", type=click.Path(dir_okay=False, path_type=Path), default=None,
               help="File for Prometheus's node exporter, ending in .prom.")  # fmt: skip
+@click.option("--late", callback=_span, default=3600.0, show_default=True, help="Seconds by which rows may come late.")
 @click.option(
-    "--late", callback=positive, default=3600.0, show_default=True, help="Seconds by which rows may come late."
+    "--max-age", callback=_span, default=3600.0, show_default=True, help="Seconds after which a machine has no data."
 )
+@click.option("--keep-days", callback=_span, default=30.0, show_default=True, help="Days that samples are kept.")
 @click.option(
-    "--max-age", callback=positive, default=3600.0, show_default=True, help="Seconds after which a machine has no data."
+    "--zone", callback=_zone, default="UTC", show_default=True, help="Zone of the times in the text and on the page."
 )
-@click.option("--keep-days", callback=positive, default=30.0, show_default=True, help="Days that samples are kept.")
-@click.option("--zone", callback=zone_name, default="UTC", show_default=True, help="Zone of the times that are told.")
-@click.option("--now", callback=moment, default=None, help="Time of the run, for replays.")
+@click.option("--now", callback=_time, default=None, help="Time of the run, for replays.")
 @click.option("--sha256", default=None, callback=hexadecimal, help="The model file must have this hash.")
 @click.option("--fail-on-alarm", is_flag=True, help="Exit code 10 where a machine is in alarm.")
 @click.option("--max-abstained", default=0.5, show_default=True, help="Share of samples without data that is code 5.")

@@ -31,6 +31,8 @@ _SECOND = 1_000_000_000
 _DAY = 86_400 * _SECOND
 _RECENT = pd.Timedelta(hours=48)
 _BEGIN = -(2**62)  # before all times
+_LONGEST = 1e9  # of a span, in s: 30 years, whose ns fit in 64 bits
+_TOLERANCE = pd.Timedelta(seconds=60)  # by which clocks may differ, as in files
 
 
 class JobLockedError(RuntimeError):
@@ -130,17 +132,16 @@ def run_job(
     JobLockedError
         If another run has the folder.
     TableError, ValueError
-        If the table cannot be read, or a number of seconds or days is negative or none; the state is as it was.
+        If the table cannot be read or has rows later than `now`, or an argument means nothing; the state is as it was.
     """
     from filelock import FileLock, Timeout
 
+    now = moment_of(now)
     for name, value in (("late", late), ("max_age", max_age), ("keep_days", keep_days)):
-        if not 0 <= value < float("inf"):
-            raise ValueError(f"run_job: {name} must be a number of 0 or more. Got {value!r}.")
+        if not 0 <= value < _LONGEST:  # no age is above NaN: a machine would never be without data
+            raise ValueError(f"{name} must be a number from 0 to {_LONGEST:g}. Got {value!r}.")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    now = pd.Timestamp.now("UTC") if now is None else pd.Timestamp(now)
-    now = now.tz_localize("UTC") if now.tzinfo is None else now.tz_convert("UTC")
     try:
         with FileLock(folder / LOCK, timeout=0):  # the system frees the lock of a process that died
             state = JobState(folder, model_id)
@@ -156,11 +157,29 @@ def run_job(
         raise JobLockedError(f"Another run of the job in {folder} is under way.") from None
 
 
+def moment_of(now: Any) -> pd.Timestamp:
+    """A time in UTC; None is the time of the clock, and times without a zone are in UTC.
+
+    Raises
+    ------
+    ValueError
+        For what is no time.
+    """
+    try:
+        found = pd.Timestamp.now("UTC") if now is None else pd.Timestamp(now)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"now must be a time such as '2026-01-31T08:00Z'. Got {now!r}.") from error
+    if found is pd.NaT:
+        raise ValueError(f"now must be a time such as '2026-01-31T08:00Z'. Got {now!r}.")
+    return found.tz_localize("UTC") if found.tzinfo is None else found.tz_convert("UTC")
+
+
 def _run(
     model: ConditionMonitor, table: Any, state: JobState, late: float, max_age: float, keep_days: float, now: Any
 ) -> JobReport:
     form = model.known_format()
     given = plant_frame("monitor", table, form, now=now)
+    _refuse_future(given[form.time.name], now)
     known = state.machines()
     of = np.full(len(given), "", dtype=object) if form.machine is None else given[form.machine].to_numpy(dtype=object)
     _warn_of_rate(model, given, of)
@@ -191,6 +210,16 @@ def _run(
     threshold = model.alarms_.threshold_ if model.alarms_.filter == "none" else float("nan")
     n_no_data, drift = int((found["state"] == NO_DATA).sum()), _drift(model, given)
     return JobReport(status, len(given), len(found), n_no_data, n_too_late, drift, now, kept, _days(state), threshold)
+
+
+def _refuse_future(time: pd.Series, now: pd.Timestamp) -> None:
+    """Rows of frames, as files refuse theirs: one in the future would make all that come before it too late."""
+    later = time > now + _TOLERANCE
+    if later.any():
+        raise ValueError(
+            f"monitor: {int(later.sum())} of {len(time)} rows lie after the time of the run, {now}; the last one at "
+            f"{time.max()}. Check the clocks and zones, or pass now= for a replay."
+        )
 
 
 def _n_unknown(state: JobState, old: pd.DataFrame) -> int:

@@ -95,8 +95,7 @@ def _one(
     if stale:
         status, since = MISSING, last["time"]
     elif alarm:
-        # the state file holds text, whatever the type of the labels
-        known = model.classes_ is not None and last["state"] in set(map(str, model.classes_.tolist()))
+        known = model.classes_ is not None and last["state"] in set(map(str, model.classes_))  # kept as text
         status = MAINTENANCE if known else OUT_OF_SPEC
     elif newest["state"] == NO_DATA:
         status, since = MISSING, newest["time"]

@@ -123,10 +123,6 @@ def test_score_is_what_the_model_says(plant, tmp_path):
             10,
             "1 machines",
         ),
-        (["monitor", "m.skops", "export", "--state", "s", "--zone", "Berlin/Mitte"], 2, "is no time zone"),
-        (["monitor", "m.skops", "export", "--state", "s", "--now", "yesterday"], 2, "is no time; write it as"),
-        (["monitor", "m.skops", "export", "--state", "s", "--late", "nan"], 2, "nan is no number of 0 or more"),
-        (["monitor", "m.skops", "export", "--state", "s", "--max-age", "-1"], 2, "-1 is no number of 0 or more"),
         (["fit", "healthy.csv", "--config", "wrong.toml", "--out", "x.skops"], 2, "Did you mean 'alarms_per_day'"),
         (["fit", "healthy.csv", "--config", "none.toml", "--out", "x.skops"], 2, "no such file"),
         (["fit", "export", "--config", "labels.toml", "--out", "x.skops"], 2, "a classifier needs label"),
@@ -235,3 +231,13 @@ def test_backbones_are_listed(capsys):
 def test_the_configuration_of_the_examples_can_be_used(plant, tmp_path):
     config = Path(__file__).parents[2] / "examples" / "plant" / "plant.toml"
     assert main(["fit", str(plant / "healthy.csv"), "-c", str(config), "-o", str(tmp_path / "m.skops")]) == 0
+
+
+@pytest.mark.parametrize(
+    "option", ["--late=nan", "--late=inf", "--late=-1", "--max-age=nan", "--keep-days=-1", "--zone=Nowhere/Land",
+               "--zone=/etc/passwd", "--now=nonsense", "--now=nat"],
+)  # fmt: skip
+def test_an_option_that_means_nothing_is_usage_and_leaves_no_state(plant, tmp_path, capsys, option):
+    assert monitor(plant, tmp_path / "job", option) == 2
+    assert option.split("=")[0] in capsys.readouterr().err
+    assert not (tmp_path / "job").exists()

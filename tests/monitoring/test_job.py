@@ -254,7 +254,7 @@ def test_the_watermark_never_goes_back_and_old_samples_are_forgotten(model, tmp_
     table = plant(1)
     run_job(model, table, tmp_path, model_id="m1", now=table["time"].max())
     marks = {name: one.watermark for name, one in kept(tmp_path)[1].items()}
-    run_job(model, table[table["time"] < BEGIN + 100 * MINUTE], tmp_path, model_id="m1", now=BEGIN)
+    run_job(model, table[table["time"] < BEGIN + 100 * MINUTE], tmp_path, model_id="m1", now=BEGIN + 100 * MINUTE)
     assert {name: one.watermark for name, one in kept(tmp_path)[1].items()} == marks
     run_job(model, table, tmp_path, model_id="m1", keep_days=0.1, now=table["time"].max())
     assert kept(tmp_path)[0]["time"].min() >= table["time"].max() - pd.Timedelta(days=0.1) - 5 * MINUTE
@@ -278,3 +278,28 @@ def test_an_alarm_of_a_class_that_is_no_text_is_one_of_a_known_fault(tmp_path, l
     rows = plant(1, 400)
     status = run_job(monitor, rows, tmp_path, model_id="m1", now=rows["time"].max()).status.set_index("machine")
     assert status["status"].to_dict() == {"b": "Maintenance required", "a": "Normal"}
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        *(("late", value) for value in (-1.0, np.nan, np.inf)),
+        *(("keep_days", value) for value in (-1.0, np.nan)),
+        ("max_age", np.nan),
+        ("now", "NaT"),
+        ("now", "nonsense"),
+    ],
+)
+def test_spans_and_times_that_mean_nothing_are_refused_before_anything_is_written(model, tmp_path, argument, value):
+    table = plant(1, 30)
+    with pytest.raises(ValueError, match=f"^{argument} must be"):
+        run_job(model, table, tmp_path / "job", model_id="m1", **{"now": table["time"].max(), argument: value})
+    assert not (tmp_path / "job").exists()
+
+
+def test_a_row_in_the_future_does_not_make_all_others_too_late(model, tmp_path):
+    table, spoilt = plant(1, 60), plant(1, 60)
+    spoilt.loc[5, "time"] += pd.Timedelta(days=3650)
+    with pytest.raises(ValueError, match="1 of 120 rows lie after the time of the run"):
+        run_job(model, spoilt, tmp_path, model_id="m1", now=table["time"].max())
+    assert run_job(model, table, tmp_path, model_id="m1", now=table["time"].max()).n_too_late == 0

@@ -35,7 +35,7 @@ def report(n=2000, threshold=-3.0):
     }  # fmt: skip
     none = row | {"machine": "b", "status": "NO DATA", "alarm": False, "since": pd.NaT, "last": pd.NaT}
     status = pd.DataFrame([row, none])
-    return JobReport(status, 100, 90, 5, 0, {EVIL: 0.2}, NOW, samples, threshold)
+    return JobReport(status, 100, 90, 5, 0, {EVIL: 0.2}, NOW, samples, threshold=threshold)
 
 
 class Counts(HTMLParser):
