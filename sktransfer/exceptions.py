@@ -29,6 +29,10 @@ class TableError(ValueError):
         return type(self), (str(self), self.path, self.line, self.column)
 
 
+class EmptyTableError(TableError):
+    """A file of rows is as it was declared, and holds no row."""
+
+
 class DataQualityWarning(UserWarning):
     """The data can be used, but something in it looks wrong: a sentinel value, a stuck or empty column."""
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 
+from sktransfer.exceptions import EmptyTableError
 from sktransfer.io.cell_words import is_not_finite, number_pattern
 from sktransfer.io.parquet_file import ParquetRows
 from sktransfer.io.source import Source, source_of
@@ -176,7 +177,8 @@ def _tables(rows: _Rows, table_format: TableFormat, chunk_rows: int | None, now:
             yield _table(rows, *waiting)
         waiting = _Chunk(frame, chunk.bad), report
     if waiting is None:
-        raise rows.source.error("the file has no complete row below its header.")
+        path = rows.source.path
+        raise EmptyTableError(f"{path}: the file has no complete row below its header.", path)
     chunk, report = waiting
     yield _table(rows, chunk, replace(report, n_truncated=rows.n_truncated - n_truncated + report.n_truncated))
 

@@ -20,6 +20,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sktransfer.estimators.domain_steps import for_steps, takes_domain, through_steps
+from sktransfer.estimators.open_set_classifier import OpenSetClassifier
 from sktransfer.exceptions import DataQualityWarning
 from sktransfer.io.table_format import TableFormat, check_format, sensor_units
 from sktransfer.monitoring.alarms import Alarms
@@ -38,6 +39,8 @@ UNUSUAL, USUAL = "unusual", "normal"  # what a detector says
 _NAME = "ConditionMonitor"
 _LONGEST_RUN = 10_000  # rows: a sensor that may rest for longer is never called stuck
 _LEAST_SHARE = 0.1  # of the score: a sensor with less is not named, unless it is the first
+# log odds that a row loses as its unlikeness grows by the limit, beyond which it is of no known class
+_OPEN_SET_ODDS = 10.0
 _TINY = 1e-12  # below it a probability is rounding
 
 
@@ -217,9 +220,10 @@ class ConditionMonitor(Checksummed, BaseEstimator):
         -------
         DataFrame with a row for each sample and each stretch without one, by machine and time
             ``machine``, ``time`` (of the last row of a window, UTC), ``state`` ("normal" or "unusual", a class, or
-            "NO_DATA"), ``score`` (larger is healthier: of a classifier the log odds of the normal class; NaN without
-            data), ``probability`` (of the class; NaN for detectors), ``quality`` (what is doubtful or missing; empty
-            text if nothing).
+            "NO_DATA"), ``score`` (larger is healthier: of a classifier the log odds of the normal class, of an
+            :class:`sktransfer.OpenSetClassifier` no more than ten times the part of its limit that is left; NaN without
+            data), ``probability`` (of the class; NaN for detectors and unknown rows), ``quality`` (what is doubtful or
+            missing; empty text if nothing).
         """
         return self.judge(table, now=now)[1]
 
@@ -408,8 +412,13 @@ class ConditionMonitor(Checksummed, BaseEstimator):
         normal = proba[:, self.classes_.tolist().index(self.normal_label)]
         other = np.clip(proba.sum(axis=1) - normal, _TINY, None)
         state = np.asarray(self._ask("predict", samples), dtype=object)
-        score = np.log(np.clip(normal, _TINY, None)) - np.log(other)
-        return pd.DataFrame(table | {"state": state, "score": score, "probability": proba.max(axis=1)})
+        score, probability = np.log(np.clip(normal, _TINY, None)) - np.log(other), proba.max(axis=1)
+        last = self.estimator_.steps[-1][1] if isinstance(self.estimator_, Pipeline) else self.estimator_
+        if isinstance(last, OpenSetClassifier):
+            beyond = self._ask("unlikeness", samples) / last.limits_[proba.argmax(axis=1)]
+            score = np.minimum(score, _OPEN_SET_ODDS * (1 - beyond))
+            probability = np.where(state == last.unknown_label_, np.nan, probability)
+        return pd.DataFrame(table | {"state": state, "score": score, "probability": probability})
 
     def not_normal(self, states: pd.Series) -> np.ndarray:
         """Whether a state is another than the healthy one."""
@@ -425,6 +434,8 @@ class ConditionMonitor(Checksummed, BaseEstimator):
     def _ask(self, method: str, samples: Samples) -> Any:
         if self._gives_domain() and isinstance(self.estimator_, Pipeline):
             return through_steps(self.estimator_, method, samples.X, samples.machine)
+        if isinstance(self.estimator_, Pipeline) and not hasattr(self.estimator_, method):
+            return getattr(self.estimator_.steps[-1][1], method)(self.estimator_[:-1].transform(samples.X))
         takes = self._gives_domain() and takes_domain(self.estimator_, method)
         return getattr(self.estimator_, method)(samples.X, **(self._domain(samples) if takes else {}))
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sktransfer.exceptions import DataQualityWarning
+from sktransfer.exceptions import DataQualityWarning, EmptyTableError
 from sktransfer.monitoring.alarm_state import AlarmState
 from sktransfer.monitoring.condition_monitor import NO_DATA, ConditionMonitor
 from sktransfer.monitoring.job_state import JobState, MachineState, nanoseconds
@@ -178,7 +178,7 @@ def _run(
     model: ConditionMonitor, table: Any, state: JobState, late: float, max_age: float, keep_days: float, now: Any
 ) -> JobReport:
     form = model.known_format()
-    given = plant_frame("monitor", table, form, now=now)
+    given = _given(model, table, now, may_be_empty=bool(state.machines()))
     _refuse_future(given[form.time.name], now)
     known = state.machines()
     of = np.full(len(given), "", dtype=object) if form.machine is None else given[form.machine].to_numpy(dtype=object)
@@ -188,7 +188,7 @@ def _run(
     time = nanoseconds(found["time"])
     open_ = time.to_numpy() > _boundaries(found["machine"], known)
     old = found[~open_]
-    n_too_late = _n_unknown(state, old)
+    n_too_late = _n_unknown(state, old[nanoseconds(old["time"]) >= _forgotten(known, keep_days * _DAY)])
     found = found[open_].assign(alarm=False, sensors="")
     after = _alarms(model, found, known, _newest(form, rows), int(late * _SECOND))
     _explain(model, samples, found)
@@ -201,15 +201,29 @@ def _run(
             state.write_machine(name, machine)
         state.write_samples(found)
         state.write_unreported(found["time"].dt.floor("D").map(lambda day: day.value).unique())
-        state.write_tail(_tail_of(model, rows, {**known, **after}))
-        newest = max((one.watermark for one in {**known, **after}.values()), default=None)
-        if newest is not None:
-            state.forget(newest - int(keep_days * _DAY))
+        state.write_tail(*_tail_of(model, rows, {**known, **after}))
+        state.forget(_forgotten({**known, **after}, max(keep_days * _DAY, late * _SECOND)))
     kept = state.samples(after=int((now - _RECENT).value))
     status = machine_status(model, kept, state.machines(), now, max_age)
     threshold = model.alarms_.threshold_ if model.alarms_.filter == "none" else float("nan")
     n_no_data, drift = int((found["state"] == NO_DATA).sum()), _drift(model, given)
     return JobReport(status, len(given), len(found), n_no_data, n_too_late, drift, now, kept, _days(state), threshold)
+
+
+def _given(model: ConditionMonitor, table: Any, now: Any, may_be_empty: bool) -> pd.DataFrame:
+    """Rows of the table. A file without news is no error where the job knows machines: they get older."""
+    form = model.known_format()
+    try:
+        return plant_frame("monitor", table, form, now=now)
+    except EmptyTableError as error:
+        if not may_be_empty:
+            raise
+        warn_caller(f"{error} Nothing new was judged.", DataQualityWarning)
+    none = pd.DataFrame(columns=model.sensors_, dtype=np.float64)
+    none[form.time.name] = pd.to_datetime([], utc=True).astype("datetime64[ns, UTC]")
+    if form.machine is not None:
+        none[form.machine] = np.empty(0, dtype=object)
+    return none
 
 
 def _refuse_future(time: pd.Series, now: pd.Timestamp) -> None:
@@ -244,16 +258,15 @@ def _with_tail(
 ) -> pd.DataFrame:
     """Rows of the table and those kept before, of which a judgement may still change."""
     form = model.known_format()
-    tail = state.tail(model.sensors_)
-    kept = tail.rename(columns={"time": form.time.name}).drop(columns="machine")
-    kept[form.time.name] = pd.to_datetime(tail["time"].astype("int64"), utc=True).astype("datetime64[ns, UTC]")
+    kept_of, kept_time, kept = state.tail(model.sensors_)
+    kept[form.time.name] = pd.to_datetime(kept_time, utc=True).astype("datetime64[ns, UTC]")
     if form.machine is not None:
-        kept[form.machine] = tail["machine"].astype(str)
+        kept[form.machine] = kept_of.astype(str) if len(kept) else kept_of
     time = nanoseconds(given[form.time.name]).to_numpy()
     look = lookback(model)
     recent = given[time > np.maximum(_boundaries(of, known), _BEGIN + look) - look]
     new = pd.MultiIndex.from_arrays([of, time])
-    seen = pd.MultiIndex.from_arrays([tail["machine"].to_numpy(dtype=object), tail["time"].to_numpy("int64")])
+    seen = pd.MultiIndex.from_arrays([kept_of, kept_time])
     found = pd.concat([kept[~seen.isin(new)], recent], ignore_index=True)
     keys = [form.time.name] if form.machine is None else [form.machine, form.time.name]
     return found.sort_values(keys, kind="stable", ignore_index=True)
@@ -328,17 +341,21 @@ def _explain(model: ConditionMonitor, samples: Any, found: pd.DataFrame) -> None
         found.loc[asked.index[good], "sensors"] = model.reasons(samples.at(index[good]))
 
 
-def _tail_of(model: ConditionMonitor, rows: pd.DataFrame, machines: dict[str, MachineState]) -> pd.DataFrame:
-    """Rows that the next run may need."""
-    form = model.known_format()
-    of = pd.Series("", index=rows.index) if form.machine is None else rows[form.machine]
-    time = nanoseconds(rows[form.time.name])
-    look = lookback(model)
+def _tail_of(
+    model: ConditionMonitor, rows: pd.DataFrame, machines: dict[str, MachineState]
+) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
+    """Machine, time in ns and cells of the rows that the next run may need."""
+    form, look = model.known_format(), lookback(model)
+    of = np.full(len(rows), "", dtype=object) if form.machine is None else rows[form.machine].to_numpy(dtype=object)
+    time = nanoseconds(rows[form.time.name]).to_numpy()
     kept = time > np.maximum(_boundaries(of, machines), _BEGIN + look) - look
-    found = rows.loc[kept, model.sensors_]
-    found.insert(0, "time", time[kept])
-    found.insert(0, "machine", of[kept])
-    return found
+    return of[kept], time[kept], rows.loc[kept, model.sensors_]
+
+
+def _forgotten(machines: dict[str, MachineState], keep: float) -> int:
+    """The begin of the first day that is kept, in ns: days are kept whole."""
+    newest = max((one.watermark for one in machines.values()), default=0)
+    return (newest - int(keep)) // _DAY * _DAY
 
 
 def _drift(model: ConditionMonitor, given: pd.DataFrame) -> dict[str, float]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from sktransfer.exceptions import DataQualityWarning
@@ -107,15 +108,23 @@ class JobState:
         found["alarm"] = found["alarm"].astype(bool)
         return found.astype({"score": "float64", "probability": "float64"})
 
-    def tail(self, columns: list[str]) -> pd.DataFrame:
-        """Raw rows that the next windows may need: ``machine``, ``time`` (ns) and the columns, by machine and time."""
+    def tail(self, sensors: list[str]) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
+        """Raw rows that the next windows may need, by machine and time.
+
+        Returns
+        -------
+        machine : ndarray of shape (n_rows,)
+        time : ndarray of int of shape (n_rows,)
+            In ns.
+        cells : DataFrame of shape (n_rows, n_sensors)
+        """
         rows = self.connection.execute(
             "SELECT machine, time, cells FROM tail WHERE model = ? ORDER BY machine, time", (self.model,)
         ).fetchall()
-        cells = pd.DataFrame([json.loads(row[2]) for row in rows], columns=columns, dtype="float64")
-        cells.insert(0, "time", [row[1] for row in rows])
-        cells.insert(0, "machine", [row[0] for row in rows])
-        return cells
+        cells = pd.DataFrame([json.loads(row[2]) for row in rows], columns=sensors, dtype="float64")
+        machine, time = np.empty(len(rows), dtype=object), np.array([row[1] for row in rows], dtype=np.int64)
+        machine[:] = [row[0] for row in rows]
+        return machine, time, cells
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -148,18 +157,15 @@ class JobState:
             (name, self.model, machine.watermark, machine.boundary, alarm, machine.since),
         )
 
-    def write_tail(self, rows: pd.DataFrame) -> None:
-        """Replace the raw rows: ``machine``, ``time`` (ns), and one column a sensor."""
+    def write_tail(self, machine: np.ndarray, time: np.ndarray, cells: pd.DataFrame) -> None:
+        """Replace the raw rows; `time` is in ns."""
         self.connection.execute("DELETE FROM tail WHERE model = ?", (self.model,))
-        cells = rows.drop(columns=["machine", "time"])
-        cells = cells.astype(object).where(cells.notna(), None)
+        values = cells.astype(object).where(cells.notna(), None).itertuples(index=False, name=None)
         self.connection.executemany(
             "INSERT INTO tail (machine, time, cells, model) VALUES (?, ?, ?, ?)",
             [
-                (str(machine), int(time), json.dumps(list(values)), self.model)
-                for machine, time, values in zip(
-                    rows["machine"], rows["time"], cells.itertuples(index=False, name=None), strict=True
-                )
+                (str(name), int(moment), json.dumps(list(row)), self.model)
+                for name, moment, row in zip(machine, time, values, strict=True)
             ],
         )
 
@@ -179,8 +185,11 @@ class JobState:
         self.connection.execute("DELETE FROM unreported WHERE model = ?", (self.model,))
 
     def forget(self, before: int) -> None:
-        """Remove samples that are older, of all models."""
-        self.connection.execute("DELETE FROM samples WHERE time < ?", (before,))
+        """Remove samples that are older, of all models, but for those of days that no report has told of."""
+        first = self.connection.execute("SELECT min(day) FROM unreported").fetchone()[0]
+        self.connection.execute(
+            "DELETE FROM samples WHERE time < ?", (before if first is None else min(before, first),)
+        )
 
     def _opened(self) -> sqlite3.Connection:
         """The file as it is, or a fresh one where it cannot be used."""

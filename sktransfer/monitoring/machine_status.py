@@ -91,7 +91,7 @@ def _one(
     since = good["time"].iloc[begin] if alarm else pd.NaT
     if alarm and begin == 0 and machine is not None and machine.since is not None:
         since = min(since, pd.Timestamp(machine.since, tz="UTC"))  # its begin is no longer kept
-    stale = age > max_age
+    stale = not -max_age <= age <= max_age  # far in the future: the clock was set back
     if stale:
         status, since = MISSING, last["time"]
     elif alarm:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from sktransfer.exceptions import DataQualityWarning
+from sktransfer.exceptions import DataQualityWarning, EmptyTableError
 from sktransfer.io.read_table import read_table
 from sktransfer.io.table import Table
 from sktransfer.io.table_format import TableFormat
@@ -39,8 +39,7 @@ def plant_frame(name: str, table: Any, form: TableFormat, labels: str | None = N
         For a column that is missing, times without a zone, a row without a machine, and no row at all.
     """
     given = table if isinstance(table, list | tuple) else [table]
-    frames = [_frame(name, one, form, labels, now) for one in given]
-    frames = [_checked(name, frame, form, labels) for frame in frames]
+    frames = [_checked(name, frame, form, labels) for frame in _frames(name, given, form, labels, now)]
     frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
     time = form.time.name
     if form.machine is not None:
@@ -67,6 +66,21 @@ def sensor_columns(frame: pd.DataFrame, form: TableFormat, labels: str | None) -
         return list(form.sensors)
     others = {form.time.name, form.machine, labels, *form.text}
     return [column for column in frame.columns if column not in others and pd.api.types.is_numeric_dtype(frame[column])]
+
+
+def _frames(name: str, given: Any, form: TableFormat, labels: str | None, now: Any) -> list[pd.DataFrame]:
+    """What was read; of several files those without a row are left out."""
+    found, empty = [], []
+    for one in given:
+        try:
+            found.append(_frame(name, one, form, labels, now))
+        except EmptyTableError as error:
+            empty.append(error)
+    if not found and empty:
+        raise empty[0]
+    if empty:
+        warn_caller(f"{name}: {len(empty)} of {len(given)} files hold no row, as {empty[0].path}.", DataQualityWarning)
+    return found
 
 
 def _frame(name: str, given: Any, form: TableFormat, labels: str | None, now: Any) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from sktransfer import (
     BaselineScaler,
     ConditionMonitor,
     DataQualityWarning,
+    OpenSetClassifier,
     SlidingWindows,
     TableFormat,
     TimeColumn,
@@ -110,6 +111,28 @@ def test_a_classifier_is_scored_by_the_odds_of_the_normal_class():
     np.testing.assert_allclose(found["probability"], proba.max(axis=1))
     assert found["state"].tolist() == by_hand.predict(new[["p", "T"]]).tolist()
     assert found["alarm"].iloc[22:].all()
+
+
+def test_an_unknown_fault_is_an_alarm_and_never_healthy():
+    """The normal class is the most probable one of a row that lies on its side, far from everything."""
+    table = healthy().assign(label="ok")
+    table.loc[400:, "p"] += 8
+    table.loc[400:, "label"] = "leak"
+    classifier = OpenSetClassifier(LogisticRegression())
+    monitor = ConditionMonitor(make_pipeline(BaselineScaler(normal_label="ok"), classifier), form(), normal_label="ok")
+    monitor.fit(table, "label")
+    new = healthy(9, 90)
+    new.loc[30:59, "p"] += 8
+    new.loc[60:, "p"] -= 40
+    found = monitor.predict(new)
+    assert found["state"].iloc[60:].tolist() == ["unknown"] * 30
+    assert found["probability"].iloc[60:].isna().all()
+    model = monitor.estimator_
+    proba, scaled = model.predict_proba(new[["p", "T"]]), model[0].transform(new[["p", "T"]])
+    share = model[-1].unlikeness(scaled) / model[-1].limits_[proba.argmax(axis=1)]
+    np.testing.assert_allclose(found["score"].iloc[60:], 10 * (1 - share[60:]))
+    assert not found["alarm"].iloc[:30].any()
+    assert found["alarm"].iloc[33:].all()  # the known fault, too
 
 
 def test_rows_that_cannot_be_used_have_no_data_and_a_reason():

@@ -17,6 +17,7 @@ from sktransfer import (
     ConditionMonitor,
     DataQualityWarning,
     SlidingWindows,
+    TableError,
     TableFormat,
     TimeColumn,
     TransferDetector,
@@ -71,7 +72,8 @@ def spoilt(seed=1):
 
 def kept(folder):
     state = JobState(folder, "m1")
-    found = state.samples(), state.machines(), state.tail(["p", "T"])
+    machine, time, cells = state.tail(["p", "T"])
+    found = state.samples(), state.machines(), cells.assign(machine=machine, time=time)
     state.close()
     return found
 
@@ -139,7 +141,7 @@ def test_a_run_that_fails_leaves_the_state_as_it_was(model, tmp_path, monkeypatc
     run_job(model, early, tmp_path, model_id="m1", now=BEGIN + 200 * MINUTE)
     before = kept(tmp_path)
 
-    def fails(self, rows):
+    def fails(self, *rows):
         raise OSError("no space left on device")
 
     with monkeypatch.context() as broken:
@@ -154,7 +156,7 @@ def test_a_run_that_fails_leaves_the_state_as_it_was(model, tmp_path, monkeypatc
 
 
 def _run_slowly(model, table, folder):
-    def slow(self, rows):
+    def slow(self, *rows):
         clock.sleep(60)
 
     JobState.write_tail = slow
@@ -200,6 +202,52 @@ def test_a_run_that_ends_before_its_report_is_told_of_by_the_next(model, tmp_pat
     pd.testing.assert_frame_equal(whole, kept(tmp_path)[0])
     run_job(model, table, tmp_path, model_id="m1", now=now, write=told.append)
     assert list(told[1].days) == ["2026-03-29"]
+
+
+def test_a_file_without_news_renews_the_status(model, tmp_path):
+    table, state = plant(1, 300), tmp_path / "state"
+    (tmp_path / "empty.csv").write_text("time,machine,p,T\n", encoding="utf-8")
+    with pytest.raises(TableError, match="no complete row"):
+        run_job(model, tmp_path / "empty.csv", state, model_id="m1", now=BEGIN)
+    run_job(model, table, state, model_id="m1", now=table["time"].max())
+    before, later = kept(state), table["time"].max() + pd.Timedelta(hours=5)
+    with pytest.warns(DataQualityWarning, match="Nothing new was judged"):
+        report = run_job(model, tmp_path / "empty.csv", state, model_id="m1", now=later)
+    assert report.status["status"].tolist() == ["NO DATA", "NO DATA"]
+    assert_equal_states(kept(state), before)
+    with pytest.warns(DataQualityWarning, match="1 of 2 files hold no row"):
+        run_job(model, [tmp_path / "empty.csv", table], state, model_id="m1", now=later)
+    assert_equal_states(kept(state), before)
+
+
+def test_days_are_forgotten_whole_and_never_before_they_were_told_of(model, tmp_path):
+    table, told = plant(1, 2000), []
+    run_job(model, table, tmp_path, model_id="m1", keep_days=0.01, now=table["time"].max(), write=told.append)
+    assert sum(len(day) for day in told[0].days.values()) == len(model.samples(table))
+    report = run_job(model, table, tmp_path, model_id="m1", keep_days=0.01, now=table["time"].max(), write=told.append)
+    assert report.n_too_late == 0
+    last = table["time"].max().floor("D")
+    assert kept(tmp_path)[0]["time"].min() >= last
+    pd.testing.assert_frame_equal(told[1].days[last.strftime("%Y-%m-%d")], told[0].days[last.strftime("%Y-%m-%d")])
+
+
+def test_a_clock_that_was_set_back_is_no_sign_of_health(model, tmp_path):
+    table = plant(1, 300)
+    run_job(model, table, tmp_path, model_id="m1", now=table["time"].max())
+    status = run_job(model, table.iloc[:2], tmp_path, model_id="m1", now=BEGIN + MINUTE).status
+    assert status["status"].tolist() == ["NO DATA", "NO DATA"]
+
+
+def test_sensors_may_have_any_name(tmp_path):
+    names = {"p": "machine", "T": "time"}
+    form = TableFormat(list(names.values()), time=TimeColumn("t"), machine="pump")
+    rename = names | {"time": "t", "machine": "pump"}
+    monitor = ConditionMonitor(make_pipeline(BaselineScaler(), TransferDetector()), form).fit(
+        healthy().rename(columns=rename)
+    )
+    table = plant(1, 300).rename(columns=rename)
+    run_job(monitor, table.iloc[:250], tmp_path, model_id="m1", now=table["t"].max())
+    assert run_job(monitor, table, tmp_path, model_id="m1", now=table["t"].max()).n_samples > 0
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database at all" * 100])
@@ -257,7 +305,8 @@ def test_the_watermark_never_goes_back_and_old_samples_are_forgotten(model, tmp_
     run_job(model, table[table["time"] < BEGIN + 100 * MINUTE], tmp_path, model_id="m1", now=BEGIN + 100 * MINUTE)
     assert {name: one.watermark for name, one in kept(tmp_path)[1].items()} == marks
     run_job(model, table, tmp_path, model_id="m1", keep_days=0.1, now=table["time"].max())
-    assert kept(tmp_path)[0]["time"].min() >= table["time"].max() - pd.Timedelta(days=0.1) - 5 * MINUTE
+    first = (table["time"].max() - pd.Timedelta(days=0.1)).floor("D")  # days are kept whole
+    assert first <= kept(tmp_path)[0]["time"].min() < first + 5 * MINUTE
 
 
 def test_rows_of_another_rate_are_said_to_be(model, tmp_path):
