@@ -74,15 +74,8 @@ def _one(
     name: str, own: pd.DataFrame, machine: MachineState | None, now: pd.Timestamp, max_age: float, model: Any
 ) -> dict[str, Any]:
     good = own[own["state"] != NO_DATA]
-    empty = {"state": NO_DATA, "probability": np.nan, "score": np.nan, "sensors": "", "quality": "no rows yet"}
     if len(good) == 0:
-        said = {**empty, "quality": own["quality"].iloc[-1]} if len(own) else empty
-        newest_row = pd.NaT if machine is None else pd.Timestamp(machine.watermark, tz="UTC")
-        if machine is not None and len(own) == 0:
-            said["quality"] = "no rows for long"
-        return {"machine": name, "status": MISSING, "since": newest_row, "alarm": False, **said} | {
-            "last": pd.NaT, "age": np.nan, "good": 0.0
-        }  # fmt: skip
+        return _without_good_sample(name, own, machine)
     last, newest = good.iloc[-1], own.iloc[-1]
     age = (now - last["time"]).total_seconds()
     alarm = bool(last["alarm"])
@@ -112,4 +105,23 @@ def _one(
         "last": last["time"],
         "age": age,
         "good": float((recent["state"] != NO_DATA).mean()),
+    }
+
+
+def _without_good_sample(name: str, own: pd.DataFrame, machine: MachineState | None) -> dict[str, Any]:
+    """A machine of which no recent sample could be judged."""
+    quality = "no rows yet" if machine is None else "no rows for long"
+    return {
+        "machine": name,
+        "status": MISSING,
+        "since": pd.NaT if machine is None else pd.Timestamp(machine.watermark, tz="UTC"),
+        "alarm": False,
+        "state": NO_DATA,
+        "probability": np.nan,
+        "score": np.nan,
+        "sensors": "",
+        "quality": own["quality"].iloc[-1] if len(own) else quality,
+        "last": pd.NaT,
+        "age": np.nan,
+        "good": 0.0,
     }

@@ -197,7 +197,8 @@ def test_a_job_scores_without_torch(plant, tmp_path):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_signals_end_a_run_with_their_code(plant, tmp_path, number, code):
     slow = (
-        "import sys, time; from sktransfer.cli import main as m; import sktransfer.monitoring.job as job; "
+        "import signal, sys, time; signal.signal(signal.SIGINT, signal.default_int_handler); "  # a job shell ignores it
+        "from sktransfer.cli import main as m; import sktransfer.monitoring.job as job; "
         "job.run_job = lambda *a, **k: (print('ready', flush=True), time.sleep(60)); sys.exit(m.main(sys.argv[1:]))"
     )
     arguments = ["monitor", str(plant / "m.skops"), str(plant / "export"), "--state", str(tmp_path)]
