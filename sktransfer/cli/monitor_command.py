@@ -30,7 +30,7 @@ def _zone(ctx: Any, parameter: Any, value: str) -> str:
 
 
 def _time(ctx: Any, parameter: Any, value: str | None) -> Any:
-    from sktransfer.monitoring.job import moment_of
+    from sktransfer.monitoring.job_checks import moment_of
 
     try:
         return None if value is None else moment_of(value)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, clone, is_outlier_detector
+from sklearn.base import BaseEstimator, clone, is_classifier, is_outlier_detector
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
@@ -28,6 +28,7 @@ from sktransfer.monitoring.explain_sensors import explain_sensors
 from sktransfer.monitoring.plant_frame import plant_frame, sensor_columns
 from sktransfer.monitoring.raw_rows import measuring_ranges, seconds_of
 from sktransfer.monitoring.samples import RowRules, Samples, samples_of
+from sktransfer.monitoring.sensor_texts import sensor_texts
 from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.utils.parameters import HasMethods, Interval
@@ -38,7 +39,6 @@ NO_DATA = "NO_DATA"
 UNUSUAL, USUAL = "unusual", "normal"  # what a detector says
 _NAME = "ConditionMonitor"
 _LONGEST_RUN = 10_000  # rows: a sensor that may rest for longer is never called stuck
-_LEAST_SHARE = 0.1  # of the score: a sensor with less is not named, unless it is the first
 # log odds that a row loses as its unlikeness grows by the limit, beyond which it is of no known class
 _OPEN_SET_ODDS = 10.0
 _TINY = 1e-12  # below it a probability is rounding
@@ -183,6 +183,10 @@ class ConditionMonitor(Checksummed, BaseEstimator):
             raise ValueError(
                 f"{_NAME} needs times: declare them in the format, as in TableFormat(time=TimeColumn('time'))."
             )
+        if not (is_outlier_detector(self.estimator) or is_classifier(self.estimator)):
+            raise TypeError(
+                f"{_NAME} takes an outlier detector or a classifier; {type(self.estimator).__name__} is neither."
+            )
         frame = plant_frame(_NAME, table, form, labels)
         self.sensors_ = sensor_columns(frame, form, labels)
         self.units_ = sensor_units(form)
@@ -308,10 +312,7 @@ class ConditionMonitor(Checksummed, BaseEstimator):
         """
         check_is_fitted(self)
         told = explain_sensors(self.estimator_, samples.X, **self._domain(samples))
-        place = told.groupby("sample").cumcount()
-        told = told[(place == 0) | ((place < self.n_sensors) & (told["share"] >= _LEAST_SHARE))]
-        texts = [self._sensor_text(row) for row in told.itertuples()]
-        return pd.Series(texts).groupby(told["sample"].to_numpy()).agg("; ".join).tolist()
+        return sensor_texts(told, self.units_, self.n_sensors)
 
     # ---- fit
 
@@ -345,6 +346,10 @@ class ConditionMonitor(Checksummed, BaseEstimator):
             return np.ones(len(samples), dtype=bool)
         if self.normal_label is None:
             raise ValueError(f"{_NAME} needs normal_label, the label of healthy rows, where rows have labels.")
+        if NO_DATA in set(samples.labels.tolist()):
+            raise ValueError(
+                f"{_NAME}: {NO_DATA!r} is a label, and says of a sample that it cannot be judged. Rename it."
+            )
         healthy = samples.labels == self.normal_label
         if not healthy.any():
             raise ValueError(
@@ -438,8 +443,3 @@ class ConditionMonitor(Checksummed, BaseEstimator):
             return getattr(self.estimator_.steps[-1][1], method)(self.estimator_[:-1].transform(samples.X))
         takes = self._gives_domain() and takes_domain(self.estimator_, method)
         return getattr(self.estimator_, method)(samples.X, **(self._domain(samples) if takes else {}))
-
-    def _sensor_text(self, row: Any) -> str:
-        unit = f" {self.units_[row.sensor]}" if row.sensor in self.units_ else ""
-        usual = "" if np.isnan(row.usual_low) else f", usual {row.usual_low:.4g} to {row.usual_high:.4g}"
-        return f"{row.sensor} {row.direction} ({row.value:.4g}{unit}{usual})"

@@ -21,6 +21,7 @@ import pandas as pd
 from sktransfer.exceptions import DataQualityWarning, EmptyTableError
 from sktransfer.monitoring.alarm_state import AlarmState
 from sktransfer.monitoring.condition_monitor import NO_DATA, ConditionMonitor
+from sktransfer.monitoring.job_checks import check_spans, moment_of, refuse_future, refuse_resampling, warn_of_rate
 from sktransfer.monitoring.job_state import JobState, MachineState, nanoseconds
 from sktransfer.monitoring.machine_status import machine_status
 from sktransfer.monitoring.plant_frame import plant_frame
@@ -31,8 +32,6 @@ _SECOND = 1_000_000_000
 _DAY = 86_400 * _SECOND
 _RECENT = pd.Timedelta(hours=48)
 _BEGIN = -(2**62)  # before all times
-_LONGEST = 1e9  # of a span, in s: 30 years, whose ns fit in 64 bits
-_TOLERANCE = pd.Timedelta(seconds=60)  # by which clocks may differ, as in files
 
 
 class JobLockedError(RuntimeError):
@@ -137,9 +136,8 @@ def run_job(
     from filelock import FileLock, Timeout
 
     now = moment_of(now)
-    for name, value in (("late", late), ("max_age", max_age), ("keep_days", keep_days)):
-        if not 0 <= value < _LONGEST:  # no age is above NaN: a machine would never be without data
-            raise ValueError(f"{name} must be a number from 0 to {_LONGEST:g}. Got {value!r}.")
+    refuse_resampling(model)
+    check_spans(late=late, max_age=max_age, keep_days=keep_days)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -157,32 +155,15 @@ def run_job(
         raise JobLockedError(f"Another run of the job in {folder} is under way.") from None
 
 
-def moment_of(now: Any) -> pd.Timestamp:
-    """A time in UTC; None is the time of the clock, and times without a zone are in UTC.
-
-    Raises
-    ------
-    ValueError
-        For what is no time.
-    """
-    try:
-        found = pd.Timestamp.now("UTC") if now is None else pd.Timestamp(now)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"now must be a time such as '2026-01-31T08:00Z'. Got {now!r}.") from error
-    if found is pd.NaT:
-        raise ValueError(f"now must be a time such as '2026-01-31T08:00Z'. Got {now!r}.")
-    return found.tz_localize("UTC") if found.tzinfo is None else found.tz_convert("UTC")
-
-
 def _run(
     model: ConditionMonitor, table: Any, state: JobState, late: float, max_age: float, keep_days: float, now: Any
 ) -> JobReport:
     form = model.known_format()
     given = _given(model, table, now, may_be_empty=bool(state.machines()))
-    _refuse_future(given[form.time.name], now)
+    refuse_future(given[form.time.name], now)
     known = state.machines()
     of = np.full(len(given), "", dtype=object) if form.machine is None else given[form.machine].to_numpy(dtype=object)
-    _warn_of_rate(model, given, of)
+    warn_of_rate(model, given, of)
     rows = _with_tail(model, given, of, state, known)
     samples, found = model.judge(rows)
     time = nanoseconds(found["time"])
@@ -224,16 +205,6 @@ def _given(model: ConditionMonitor, table: Any, now: Any, may_be_empty: bool) ->
     if form.machine is not None:
         none[form.machine] = np.empty(0, dtype=object)
     return none
-
-
-def _refuse_future(time: pd.Series, now: pd.Timestamp) -> None:
-    """Rows of frames, as files refuse theirs: one in the future would make all that come before it too late."""
-    later = time > now + _TOLERANCE
-    if later.any():
-        raise ValueError(
-            f"monitor: {int(later.sum())} of {len(time)} rows lie after the time of the run, {now}; the last one at "
-            f"{time.max()}. Check the clocks and zones, or pass now= for a replay."
-        )
 
 
 def _n_unknown(state: JobState, old: pd.DataFrame) -> int:
@@ -364,19 +335,6 @@ def _drift(model: ConditionMonitor, given: pd.DataFrame) -> dict[str, float]:
     outside = there & ((values < model.ranges_[:, 0]) | (values > model.ranges_[:, 1]))
     shares = outside.sum(axis=0) / np.maximum(there.sum(axis=0), 1)
     return {name: float(share) for name, share in zip(model.sensors_, shares, strict=True) if share > 0}
-
-
-def _warn_of_rate(model: ConditionMonitor, given: pd.DataFrame, of: np.ndarray) -> None:
-    time = nanoseconds(given[model.table_format.time.name]).to_numpy()
-    same = of[1:] == of[:-1]
-    steps = np.diff(time)[same] / _SECOND
-    usual = float(np.median(steps)) if len(steps) else model.period_
-    if not 0.5 * model.period_ <= usual <= 2 * model.period_:
-        warn_caller(
-            f"The rows of the table are {usual:g} s apart, those of the fit {model.period_:g} s. Delays of alarms "
-            "count samples, and windows need the same rate: export the table at the rate of the fit.",
-            DataQualityWarning,
-        )
 
 
 def _boundaries(names: Any, machines: dict[str, MachineState]) -> np.ndarray:

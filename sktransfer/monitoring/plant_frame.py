@@ -113,6 +113,9 @@ def _checked(name: str, frame: pd.DataFrame, form: TableFormat, labels: str | No
     missing = [column for column in wanted if column not in frame.columns]
     if missing:
         raise ValueError(f"{name}: the table has no column {missing}. Its columns are {list(frame.columns)}.")
+    twice = [column for column in dict.fromkeys(wanted) if (frame.columns == column).sum() > 1]
+    if twice:
+        raise ValueError(f"{name}: the table has the columns {twice} more than once. Leave one of each out.")
     if len(frame) == 0:
         raise ValueError(f"{name}: the table has no row.")
     stamps = frame[time]

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.covariance import EllipticEnvelope
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from sktransfer import (
@@ -264,6 +264,7 @@ def test_parameters_that_mean_nothing_are_refused(change, message):
     [
         (lambda t: t.drop(columns="T"), r"the table has no column \['T'\]"),
         (lambda t: t.iloc[:0], "the table has no row"),
+        (lambda t: pd.concat([t, t[["p"]]], axis=1), r"has the columns \['p'\] more than once"),
         (lambda t: t.assign(time=range(N)), "holds int64 and no datetimes"),
         (lambda t: t.assign(time=t["time"].dt.tz_localize(None)), "have no zone. Declare it"),
         (lambda t: t.assign(time=t["time"].where(t.index != 3)), "1 times in 'time' are missing"),
@@ -281,6 +282,10 @@ def test_tables_that_cannot_be_used_are_refused(spoil, message):
 
 def test_labels_need_the_normal_one():
     table = healthy().assign(label="ok")
+    with pytest.raises(ValueError, match="'NO_DATA' is a label"):
+        ConditionMonitor(detector(), form(), normal_label="ok").fit(table.replace({"ok": "NO_DATA"}), "label")
+    with pytest.raises(TypeError, match="LinearRegression is neither"):
+        ConditionMonitor(LinearRegression(), form()).fit(table)
     with pytest.raises(ValueError, match="needs normal_label"):
         ConditionMonitor(detector(), form()).fit(table, "label")
     with pytest.raises(ValueError, match=r"no sample has the label 'fine'. Labels are \['ok'\]"):

@@ -231,6 +231,15 @@ def test_days_are_forgotten_whole_and_never_before_they_were_told_of(model, tmp_
     pd.testing.assert_frame_equal(told[1].days[last.strftime("%Y-%m-%d")], told[0].days[last.strftime("%Y-%m-%d")])
 
 
+@pytest.mark.parametrize("options", [{"sampling_rate": 1 / 120}, {"on_irregular": "resample"}])
+def test_windows_that_depend_on_where_a_table_begins_are_refused(tmp_path, options):
+    form = TableFormat({"p": "bar", "T": "C"}, time=TimeColumn("time"), machine="machine")
+    monitor = ConditionMonitor(TransferDetector(), form, windows=SlidingWindows(20, 5, **options)).fit(healthy())
+    assert len(monitor.predict(plant(1, 300)))
+    with pytest.raises(ValueError, match="resampled from rows that are 60 s apart"):
+        run_job(monitor, plant(1, 300), tmp_path, model_id="m1", now=BEGIN + MINUTE * 300)
+
+
 def test_a_clock_that_was_set_back_is_no_sign_of_health(model, tmp_path):
     table = plant(1, 300)
     run_job(model, table, tmp_path, model_id="m1", now=table["time"].max())
