@@ -45,7 +45,7 @@ def fit_and_ask(model):
     return model.fit(X, y).predict_proba(X)
 
 
-@pytest.mark.parametrize("backend", ["loky", "multiprocessing", "threading"])
+@pytest.mark.parametrize("backend", [pytest.param("loky", marks=pytest.mark.slow), "multiprocessing", "threading"])
 def test_G1_G2_workers_of_every_kind_give_the_same_model(tuned, backend):
     expected = fit_and_ask(clone(tuned))
     for found in Parallel(n_jobs=2, backend=backend)(delayed(fit_and_ask)(clone(tuned)) for _ in range(3)):
@@ -172,6 +172,7 @@ print(resident() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not tell resident memory")
 def test_G8_memory_is_flat_over_ten_thousand_predicts_and_fifty_fits(tuned, tmp_path):
     joblib.dump((tuned, X, y), tmp_path / "task.joblib")

@@ -216,6 +216,7 @@ def test_blocks_that_need_more_than_the_package_say_so(page):
             assert not imported & {"datasets", "examples", "benchmarks", "keras"}
 
 
+@pytest.mark.slow
 def test_the_readme_runs_from_an_installed_wheel_in_an_empty_folder(installed_python, borrow_dependencies, tmp_path):
     needs, codes = zip(*blocks(README), strict=True)
     assert set(needs) == {None}
