@@ -205,6 +205,8 @@ class JobState:
             if not why:
                 return connection
             connection.close()
+        except sqlite3.OperationalError:
+            raise  # locked, or the disk cannot be read now: no reason to give the state up
         except sqlite3.DatabaseError as error:
             if not existed:
                 raise
