@@ -34,7 +34,7 @@ _TABLES = (
     """CREATE TABLE machines (
         machine TEXT NOT NULL, model TEXT NOT NULL, watermark INTEGER NOT NULL, boundary INTEGER NOT NULL, alarm TEXT,
         since INTEGER, PRIMARY KEY (model, machine)) WITHOUT ROWID""",
-    "CREATE TABLE unreported (day INTEGER NOT NULL, model TEXT NOT NULL, PRIMARY KEY (model, day)) WITHOUT ROWID",
+    "CREATE TABLE unreported (model TEXT NOT NULL, day INTEGER NOT NULL, PRIMARY KEY (model, day))",
     """CREATE TABLE tail (
         machine TEXT NOT NULL, time INTEGER NOT NULL, model TEXT NOT NULL, cells TEXT NOT NULL,
         PRIMARY KEY (model, machine, time)) WITHOUT ROWID""",
