@@ -140,7 +140,7 @@ def _killed(model: ConditionMonitor, rows: pd.DataFrame, folder: Path, now: Any,
     child = os.fork()
     if child == 0:
         try:
-            run_job(model, rows, folder, model_id="replay", now=now)
+            run_job(model, rows, folder, model_id="replay", now=now, keep_days=31)
         finally:
             os._exit(0)
     time.sleep(after)

@@ -25,18 +25,19 @@ from sktransfer.utils.counted_warnings import warn_caller
 
 FORMAT = 1  # raise it when a job of today would misread the new tables
 FILE = "state.sqlite"
+# the key stands first and in its order: of other tables without rowid SQLite 3.40 says "NULL value" in a quick check
 _TABLES = (
     """CREATE TABLE samples (
-        machine TEXT NOT NULL, time INTEGER NOT NULL, model TEXT NOT NULL, state TEXT NOT NULL, score REAL,
+        model TEXT NOT NULL, machine TEXT NOT NULL, time INTEGER NOT NULL, state TEXT NOT NULL, score REAL,
         probability REAL, quality TEXT NOT NULL, alarm INTEGER NOT NULL, sensors TEXT NOT NULL,
         PRIMARY KEY (model, machine, time)) WITHOUT ROWID""",
     "CREATE INDEX by_time ON samples (model, time)",
     """CREATE TABLE machines (
-        machine TEXT NOT NULL, model TEXT NOT NULL, watermark INTEGER NOT NULL, boundary INTEGER NOT NULL, alarm TEXT,
+        model TEXT NOT NULL, machine TEXT NOT NULL, watermark INTEGER NOT NULL, boundary INTEGER NOT NULL, alarm TEXT,
         since INTEGER, PRIMARY KEY (model, machine)) WITHOUT ROWID""",
-    "CREATE TABLE unreported (model TEXT NOT NULL, day INTEGER NOT NULL, PRIMARY KEY (model, day))",
+    "CREATE TABLE unreported (model TEXT NOT NULL, day INTEGER NOT NULL, PRIMARY KEY (model, day)) WITHOUT ROWID",
     """CREATE TABLE tail (
-        machine TEXT NOT NULL, time INTEGER NOT NULL, model TEXT NOT NULL, cells TEXT NOT NULL,
+        model TEXT NOT NULL, machine TEXT NOT NULL, time INTEGER NOT NULL, cells TEXT NOT NULL,
         PRIMARY KEY (model, machine, time)) WITHOUT ROWID""",
 )
 SAMPLE_COLUMNS = ["machine", "time", "state", "score", "probability", "quality", "alarm", "sensors"]

@@ -27,6 +27,7 @@ from sktransfer.monitoring.job import JobLockedError, run_job
 from sktransfer.monitoring.job_state import FILE, JobState
 
 pytestmark = [
+    pytest.mark.filterwarnings("error:The state of the job:sktransfer.DataQualityWarning"),
     pytest.mark.filterwarnings("ignore:Alarms. 0.1 alarms a day:sktransfer.DataQualityWarning"),
     pytest.mark.filterwarnings("ignore:TransferDetector. a rate of:sktransfer.DataQualityWarning"),
 ]
