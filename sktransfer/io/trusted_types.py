@@ -17,11 +17,12 @@ _OURS = {
     "backbones": {"backbone": "Backbone", "from_scratch": "FromScratch", "inputs": "Inputs", "weights": "Weights"},
     "detection": {
         "healthy_neighbors": "HealthyNeighbors", "hotelling_t2": "HotellingT2",
-        "principal_components": "PrincipalComponents", "tag_t2": "TagT2",
+        "principal_components": "PrincipalComponents", "shrunk_covariance": "ShrunkCovariance", "tag_t2": "TagT2",
     },
     "estimators": {
         "domain_adaptation_classifier": "DomainAdaptationClassifier",
         "domain_adaptation_regressor": "DomainAdaptationRegressor", "feature_extractor": "FeatureExtractor",
+        "fitted_features": "FittedFeatures",
         "multi_task_transfer": "MultiTaskTransfer", "open_set_classifier": "OpenSetClassifier _Known",
         "pipeline": "Pipeline", "pooled": "Pooled", "source_classifier": "SourceClassifier",
         "source_free_classifier": "SourceFreeClassifier", "source_regressor": "SourceRegressor",
