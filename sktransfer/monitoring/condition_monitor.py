@@ -323,7 +323,12 @@ class ConditionMonitor(Checksummed, BaseEstimator):
         values = frame[self.sensors_].to_numpy(np.float64)
         good = np.isfinite(values) & (values >= self.limits_[:, 0]) & (values <= self.limits_[:, 1])
         if not good.all(axis=1).any():
-            raise ValueError(f"{_NAME}: no row has a usable value in every sensor.")
+            least = int(good.sum(axis=0).argmin())
+            raise ValueError(
+                f"{_NAME}: no row has a usable value in every sensor; {self.sensors_[least]!r} has one in "
+                f"{good[:, least].sum()} of {len(good)} rows, the others are missing or beyond its limits "
+                f"{tuple(self.limits_[least].tolist())}. Leave the sensor out, or mend its limits."
+            )
         kept = np.where(good, values, np.nan)
         self.ranges_ = np.c_[np.nanmin(kept, axis=0), np.nanmax(kept, axis=0)]
         healthy = np.ones(len(frame), dtype=bool)
