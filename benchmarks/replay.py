@@ -129,18 +129,20 @@ def replay(model: ConditionMonitor, table: pd.DataFrame, days: int, folder: Path
         if len(rows) == 0:
             continue
         if hour in killed:
-            _killed(model, rows, folder, now, rng.uniform(0, 0.4))
+            _killed(model, rows, folder, now, rng.uniform(0, 0.4), days + 1)
         began = time.perf_counter()
         run_job(model, rows, folder, model_id="replay", now=now, keep_days=days + 1)
         seconds.append(time.perf_counter() - began)
     return float(np.median(seconds))
 
 
-def _killed(model: ConditionMonitor, rows: pd.DataFrame, folder: Path, now: Any, after: float) -> None:
+def _killed(
+    model: ConditionMonitor, rows: pd.DataFrame, folder: Path, now: Any, after: float, keep_days: float
+) -> None:
     child = os.fork()
     if child == 0:
         try:
-            run_job(model, rows, folder, model_id="replay", now=now, keep_days=31)
+            run_job(model, rows, folder, model_id="replay", now=now, keep_days=keep_days)
         finally:
             os._exit(0)
     time.sleep(after)

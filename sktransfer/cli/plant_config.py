@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sktransfer.io.table_format import TableFormat
+from sktransfer.io.table_format import TableFormat, check_format
 from sktransfer.io.time_column import TimeColumn
 from sktransfer.monitoring.alarms import Alarms
 from sktransfer.monitoring.condition_monitor import ConditionMonitor
+from sktransfer.monitoring.raw_rows import measuring_ranges
 from sktransfer.windows.sliding_windows import SlidingWindows
 
 _SECTIONS = ("table", "windows", "model", "alarms", "limits")
@@ -89,7 +90,24 @@ def read_config(path: Any) -> PlantConfig:
         limits={name: _open_ends(ends) for name, ends in limits.items()} or None,
         held_out=model.get("held_out", 0.3),
     )
+    _check_values(path, monitor)
     return PlantConfig(form, model.get("label"), monitor)
+
+
+def _check_values(path: Path, monitor: ConditionMonitor) -> None:
+    """What `fit` would refuse whatever the table holds, so that the file at fault is named."""
+    form = monitor.table_format
+    try:
+        check_format(form)
+        for one in (monitor, *(step for _, step in monitor.estimator.steps)):
+            one._validate_params()
+        monitor.alarms._validate_params()
+        if monitor.windows is not None:
+            monitor.windows._validate_params()
+        if form.sensors is not None:
+            measuring_ranges("[limits]", monitor.limits, list(form.sensors))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
 def _table_format(path: Path, section: dict[str, Any]) -> TableFormat:

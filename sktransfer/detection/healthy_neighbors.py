@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from sktransfer.detection.statistic import HealthyStatistic
+from sktransfer.utils.checksums import seal
 
 
 class HealthyNeighbors(HealthyStatistic):
@@ -36,11 +39,19 @@ class HealthyNeighbors(HealthyStatistic):
         self.n_neighbors = n_neighbors
 
     def _fit(self, Z: np.ndarray) -> None:
-        from sklearn.neighbors import NearestNeighbors
-
-        self.neighbors_ = NearestNeighbors(n_neighbors=min(self.n_neighbors, len(Z))).fit(Z)
         self.healthy_ = Z
+        self._tree = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # compiled code follows indices in a tree, so that a file holds the rows, and a reader plants a tree of its own
+        return seal({key: value for key, value in super().__getstate__().items() if key != "_tree"})
 
     def _parts(self, Z: np.ndarray) -> np.ndarray:
-        near = self.neighbors_.kneighbors(Z, return_distance=False)
+        from sklearn.neighbors import NearestNeighbors
+
+        tree = getattr(self, "_tree", None)
+        if tree is None:
+            n_neighbors = min(self.n_neighbors, len(self.healthy_))
+            tree = self._tree = NearestNeighbors(n_neighbors=n_neighbors).fit(self.healthy_)
+        near = tree.kneighbors(Z, return_distance=False)
         return np.asarray(np.square(Z - self.healthy_[near].mean(axis=1)))

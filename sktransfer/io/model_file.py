@@ -231,7 +231,7 @@ def load(
     except UntrustedTypesError as error:
         raise ModelFileError(
             f"{file} asks for types that are not trusted: {error.names}. If you know what they do and who wrote the "
-            f"file, name them: load(..., trusted=(*sktransfer.TRUSTED_TYPES, {error.names[0]!r}))."
+            f"file, name them: load(..., trusted=(*sktransfer.TRUSTED_TYPES, {', '.join(map(repr, error.names))}))."
         ) from error
     except _NONSENSE as error:
         said = f"{error}" if isinstance(error, ModelFileError) else repr(error)

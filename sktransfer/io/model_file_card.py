@@ -173,6 +173,13 @@ def _names(model: Any) -> str:
 
 def _columns(model: Any, parts: Sequence[Any]) -> list[dict[str, Any]]:
     """Names, units and ranges of the columns that `model` takes: of its own, its scaler, its backbone."""
+    sensors = getattr(model, "sensors_", None)
+    if sensors is not None:  # a monitor knows them from its table
+        ends = [{"minimum": _plain(low), "maximum": _plain(high)} for low, high in model.ranges_]
+        return [
+            {"name": name, **({"unit": model.units_[name]} if name in model.units_ else {}), **pair}
+            for name, pair in zip(sensors, ends, strict=True)
+        ]
     n_columns = getattr(model, "n_features_in_", None)
     if n_columns is None:
         return []

@@ -167,7 +167,9 @@ def _check_columns(table_format: TableFormat) -> None:
 
 def _check_characters(table_format: TableFormat) -> None:
     separator, comment, decimal = table_format.separator, table_format.comment, table_format.decimal
-    if not _is_character(separator) or separator == decimal:
+    if separator == decimal:
+        raise invalid_parameter(_NAME, "separator", f"be another character than decimal={decimal!r}", separator)
+    if not _is_character(separator):
         raise invalid_parameter(_NAME, "separator", "be one ASCII character, and none of numbers or quotes", separator)
     if comment is not None and (not _is_character(comment) or comment == separator):
         raise invalid_parameter(_NAME, "comment", "be one ASCII character, and none of numbers or quotes", comment)

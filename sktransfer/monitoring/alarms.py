@@ -153,7 +153,6 @@ class Alarms(Checksummed, BaseEstimator):
             For wrong lengths, missing scores or times, and time that runs backwards on a machine.
         """
         self._validate_params()
-        self._check_k_of_n()
         scores, seconds, segment = self._checked(scores, time, machine, self.max_gap)
         if len(scores) < 2:
             raise ValueError(f"Alarms needs at least 2 healthy scores; got {len(scores)}.")
@@ -290,7 +289,8 @@ class Alarms(Checksummed, BaseEstimator):
 
     # ---- parts
 
-    def _check_k_of_n(self) -> None:
+    def _validate_params(self) -> None:
+        super()._validate_params()
         if self.k_of_n is None:
             return
         good = len(self.k_of_n) == 2 and all(isinstance(one, Integral) for one in self.k_of_n)

@@ -24,6 +24,7 @@ from sktransfer.estimators.open_set_classifier import OpenSetClassifier
 from sktransfer.exceptions import DataQualityWarning
 from sktransfer.io.table_format import TableFormat, check_format, sensor_units
 from sktransfer.monitoring.alarms import Alarms
+from sktransfer.monitoring.class_scores import log_odds, open_set_score
 from sktransfer.monitoring.explain_sensors import explain_sensors
 from sktransfer.monitoring.plant_frame import plant_frame, sensor_columns
 from sktransfer.monitoring.raw_rows import measuring_ranges, seconds_of
@@ -39,9 +40,6 @@ NO_DATA = "NO_DATA"
 UNUSUAL, USUAL = "unusual", "normal"  # what a detector says
 _NAME = "ConditionMonitor"
 _LONGEST_RUN = 10_000  # rows: a sensor that may rest for longer is never called stuck
-# log odds that a row loses as its unlikeness grows by the limit, beyond which it is of no known class
-_OPEN_SET_ODDS = 10.0
-_TINY = 1e-12  # below it a probability is rounding
 
 
 class ConditionMonitor(Checksummed, BaseEstimator):
@@ -328,7 +326,12 @@ class ConditionMonitor(Checksummed, BaseEstimator):
         values = frame[self.sensors_].to_numpy(np.float64)
         good = np.isfinite(values) & (values >= self.limits_[:, 0]) & (values <= self.limits_[:, 1])
         if not good.all(axis=1).any():
-            raise ValueError(f"{_NAME}: no row has a usable value in every sensor.")
+            least = int(good.sum(axis=0).argmin())
+            raise ValueError(
+                f"{_NAME}: no row has a usable value in every sensor; {self.sensors_[least]!r} has one in "
+                f"{good[:, least].sum()} of {len(good)} rows, the others are missing or beyond its limits "
+                f"{tuple(self.limits_[least].tolist())}. Leave the sensor out, or mend its limits."
+            )
         kept = np.where(good, values, np.nan)
         self.ranges_ = np.c_[np.nanmin(kept, axis=0), np.nanmax(kept, axis=0)]
         healthy = np.ones(len(frame), dtype=bool)
@@ -414,15 +417,14 @@ class ConditionMonitor(Checksummed, BaseEstimator):
             state = np.where(np.asarray(self._ask("predict", samples)) == -1, UNUSUAL, USUAL)
             return pd.DataFrame(table | {"state": state, "score": score, "probability": np.full(n, np.nan)})
         proba = np.asarray(self._ask("predict_proba", samples), dtype=np.float64)
-        normal = proba[:, self.classes_.tolist().index(self.normal_label)]
-        other = np.clip(proba.sum(axis=1) - normal, _TINY, None)
+        normal, probability = self.classes_.tolist().index(self.normal_label), proba.max(axis=1)
         state = np.asarray(self._ask("predict", samples), dtype=object)
-        score, probability = np.log(np.clip(normal, _TINY, None)) - np.log(other), proba.max(axis=1)
         last = self.estimator_.steps[-1][1] if isinstance(self.estimator_, Pipeline) else self.estimator_
         if isinstance(last, OpenSetClassifier):
-            beyond = self._ask("unlikeness", samples) / last.limits_[proba.argmax(axis=1)]
-            score = np.minimum(score, _OPEN_SET_ODDS * (1 - beyond))
+            score = open_set_score(last, self._ask("unlikeness", samples), proba, normal)
             probability = np.where(state == last.unknown_label_, np.nan, probability)
+        else:
+            score = log_odds(proba, normal)
         return pd.DataFrame(table | {"state": state, "score": score, "probability": probability})
 
     def not_normal(self, states: pd.Series) -> np.ndarray:

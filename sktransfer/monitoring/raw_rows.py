@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sktransfer.utils.parameters import is_number
+
 _NAMED = 3  # sensors that a reason names
 
 
@@ -96,6 +98,8 @@ def measuring_ranges(name: str, limits: Mapping[str, Any] | None, sensors: list[
         if sensor not in sensors:
             raise ValueError(f"{name}: limits names {sensor!r}, which is no sensor. Sensors are {sensors}.")
         low, high = (np.nan, np.nan) if not hasattr(ends, "__len__") or len(ends) != 2 else ends
+        if not all(end is None or is_number(end) for end in (low, high)):
+            low, high = np.nan, np.nan
         low, high = -np.inf if low is None else float(low), np.inf if high is None else float(high)
         if not low < high:
             raise ValueError(f"{name}: limits[{sensor!r}] must be (low, high) with low < high. Got {ends!r}.")

@@ -242,3 +242,37 @@ def test_an_option_that_means_nothing_is_usage_and_leaves_no_state(plant, tmp_pa
     assert monitor(plant, tmp_path / "job", option) == 2
     assert option.split("=")[0] in capsys.readouterr().err
     assert not (tmp_path / "job").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "instead", "words"),
+    [
+        ("[table]", '[table]\nunits_row = "yes"', "'units_row' parameter of TableFormat"),
+        ('name = "time"', 'name = "time"\nzone = "Europe/Munich"', "'zone' parameter of TimeColumn"),
+        ("alarms_per_day = 0.1", 'alarms_per_day = "0.1"', "'alarms_per_day' parameter of Alarms"),
+        ("alarms_per_day = 0.1", "k_of_n = [5, 3]", "'k_of_n' parameter of Alarms"),
+        ('kind = "detector"', 'kind = "detector"\nfalse_alarm_rate = 2', "'false_alarm_rate' parameter of Transfer"),
+        ('kind = "detector"', 'kind = "detector"\nheld_out = 1.5', "'held_out' parameter of ConditionMonitor"),
+        ("[limits]", "[windows]\nlength = 0\n[limits]", "'length' parameter of SlidingWindows"),
+        ("p = [0, 400]", "p = [400, 0]", r"limits['p'] must be (low, high)"),
+        ("p = [0, 400]", 'p = ["low", "high"]', r"limits['p'] must be (low, high)"),
+        ("p = [0, 400]", "flow = [0, 400]", "limits names 'flow', which is no sensor"),
+    ],
+)
+def test_a_value_that_means_nothing_is_an_error_of_the_configuration_before_a_table_is_read(
+    tmp_path, capsys, line, instead, words
+):
+    (tmp_path / "bad.toml").write_text(CONFIG.replace(line, instead, 1), encoding="utf-8")
+    out = ["--config", str(tmp_path / "bad.toml"), "--out", str(tmp_path / "x.skops")]
+    assert main(["fit", str(tmp_path / "no_table.csv"), *out]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert "bad.toml" in error
+
+
+def test_inspect_lists_the_sensors_of_a_monitor_with_units_and_ranges(plant, capsys):
+    assert main(["inspect", str(plant / "m.skops")]) == 0
+    rows = pd.read_csv(plant / "healthy.csv")
+    text = " ".join(capsys.readouterr().out.split())
+    for name, unit in (("p", "bar"), ("T", "C")):
+        assert f"{name} ({unit}) {rows[name].min():.4g} to {rows[name].max():.4g}" in text

@@ -6,7 +6,16 @@ from sklearn.covariance import EmpiricalCovariance, LedoitWolf
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
-from sktransfer import HealthyNeighbors, HealthyStatistic, HotellingT2, PrincipalComponents, TagT2
+from sktransfer import (
+    HealthyNeighbors,
+    HealthyStatistic,
+    HotellingT2,
+    PrincipalComponents,
+    TagT2,
+    TransferDetector,
+    load,
+    save,
+)
 
 ALL = [HotellingT2(), PrincipalComponents(), PrincipalComponents(0.5), HealthyNeighbors(3), TagT2(), TagT2(power=4)]
 EACH = pytest.mark.parametrize("statistic", ALL, ids=repr)
@@ -183,3 +192,13 @@ def test_the_best_value_of_a_column_takes_off_what_is_said(statistic):
             changed[:, column] += steps
             a, b, _ = np.polyfit(steps, fitted.distance(changed), 2)
             np.testing.assert_allclose(found[row, column], b**2 / (4 * a), rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("statistic", [HotellingT2(), PrincipalComponents(), HealthyNeighbors(), TagT2()])
+def test_a_model_file_holds_a_detector_with_it_and_looking_does_not_change_the_file(statistic, tmp_path):
+    F = np.random.default_rng(0).normal(size=(200, 3))
+    detector = TransferDetector(statistic=statistic).fit(F)
+    before = save(detector, tmp_path / "before.skops")
+    scores = detector.score_samples(F)
+    assert save(detector, tmp_path / "after.skops").read_bytes() == before.read_bytes()
+    np.testing.assert_array_equal(load(before).score_samples(F), scores)

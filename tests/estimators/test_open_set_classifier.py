@@ -16,7 +16,15 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sktransfer import DataQualityWarning, FeatureExtractor, LinearProbing, OpenSetClassifier, TransferClassifier
+from sktransfer import (
+    DataQualityWarning,
+    FeatureExtractor,
+    LinearProbing,
+    OpenSetClassifier,
+    TransferClassifier,
+    load,
+    save,
+)
 from tests.helpers import moons, small_backbone
 
 CENTRES = np.array([[3.0, 0, 0, 0], [0, 3, 0, 0], [0, 0, 3, 0], [-3, -3, 3, 3]])
@@ -221,3 +229,13 @@ def test_groups_are_held_out_whole():
         inside = np.isin(X[:, 0], values)
         for group in range(10):
             assert inside[groups == group].all() or not inside[groups == group].any()
+
+
+@EACH
+@pytest.mark.parametrize("network", [False, True])
+def test_a_model_file_holds_it_without_being_told_to_trust_more(criterion, network, tmp_path):
+    X, y = (*moons(60),) if network else rows(400)
+    inner = TransferClassifier(small_backbone(max_epochs=2), strategy=LinearProbing(), random_state=0)
+    model = OpenSetClassifier(inner if network else LogisticRegression(), coverage=0.8, criterion=criterion).fit(X, y)
+    loaded = load(save(model, tmp_path / "model.skops"))
+    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))

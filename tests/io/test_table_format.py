@@ -24,7 +24,7 @@ def test_it_is_cloned_set_and_kept_as_plain_values():
     ("changes", "words"),
     [
         ({"separator": ";;"}, "'separator'"), ({"separator": "."}, "'separator'"), ({"separator": "§"}, "'separator'"),
-        ({"separator": ",", "decimal": ","}, "'separator'"), ({"decimal": ";"}, "'decimal'"),
+        ({"separator": ",", "decimal": ","}, "another character than decimal"), ({"decimal": ";"}, "'decimal'"),
         ({"encoding": "utf-9"}, "'encoding'"), ({"encoding": "base64"}, "'encoding'"), ({"encoding": 8}, "'encoding'"),
         ({"units_row": 2}, "'units_row'"), ({"missing": "bad"}, "'missing'"), ({"missing": [None]}, "'missing'"),
         ({"comment": "##"}, "'comment'"), ({"comment": ","}, "'comment'"), ({"skip_rows": -1}, "'skip_rows'"),
