@@ -88,7 +88,7 @@ def kills(model, rows, expected, write, read, path, n_kills):
         os.waitpid(child, 0)
         try:
             n_unreadable += not np.array_equal(read(path).predict_proba(rows), expected)
-        except Exception:
+        except Exception:  # of a half-written pickle or zip: a dozen kinds, each is "unreadable"
             n_unreadable += 1
     return n_unreadable
 
@@ -106,7 +106,7 @@ def damages(content, rows, expected, read, path, draw):
         damaged[place // 8] ^= 1 << place % 8
         try:
             same = np.array_equal(read(path).predict_proba(rows), expected)
-        except Exception:
+        except Exception:  # whatever a reader raises is a refusal
             found["refused"] += 1
         else:
             found["same" if same else "other"] += 1
@@ -114,7 +114,7 @@ def damages(content, rows, expected, read, path, draw):
         path.write_bytes(content[:end])
         try:
             read(path)
-        except Exception:
+        except Exception:  # as above
             found["cuts"] += 1
     return found
 

@@ -86,7 +86,7 @@ def reasons(plant, watched, n=6):
     tables = {
         name: explain_sensors(found[0], plant.X.iloc[[row]]).set_index("sensor") for name, found in watched.items()
     }
-    sensors = tables["tep-process"].index[:n]
+    sensors = tables["backbone=None"].index[:n]  # the columns themselves answer more clearly than a network of them
     return row, {name: table.loc[sensors] for name, table in tables.items()}
 
 
@@ -113,7 +113,7 @@ def plot_alarms(plant, watched, file):
     row, tables = reasons(plant, watched)
     for number, (name, table) in enumerate(tables.items()):
         below.barh(np.arange(len(table)) + 0.38 * (number - 0.5), table["share"], 0.38, color=COLORS[name], label=name)
-    table = tables["tep-process"]
+    table = tables["backbone=None"]
     below.set_yticks(np.arange(len(table)), [f"{sensor} ({table.direction[sensor]})" for sensor in table.index])
     below.invert_yaxis()
     below.set(xlabel="share of the distance", title=f"why the alarm in run {plant.runs[row]}?")
@@ -199,7 +199,7 @@ def plot_unknown(shares, file):
     for number, (name, share) in enumerate(shares.items()):
         at = np.arange(len(kinds)) + 0.38 * (number - 0.5)
         axes.bar(at, [share[kind] for kind in kinds], 0.38, color=COLORS[name], label=name)
-    axes.axhline(0.1, color="0.4", ls="--", lw=1, label="asked for among known classes")
+    axes.axhline(0.1, color="0.4", ls="--", lw=1, label="limit for known classes")
     axes.axvline(0.5, color="0.7", lw=1)
     names = [kind.split("-")[0] + ("\nno label" if kind == UNSEEN else "") for kind in kinds]
     axes.set_xticks(np.arange(len(kinds)), names, fontsize=8)
@@ -226,8 +226,11 @@ def main():
     watched = {name: watch(plant, backbone) for name, backbone in BACKBONES.items()}
     plot_alarms(plant, watched, options.out / "no_labels_alarms.png")
     row, tables = reasons(plant, watched)
-    reason = tables["tep-process"].drop(columns="sample").round(2).to_string()
+    reason = tables["backbone=None"].drop(columns="sample").round(2).to_string()
     print(f"why the alarm in run {plant.runs[row]}?\n{reason}\n")
+    for name, (detector, *_) in watched.items():
+        order = explain_sensors(detector, plant.X.iloc[[row]])["sensor"].tolist()
+        print(f"place of a_feed_flow, which is lost there, by {name}: {order.index('a_feed_flow') + 1} of {len(order)}")
 
     scores, chosen = learn(plant, watched, options.draws)
     plot_learning(scores, options.out / "no_labels_learning.png")
@@ -238,8 +241,11 @@ def main():
     shares = {name: called_unknown(plant, backbone, chosen[name]) for name, backbone in BACKBONES.items()}
     plot_unknown(shares, options.out / "no_labels_unknown.png")
     for name, share in shares.items():
-        others = np.mean([value for kind, value in share.items() if kind != UNSEEN])
-        print(f"{name}: {share[UNSEEN]:.2f} of the rows of {UNSEEN} are called unknown, {others:.2f} of the others")
+        known = [value for kind, value in share.items() if kind not in (UNSEEN, "normal")]
+        print(
+            f"{name}: {share[UNSEEN]:.2f} of the rows of {UNSEEN} are called unknown, {np.mean(known):.2f} of the "
+            f"known faults, {share['normal']:.2f} of normal"
+        )
     print(f"wrote no_labels_alarms.png, no_labels_learning.png and no_labels_unknown.png to {options.out.name}/")
 
 
