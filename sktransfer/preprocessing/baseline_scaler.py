@@ -356,9 +356,14 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Windows
         if X.ndim == 3:
             center, scale = center[:, :, None], scale[:, :, None]
         z = X.astype(np.float64)
+        wide = z
+        if X.ndim == 2 and len(center) == 1 and z.flags.c_contiguous:  # short rows are slow one by one
+            n_together = np.gcd(len(z), 32)
+            wide = z.reshape(-1, n_together * z.shape[1])
+            center, scale = np.tile(center, n_together), np.tile(scale, n_together)
         with np.errstate(over="ignore"):  # what overflows is clipped, or refused later
-            z -= center
-            z /= scale
+            wide -= center
+            wide /= scale
         if self.missing == "impute":
             np.nan_to_num(z, copy=False, nan=0.0, posinf=None, neginf=None)
         return z

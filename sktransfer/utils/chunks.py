@@ -9,7 +9,7 @@ from typing import Any
 CHUNK = 1024  # rows at once, so that their activations stay in the cache
 # Bytes of windows at once: the outputs of a first convolution are several times as large.
 CHUNK_BYTES = 2**19
-_PART = 2**22  # numbers of a table or of windows that are checked or scaled together
+_PART = 2**16  # numbers of a table or of windows that are checked or scaled together, so that they stay in the cache
 
 
 def in_chunks(n_rows: int, chunk: int = CHUNK) -> Iterator[slice]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from sktransfer.exceptions import DataQualityWarning
 from sktransfer.utils.chunks import in_parts
+from sktransfer.utils.column_extremes import column_extremes
 from sktransfer.utils.counted_warnings import CountedWarning, warn_of
 
 # Numbers that historians, loggers and integer registers write where there is no measurement.
@@ -46,7 +47,7 @@ def warn_of_sentinels(name: str, X: np.ndarray, names: list[Any], column: str) -
     """
     values = X.reshape(*X.shape[:2], -1)
     found = []
-    for extremes in (np.fmin.reduce(values, axis=(0, 2)), np.fmax.reduce(values, axis=(0, 2))):
+    for extremes in column_extremes(values):
         counts = sum((values[part] == extremes[:, None]).sum(axis=(0, 2)) for part in in_parts(values))
         shares = counts * X.shape[1] / values.size
         code = np.isin(extremes, CODES)
@@ -115,7 +116,7 @@ def sound_range(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     lowest, highest : ndarray of shape (n_columns,) or (n_channels,), float64
     """
     values = X.reshape(*X.shape[:2], -1)
-    low, high = (f.reduce(values, axis=(0, 2)).astype(np.float64) for f in (np.fmin, np.fmax))
+    low, high = (found.astype(np.float64) for found in column_extremes(values))
     for j in np.flatnonzero(np.isin(low, CODES) | np.isin(high, CODES)):
         rest = values[:, j][~np.isin(values[:, j], CODES)]
         low[j], high[j] = np.fmin.reduce(rest, initial=np.nan), np.fmax.reduce(rest, initial=np.nan)
@@ -137,7 +138,7 @@ def warn_of_codes(
     """
     column, row = words
     values, span = X.reshape(*X.shape[:2], -1), highest - lowest
-    low, high = np.fmin.reduce(values, axis=(0, 2)), np.fmax.reduce(values, axis=(0, 2))
+    low, high = column_extremes(values)
     found, hit = [], np.zeros(len(X), dtype=bool)
     for j in np.flatnonzero((low < lowest - span) | (high > highest + span)):
         for code in CODES:

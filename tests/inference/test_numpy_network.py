@@ -93,6 +93,25 @@ def test_layers_in_any_order_are_those_of_torch(kinds, n_rows, seed):
     np.testing.assert_allclose(program_of(network).run(X), expected, rtol=1e-3, atol=1e-5 * (1 + abs(expected).max()))
 
 
+@pytest.mark.parametrize("at", range(8))
+def test_a_network_on_the_blocks_of_another_is_the_whole_network(at):
+    """Where it is cut, a ReLU may end one part, or begin the other."""
+    network = shaken(nn.Sequential(nn.Linear(5, 40), nn.ReLU(), nn.Linear(40, 30), nn.ReLU(), nn.ReLU(), nn.Tanh(),
+                                   nn.Linear(30, 3)), seed=3)  # fmt: skip
+    for tensor in (network[0].bias, network[2].bias):
+        tensor.data -= 2.0  # of either sign, so that ReLU cuts off some of each
+    below, above = (list(network)[:at], list(network)[at:])
+    X = np.random.default_rng(0).normal(size=(3000, 5)).astype(np.float32)
+    parts = []
+    for layers in (below, above):
+        described = read_layers("", *describe_layer("", nn.Sequential(*layers))[1:])
+        parts.append((described, {k: v.numpy() for k, v in nn.Sequential(*layers).state_dict().items()}))
+    first = NumpyNetwork([parts[0]])
+    second = NumpyNetwork([parts[1]], below=first)
+    np.testing.assert_allclose(second.run(X), by_torch(network, X), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(first.run(X), by_torch(nn.Sequential(*below), X), rtol=1e-5, atol=1e-5)
+
+
 def test_normalisation_is_folded_into_the_products():
     network = nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.BatchNorm1d(8),
                             nn.Dropout(), nn.Linear(8, 2))  # fmt: skip
