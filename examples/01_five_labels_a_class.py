@@ -10,7 +10,6 @@ is mode 4: a few labelled rows and some hours of healthy operation. Scores are o
 
 # %% Setting
 import argparse
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -18,7 +17,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-import joblib
 import numpy as np
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import GridSearchCV
@@ -44,7 +42,9 @@ from sktransfer import (
     SourceClassifier,
     TransferClassifier,
     load_backbone,
+    save,
 )
+from sktransfer.cli.main import main as sktransfer
 
 N_HEALTHY = 100  # rows, five hours of normal operation
 LABELS = (1, 2, 5, 10, 20, 50)
@@ -141,10 +141,10 @@ def main():
     print(table(scores))
     plot(scores, source_score, options.out / "label_efficiency.png")
 
-    model, rows, result = (options.out / name for name in ("mode4.joblib", "new_rows.csv", "scored.csv"))
-    joblib.dump(searched.best_estimator_, model)
+    model, rows, result = (options.out / name for name in ("mode4.skops", "new_rows.csv", "scored.csv"))
+    save(searched.best_estimator_, model, normal_label="normal")
     target.X_test.iloc[::50].to_csv(rows, index=False)
-    subprocess.run([sys.executable, str(ROOT / "examples" / "02_score_a_csv.py"), model, rows, result], check=True)
+    sktransfer(["score", str(model), str(rows), "--out", str(result)])  # the command, which a scheduler would run
     print(
         f"\nwrote label_efficiency.png, {model.name} ({model.stat().st_size / 1e6:.2f} MB) and {result.name} "
         f"to {options.out.name}/ in {time.monotonic() - began:.0f} s"

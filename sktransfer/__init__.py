@@ -126,7 +126,7 @@ _HOMES = {
     "load_tep_mode4": "datasets.tep_mode4",
     "ModelFileError": "exceptions",
     "TableError": "exceptions",
-    "ModelVersionWarning": "exceptions",
+    "ModelVersionWarning": "utils.model_version_warning",
     "DataQualityWarning": "exceptions",
     "OutOfRangeWarning": "exceptions",
     "SourceClassWarning": "exceptions",

@@ -105,7 +105,7 @@ from sktransfer.io.table import TableReport as TableReport
 from sktransfer.datasets.tep_mode4 import load_tep_mode4 as load_tep_mode4
 from sktransfer.exceptions import ModelFileError as ModelFileError
 from sktransfer.exceptions import TableError as TableError
-from sktransfer.exceptions import ModelVersionWarning as ModelVersionWarning
+from sktransfer.utils.model_version_warning import ModelVersionWarning as ModelVersionWarning
 from sktransfer.exceptions import DataQualityWarning as DataQualityWarning
 from sktransfer.exceptions import OutOfRangeWarning as OutOfRangeWarning
 from sktransfer.exceptions import SourceClassWarning as SourceClassWarning

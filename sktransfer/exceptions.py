@@ -1,6 +1,7 @@
-"""The warnings and errors that a caller may want to catch."""
+"""The warnings and errors that a caller may want to catch.
 
-from sklearn.exceptions import InconsistentVersionWarning
+Nothing here needs scikit-learn, so that a process which scores with an ONNX file starts without it.
+"""
 
 
 class ModelFileError(ValueError):
@@ -47,36 +48,3 @@ class SourceClassWarning(UserWarning):
 
 class LabelShiftWarning(DataQualityWarning):
     """The target's classes seem to have other shares than the source's, and the method assumes that they have not."""
-
-
-class ModelVersionWarning(InconsistentVersionWarning):
-    """A fitted estimator was saved with other versions of the packages than those installed now.
-
-    It is a subclass of scikit-learn's ``InconsistentVersionWarning``, so a filter on that one also stops here.
-
-    Parameters
-    ----------
-    estimator_name : str
-        Class of the estimator in the file.
-    saved_with, running : dict of str to str
-        Package name to version, at saving and now.
-    """
-
-    def __init__(self, *, estimator_name: str, saved_with: dict[str, str], running: dict[str, str]):
-        self.saved_with, self.running = saved_with, running
-        super().__init__(
-            estimator_name=estimator_name,
-            current_sklearn_version=running["scikit-learn"],
-            original_sklearn_version=saved_with["scikit-learn"],
-        )
-
-    def __str__(self) -> str:
-        changed = [
-            f"{package} {saved} -> {self.running[package]}"
-            for package, saved in self.saved_with.items()
-            if self.running.get(package) not in (None, saved)
-        ]
-        return (
-            f"{self.estimator_name} was saved with other versions than those running now ({', '.join(changed)}). "
-            "Its predictions should agree to about 1e-5; save it again to silence this warning."
-        )

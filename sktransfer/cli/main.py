@@ -31,7 +31,8 @@ _COMMANDS = {
     "pretrain": ("sktransfer.cli.model_commands", "pretrain"),
     "fit": ("sktransfer.cli.model_commands", "fit"),
     "inspect": ("sktransfer.cli.model_commands", "inspect"),
-    "score": ("sktransfer.cli.model_commands", "score"),
+    "export": ("sktransfer.cli.export_command", "export"),
+    "score": ("sktransfer.cli.score_command", "score"),
     "monitor": ("sktransfer.cli.monitor_command", "monitor"),
 }
 _HELP = {
@@ -40,6 +41,7 @@ _HELP = {
     "pretrain": "Train a network on a table with labels, for other machines.",
     "fit": "Fit a monitor to the table of a plant, and write its model file.",
     "inspect": "Show what a file holds, without loading it.",
+    "export": "Write the estimator of a model file as an ONNX file.",
     "score": "Judge each row or window of a table.",
     "monitor": "One run of a monitoring job: judge what is new, remember it, report.",
 }
@@ -150,6 +152,8 @@ def _told(log: Log, error: Exception) -> int:
         code = LOCKED
     elif name == "ConfigError":
         code = USAGE
+    elif isinstance(error, ImportError) and "sktransfer[" in str(error):
+        code = USAGE  # an extra that is not installed
     elif isinstance(error, OSError | ValueError):
         code = INPUT
     else:

@@ -1,46 +1,16 @@
-"""Commands about model files: backbones, pretrain, fit, inspect, score."""
+"""Commands about model files: backbones, pretrain, fit, inspect."""
 
 from __future__ import annotations
 
-import re
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
+from sktransfer.cli.arguments import TABLES, files_of
+
 _FILE = click.Path(dir_okay=False, path_type=Path)
-_TABLES = click.argument("tables", nargs=-1, required=True, type=click.Path(path_type=Path))
 _CONFIG = click.option("--config", "-c", required=True, type=_FILE, help="TOML file: see docs/monitoring.md.")
-
-
-def hexadecimal(ctx: Any, parameter: Any, value: str | None) -> str | None:
-    """A SHA-256 as 64 hexadecimal digits."""
-    if value is not None and not re.fullmatch("[0-9a-fA-F]{64}", value):
-        raise click.BadParameter("64 hexadecimal digits, as sha256sum prints them")
-    return value
-
-
-def files_of(tables: tuple[Path, ...]) -> list[Path]:
-    """The files named, and of a folder its CSV and Parquet files in the order of their names.
-
-    Raises
-    ------
-    TableError
-        If a folder holds none.
-    """
-    from sktransfer.exceptions import TableError
-
-    found: list[Path] = []
-    for table in tables:
-        if not table.is_dir():
-            found.append(table)
-            continue
-        inside = sorted(one for one in table.iterdir() if one.name.endswith((".csv", ".csv.gz", ".parquet", ".pq")))
-        if not inside:
-            raise TableError(f"{table}: the folder holds no file that ends in .csv, .csv.gz, .parquet or .pq.")
-        found += inside
-    return found
 
 
 @click.command()
@@ -53,7 +23,7 @@ def backbones() -> None:
 
 
 @click.command()
-@_TABLES
+@TABLES
 @_CONFIG
 @click.option("--out", "-o", required=True, type=_FILE, help="File of the backbone, as pump_a.safetensors.")
 @click.pass_obj
@@ -65,7 +35,8 @@ def pretrain(log: Any, tables: tuple[Path, ...], config: Path, out: Path) -> Non
     from sklearn.base import clone
 
     from sktransfer.backbones.persistence import save_backbone
-    from sktransfer.cli.plant_config import ConfigError, read_config
+    from sktransfer.cli.plant_config import read_config
+    from sktransfer.cli.table_config import ConfigError
 
     plan = read_config(config)
     if plan.label is None:
@@ -79,7 +50,7 @@ def pretrain(log: Any, tables: tuple[Path, ...], config: Path, out: Path) -> Non
 
 
 @click.command()
-@_TABLES
+@TABLES
 @_CONFIG
 @click.option("--out", "-o", required=True, type=_FILE, help="Model file, as pumps.skops.")
 @click.option("--notes", default=None, help="Kept in the file.")
@@ -117,64 +88,3 @@ def inspect(file: Path) -> None:
     except OSError as error:
         raise ModelFileError(f"{file}: it cannot be read ({error.strerror or error}).") from None
     click.echo(str(card))
-
-
-@click.command()
-@click.argument("model", type=click.Path(path_type=Path))
-@_TABLES
-@click.option("--out", "-o", type=_FILE, default=None, help="CSV file; default: to stdout.")
-@click.option("--sha256", default=None, callback=hexadecimal, help="The model file must have this hash.")
-@click.option("--max-abstained", default=0.5, show_default=True, help="Share of rows without data that is exit code 5.")
-@click.pass_obj
-def score(
-    log: Any, model: Path, tables: tuple[Path, ...], out: Path | None, sha256: str | None, max_abstained: float
-) -> int:
-    """Judge each row or window of a table: state, alarm, score and reason of each."""
-    from sktransfer.cli.main import ABSTAINED, OK
-    from sktransfer.io.write_table import write_table
-    from sktransfer.monitoring.condition_monitor import NO_DATA
-
-    monitor = loaded_monitor(model, sha256)
-    found = monitor.predict(files_of(tables))
-    if out is None:
-        write_to(sys.stdout, found)
-    else:
-        write_table(found, out)
-    share = float((found["state"] == NO_DATA).mean()) if len(found) else 0.0
-    log.say(f"{len(found)} samples, {int(found['alarm'].sum())} in alarm, {share:.1%} without data")
-    return ABSTAINED if share > max_abstained else OK
-
-
-def loaded_monitor(path: Path, sha256: str | None) -> Any:
-    """The ConditionMonitor of a file.
-
-    Raises
-    ------
-    ModelFileError
-        If there is none, whatever the reason.
-    """
-    from sktransfer.exceptions import ModelFileError
-    from sktransfer.io.model_file import load
-    from sktransfer.monitoring.condition_monitor import ConditionMonitor
-
-    try:
-        loaded = load(path, expect_sha256=sha256)
-    except OSError as error:
-        raise ModelFileError(f"{path}: the model file cannot be read ({error.strerror or error}).") from None
-    if not isinstance(loaded, ConditionMonitor):
-        raise ModelFileError(
-            f"{path} holds a {type(loaded).__name__}; this command takes a ConditionMonitor, as `sktransfer fit` "
-            "writes it."
-        )
-    return loaded
-
-
-def write_to(stream: Any, frame: Any) -> None:
-    """The bytes of `write_table` to a stream of text."""
-    from tempfile import TemporaryDirectory
-
-    from sktransfer.io.write_table import write_table
-
-    with TemporaryDirectory() as folder:
-        stream.write(write_table(frame, Path(folder, "out.csv")).read_text(encoding="utf-8"))
-    stream.flush()

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from sktransfer.cli.model_commands import files_of, hexadecimal, loaded_monitor
+from sktransfer.cli.arguments import files_of, hexadecimal
+from sktransfer.cli.scorer import loaded_monitor
 
 
 def _span(ctx: Any, parameter: Any, value: float) -> float:

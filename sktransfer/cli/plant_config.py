@@ -10,26 +10,18 @@
 
 from __future__ import annotations
 
-import difflib
-import inspect
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sktransfer.cli.table_config import ConfigError, check_known, made, read_sections, table_format
 from sktransfer.io.table_format import TableFormat, check_format
-from sktransfer.io.time_column import TimeColumn
 from sktransfer.monitoring.alarms import Alarms
 from sktransfer.monitoring.condition_monitor import ConditionMonitor
 from sktransfer.monitoring.raw_rows import measuring_ranges
 from sktransfer.windows.sliding_windows import SlidingWindows
 
-_SECTIONS = ("table", "windows", "model", "alarms", "limits")
 _MODEL = ("kind", "backbone", "label", "normal_label", "false_alarm_rate", "held_out", "random_state")
-
-
-class ConfigError(ValueError):
-    """A configuration that cannot be used; the message names file, section and key."""
 
 
 @dataclass(frozen=True)
@@ -64,28 +56,21 @@ def read_config(path: Any) -> PlantConfig:
         If it cannot be read, or a section, key or value means nothing.
     """
     path = Path(path)
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: there is no such file.") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: it cannot be read as TOML ({error}).") from None
-    _known(path, "the file", content, _SECTIONS)
-    for name in content:
-        if not isinstance(content[name], dict):
-            raise ConfigError(f"{path}: [{name}] must be a section; got {content[name]!r}.")
-    form = _table_format(path, content.get("table", {}))
+    content = read_sections(path)
+    if "time" not in content.get("table", {}):
+        raise ConfigError(f"{path}: [table.time] is missing. Say at least the name of the column with the times.")
+    form = table_format(path, content["table"])
     windows = None
     if "windows" in content:
-        windows = _made(path, "windows", SlidingWindows, content["windows"])
+        windows = made(path, "windows", SlidingWindows, content["windows"])
     model = content.get("model", {})
-    _known(path, "[model]", model, _MODEL)
+    check_known(path, "[model]", model, _MODEL)
     limits = {name: tuple(ends) if isinstance(ends, list) else ends for name, ends in content.get("limits", {}).items()}
     monitor = ConditionMonitor(
         _estimator(path, model),
         form,
         windows=windows,
-        alarms=_made(path, "alarms", Alarms, _with_pairs(content.get("alarms", {}))),
+        alarms=made(path, "alarms", Alarms, _with_pairs(content.get("alarms", {}))),
         normal_label=model.get("normal_label"),
         limits={name: _open_ends(ends) for name, ends in limits.items()} or None,
         held_out=model.get("held_out", 0.3),
@@ -110,15 +95,6 @@ def _check_values(path: Path, monitor: ConditionMonitor) -> None:
         raise ConfigError(f"{path}: {error}") from None
 
 
-def _table_format(path: Path, section: dict[str, Any]) -> TableFormat:
-    section = dict(section)
-    if "time" not in section:
-        raise ConfigError(f"{path}: [table.time] is missing. Say at least the name of the column with the times.")
-    time = section.pop("time")
-    time = _made(path, "table.time", TimeColumn, {"name": time} if isinstance(time, str) else time)
-    return _made(path, "table", TableFormat, {**section, "time": time})
-
-
 def _estimator(path: Path, model: dict[str, Any]) -> Any:
     """A scaler by the healthy rows of each machine, and what watches or classifies."""
     from sktransfer.estimators.pipeline import make_pipeline
@@ -139,22 +115,6 @@ def _estimator(path: Path, model: dict[str, Any]) -> Any:
             f"{path}: [model] a classifier needs label, the column of labels, and normal_label, that of healthy rows."
         )
     return make_pipeline(BaselineScaler(normal_label=normal), TransferClassifier(backbone, random_state=seed))
-
-
-def _made(path: Path, section: str, kind: Any, values: dict[str, Any]) -> Any:
-    _known(path, f"[{section}]", values, list(inspect.signature(kind.__init__).parameters)[1:])
-    try:
-        return kind(**values)
-    except TypeError as error:  # a parameter that has no default
-        raise ConfigError(f"{path}: [{section}] {str(error).replace('__init__()', kind.__name__)}.") from None
-
-
-def _known(path: Path, where: str, values: dict[str, Any], known: Any) -> None:
-    for name in values:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f" Did you mean {near[0]!r}?" if near else f" Known are {', '.join(known)}."
-            raise ConfigError(f"{path}: {where} has no {name!r}.{hint}")
 
 
 def _with_pairs(section: dict[str, Any]) -> dict[str, Any]:

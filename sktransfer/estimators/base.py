@@ -36,7 +36,7 @@ from sktransfer.backbones.check_input import (
 )
 from sktransfer.backbones.from_scratch import FromScratch, open_backbone
 from sktransfer.backbones.persistence import content_key
-from sktransfer.exceptions import ModelFileError, ModelVersionWarning
+from sktransfer.exceptions import ModelFileError
 from sktransfer.inference.foreign_rows import look_foreign, warn_of_foreign
 from sktransfer.inference.predictor import Predictor
 from sktransfer.networks.heads import LinearHead, MLPHead
@@ -46,6 +46,7 @@ from sktransfer.utils.callbacks import CallbackSupport
 from sktransfer.utils.checksums import Checksummed, seal, unseal
 from sktransfer.utils.chunks import chunk_of
 from sktransfer.utils.device import resolve_device
+from sktransfer.utils.model_version_warning import ModelVersionWarning
 from sktransfer.utils.parameters import Interval, Options, StrOptions, TorchDevice, check_callbacks
 from sktransfer.utils.random import draw_seed
 from sktransfer.utils.threads import capped_threads

@@ -25,7 +25,7 @@ from sklearn.utils.validation import check_is_fitted
 from sktransfer.backbones.backbone import Backbone
 from sktransfer.backbones.persistence import PROTOCOL, read_header, shipped_backbones
 from sktransfer.backbones.safetensors_file import read_json
-from sktransfer.exceptions import ModelFileError, ModelVersionWarning
+from sktransfer.exceptions import ModelFileError
 from sktransfer.io.model_file_card import FileCard, card_of_header, card_of_manifest, manifest_of
 from sktransfer.io.model_file_reader import UntrustedTypesError, model_of, types_in
 from sktransfer.io.model_file_state import entries_of, lost_callbacks, unfold
@@ -33,6 +33,7 @@ from sktransfer.io.model_file_zip import MANIFEST, is_zip, pack, unpack
 from sktransfer.io.trusted_types import TRUSTED_TYPES
 from sktransfer.utils.device import resolve_device
 from sktransfer.utils.files import write_atomically
+from sktransfer.utils.model_version_warning import ModelVersionWarning
 from sktransfer.utils.untrusted import untrusted_state
 from sktransfer.utils.versions import minor_versions, running_versions
 

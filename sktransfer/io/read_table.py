@@ -26,7 +26,7 @@ from sktransfer.io.text_file import TextRows
 from sktransfer.io.time_order import Order, TimeOrder
 from sktransfer.io.time_stamps import StampReader
 from sktransfer.utils.counted_warnings import warn_caller
-from sktransfer.utils.parameters import is_whole
+from sktransfer.utils.invalid_parameter import is_whole
 
 
 class _Rows(Protocol):

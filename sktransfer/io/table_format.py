@@ -13,15 +13,14 @@ import codecs
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sklearn.base import BaseEstimator
-
 from sktransfer.io.time_column import TimeColumn
-from sktransfer.utils.parameters import invalid_parameter, is_number, is_whole
+from sktransfer.utils.invalid_parameter import invalid_parameter, is_number, is_whole
+from sktransfer.utils.settings import Settings
 
 _NAME = "TableFormat"
 
 
-class TableFormat(BaseEstimator):
+class TableFormat(Settings):
     """How a file of rows is written, and which of its columns are wanted.
 
     Parameters

@@ -23,7 +23,7 @@ from sktransfer.io.header import Columns
 from sktransfer.io.source import Source, shown
 from sktransfer.io.table_format import TableFormat
 from sktransfer.io.text_records import Block
-from sktransfer.utils.parameters import is_number
+from sktransfer.utils.invalid_parameter import is_number
 
 _KINDS: dict[str, Any] = {"line": np.int64, "column": object, "text": object}
 _NO_BAD_CELLS = pd.DataFrame({name: np.empty(0, kind) for name, kind in _KINDS.items()})

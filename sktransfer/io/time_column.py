@@ -6,15 +6,15 @@ import math
 from typing import Any
 
 import pandas as pd
-from sklearn.base import BaseEstimator
 
-from sktransfer.utils.parameters import invalid_parameter, is_number
+from sktransfer.utils.invalid_parameter import invalid_parameter, is_number
+from sktransfer.utils.settings import Settings
 
 _NAME = "TimeColumn"
 EPOCHS = {"epoch_s": 10**9, "epoch_ms": 10**6, "epoch_us": 10**3, "epoch_ns": 1}  # nanoseconds of one unit
 
 
-class TimeColumn(BaseEstimator):
+class TimeColumn(Settings):
     """The column of time stamps of a file.
 
     Parameters
@@ -50,7 +50,7 @@ class TimeColumn(BaseEstimator):
     --------
     >>> from sktransfer import TimeColumn
     >>> TimeColumn("time", "%d/%m/%Y %H:%M", zone="Europe/London")
-    TimeColumn(format='%d/%m/%Y %H:%M', name='time', zone='Europe/London')
+    TimeColumn(name='time', format='%d/%m/%Y %H:%M', zone='Europe/London')
     """
 
     def __init__(

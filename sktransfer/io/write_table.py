@@ -73,13 +73,18 @@ def write_table(frame, path) -> Path:
     """
     if not isinstance(frame, pd.DataFrame):
         raise TypeError(f"{_NAME}: frame is a pandas frame, got {type(frame).__name__}.")
+    return write_atomically(Path(os.fspath(path)), table_bytes(frame))
+
+
+def table_bytes(frame: pd.DataFrame, *, header: bool = True) -> bytes:
+    """What :func:`write_table` writes, with or without the line of names; errors as there."""
     names = [str(name) for name in frame.columns]
     if len(set(names)) < len(names):
         raise ValueError(f"{_NAME}: several columns have one name, {sorted({n for n in names if names.count(n) > 1})}.")
     columns = [_column(name, frame.iloc[:, j]) for j, name in enumerate(names)]
-    lines = [",".join(_text("a name", name) for name in names)]
+    lines = [",".join(_text("a name", name) for name in names)] if header else []
     lines += [",".join(cells) for cells in zip(*columns, strict=True)]
-    return write_atomically(Path(os.fspath(path)), ("\n".join(lines) + "\n").encode("utf-8"))
+    return "".join(f"{line}\n" for line in lines).encode("utf-8")
 
 
 def _column(name: str, column: pd.Series) -> list[str]:

@@ -14,7 +14,7 @@ import contextlib
 import os
 import secrets
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 try:
@@ -23,7 +23,9 @@ except ImportError:  # Windows does not remove files that are open, which is as 
     fcntl = None  # type: ignore[assignment]
 
 
-def write_atomically(path: Path, content: bytes, check: Callable[[bytes], object] | None = None) -> Path:
+def write_atomically(
+    path: Path, content: bytes | Iterable[bytes], check: Callable[[bytes], object] | None = None
+) -> Path:
     """Write a temporary file beside `path`, flush it to the disk, read it back, then rename it over `path`.
 
     A symbolic link is followed. A file that exists keeps its permissions and, where the process may set them, its owner
@@ -32,7 +34,8 @@ def write_atomically(path: Path, content: bytes, check: Callable[[bytes], object
     Parameters
     ----------
     path : Path
-    content : bytes
+    content : bytes or iterable of bytes
+        Pieces are written as they come; an error that they raise leaves the old file.
     check : function, optional
         Gets what was read back; an error that it raises leaves the old file.
 
@@ -52,7 +55,7 @@ def write_atomically(path: Path, content: bytes, check: Callable[[bytes], object
     temporary, handle = _create(target, before)
     try:
         with os.fdopen(handle, "r+b") as stream:
-            stream.write(content)
+            stream.writelines([content] if isinstance(content, bytes) else content)
             stream.flush()
             if before is not None:
                 _keep_owner_and_mode(stream.fileno(), before)

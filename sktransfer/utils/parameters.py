@@ -1,9 +1,10 @@
 """Checks of parameters. scikit-learn's table of constraints is imported here and nowhere else."""
 
-import numbers
 from typing import Any
 
 from sklearn.utils._param_validation import HasMethods, Interval, InvalidParameterError, Options, StrOptions
+
+from sktransfer.utils.invalid_parameter import invalid_parameter, is_number, is_whole
 
 __all__ = [
     "Interval",
@@ -32,21 +33,6 @@ class TorchDevice(HasMethods):
 
     def __str__(self) -> str:
         return "an instance of 'torch.device'"
-
-
-def is_number(value: Any) -> bool:
-    """Whether `value` is a number; True and False are not."""
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
-
-
-def is_whole(value: Any) -> bool:
-    """Whether `value` is a whole number; True and False are not."""
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
-
-
-def invalid_parameter(name: str, parameter: str, must: str, value: Any) -> InvalidParameterError:
-    """The error for the `value` of a `parameter` of a class called `name`, in scikit-learn's words."""
-    return InvalidParameterError(f"The {parameter!r} parameter of {name} must {must}. Got {value!r} instead.")
 
 
 def check_sizes(name: str, sizes: Any, parameter: str = "hidden_layer_sizes") -> None:

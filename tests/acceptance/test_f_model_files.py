@@ -67,7 +67,7 @@ def test_f1_a_loaded_model_answers_the_same_bits(model, file, tmp_path):
     np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
 
 
-@pytest.mark.filterwarnings("ignore::sktransfer.exceptions.ModelVersionWarning")
+@pytest.mark.filterwarnings("ignore::sktransfer.utils.model_version_warning.ModelVersionWarning")
 def test_f2_a_file_of_a_cuda_box_loads_on_the_cpu_and_is_fitted_again():
     loaded = load(GOLDEN / "cuda.skops")
     assert (loaded.device, loaded.device_) == ("cpu", "cpu")

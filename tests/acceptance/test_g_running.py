@@ -23,7 +23,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import EarlyStopping
 
-from sktransfer import BatchedGridSearchCV, FineTuning, LinearProbing, MLPHead, TransferClassifier
+from sktransfer import BatchedGridSearchCV, FineTuning, LinearProbing, MLPHead, TransferClassifier, save
 from tests.acceptance.cases import X, quick, y
 from tests.helpers import small_backbone
 
@@ -199,21 +199,20 @@ def test_G9_ctrl_c_is_raised_and_leaves_nothing_fitted(search):
         check_is_fitted(model)
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 def test_G10_a_job_that_is_terminated_leaves_no_partial_output(tuned, tmp_path):
-    joblib.dump(tuned.fit(pd.DataFrame(X, columns=list("abcd")), y), tmp_path / "model.joblib")
-    rows, out = tmp_path / "rows.csv", tmp_path / "scored.csv"
-    os.mkfifo(rows)
-    command = [sys.executable, ROOT / "examples" / "02_score_a_csv.py", tmp_path / "model.joblib", rows, out]
-    with subprocess.Popen(command, cwd=ROOT) as job:
-        with rows.open("w") as pipe:  # opens when the job reads
-            pipe.write("a,b,c,d\n1,2,3,4\n")
-            pipe.flush()
-            time.sleep(0.2)
-            job.terminate()
-            assert job.wait(30) == 143
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.joblib", "rows.csv"]
+    save(tuned.fit(pd.DataFrame(X, columns=list("abcd")), y), tmp_path / "model.skops")
+    (tmp_path / "rows.csv").write_text("a,b,c,d\n" + "1,2,3,4\n" * 1_000_000)  # some seconds
+    given = ["score", "model.skops", "rows.csv", "--out", "scored.csv"]
+    command = [sys.executable, "-c", "from sktransfer.cli.main import run; run()", *given]
+    path = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, cwd=tmp_path, env=path, stderr=subprocess.DEVNULL) as job:
+        while not any(found.suffix == ".tmp" for found in tmp_path.iterdir()):  # until it writes
+            assert job.poll() is None
+            time.sleep(0.01)
+        job.terminate()
+        assert job.wait(60) == 143
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["model.skops", "rows.csv"]
 
 
 def test_G11_early_stop_counts_its_epochs_and_restores_the_best(tuned):

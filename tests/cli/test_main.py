@@ -114,7 +114,7 @@ def test_score_is_what_the_model_says(plant, tmp_path):
         (["score", "m.skops", "empty"], 3, "the folder holds no file"),
         (["score", "nowhere.skops", "export"], 4, "nowhere.skops"),
         (["score", "healthy.csv", "export"], 4, "healthy.csv"),
-        (["score", "other.skops", "export"], 4, "holds a Pipeline"),
+        (["monitor", "other.skops", "export", "--state", "s"], 4, "holds a Pipeline"),
         (["score", "m.skops", "export", "--sha256", "0" * 64], 4, "SHA-256"),
         (["score", "m.skops", "export", "--sha256", "00"], 2, "64 hexadecimal digits"),
         (["score", "m.skops", "gaps.csv"], 5, "without data"),

@@ -22,7 +22,9 @@ def test_there_is_one_of_each_kind_and_all_are_small():
 
 
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
-@pytest.mark.filterwarnings("ignore::sktransfer.exceptions.ModelVersionWarning")  # later versions read them, too
+@pytest.mark.filterwarnings(
+    "ignore::sktransfer.utils.model_version_warning.ModelVersionWarning"
+)  # later versions read them, too
 @pytest.mark.filterwarnings("ignore::sktransfer.exceptions.OutOfRangeWarning")
 def test_a_golden_file_answers_as_it_did(path):
     np.testing.assert_allclose(answers(load(path)), EXPECTED[path.stem], rtol=0, atol=1e-5)
@@ -31,7 +33,7 @@ def test_a_golden_file_answers_as_it_did(path):
     assert (card.versions["sktransfer"], card.format, card.metrics) == ("0.1.0", 1, {"rows": 60})
 
 
-@pytest.mark.filterwarnings("ignore::sktransfer.exceptions.ModelVersionWarning")
+@pytest.mark.filterwarnings("ignore::sktransfer.utils.model_version_warning.ModelVersionWarning")
 @pytest.mark.filterwarnings("ignore::sktransfer.exceptions.OutOfRangeWarning")
 def test_a_file_of_a_cuda_box_holds_no_trace_of_its_device_but_a_parameter():
     # arrays have no location; all that is left of CUDA is the text of the parameter ``device``

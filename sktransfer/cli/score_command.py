@@ -1,0 +1,117 @@
+r"""The command that judges a table, and does not remember it.
+
+::
+
+    MODEL: skops file of a monitor --> samples with states and alarms  \
+           skops file of a pipeline --> rows with labels, values        >--> CSV: one for all tables, or one a table
+           ONNX file ---------------> the same, without scikit-learn   /          (there also on a dask cluster)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sktransfer.cli.arguments import TABLES, files_of, hexadecimal, write_out
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@TABLES
+@click.option("--out", "-o", type=click.Path(dir_okay=False, path_type=Path), default=None,
+              help="CSV file; default: to stdout.")  # fmt: skip
+@click.option("--out-folder", type=click.Path(file_okay=False, path_type=Path), default=None,
+              help="Each table by itself, to a file of its name in this folder.")  # fmt: skip
+@click.option("--config", "-c", type=click.Path(dir_okay=False, path_type=Path), default=None,
+              help="TOML file whose [table] says how the tables are written; a monitor knows it.")  # fmt: skip
+@click.option("--scheduler", default=None, metavar="ADDRESS",
+              help="Score the tables on this dask cluster, as tcp://10.0.0.1:8786; with --out-folder.")  # fmt: skip
+@click.option("--sha256", default=None, callback=hexadecimal, help="The model file must have this hash.")
+@click.option("--joblib", is_flag=True, help="MODEL is a joblib file. It can run any program: only files you made.")
+@click.option("--max-abstained", default=0.5, show_default=True, help="Share of rows without data that is exit code 5.")
+@click.pass_obj
+def score(log: Any, model: Path, tables: tuple[Path, ...], **options: Any) -> int:
+    """Judge each row or window of a table: state, label or score, and what is missing.
+
+    MODEL is a file of `sktransfer fit`, of sktransfer.save, or an ONNX file of `sktransfer export`.
+    """
+    from sktransfer.cli.main import ABSTAINED, OK
+    from sktransfer.cli.scorer import Counts, Scorer
+    from sktransfer.utils.counted_nouns import counted
+
+    if options["scheduler"] is not None and options["out_folder"] is None:
+        raise click.UsageError("--scheduler writes one file a table: name their folder with --out-folder.")
+    if options["out"] is not None and options["out_folder"] is not None:
+        raise click.UsageError("--out and --out-folder exclude each other: one file for all tables, or one a table.")
+    paths, counts = files_of(tables), Counts()
+    _refuse_overwriting(options, model, paths)
+    scorer = Scorer.of_file(model, sha256=options["sha256"], config=options["config"], joblib=options["joblib"])
+    if options["out_folder"] is None:
+        _to_one(scorer, paths, options["out"], counts)
+    else:
+        options["out_folder"].mkdir(parents=True, exist_ok=True)
+        targets = _targets(paths, options["out_folder"])
+        if options["scheduler"] is None:
+            _one_by_one(scorer, targets, counts)
+        else:
+            from sktransfer.cli.dask_scoring import score_on_cluster
+
+            score_on_cluster(options["scheduler"], scorer, targets, counts, log)
+    alarms = f", {counts.n_alarms} in alarm" if scorer.is_monitor else ""
+    log.say(f"{counted(counts.n, scorer.noun)}{alarms}, {counts.share:.1%} without data", samples=counts.n)
+    return ABSTAINED if counts.share > options["max_abstained"] else OK
+
+
+def _to_one(scorer: Any, paths: list[Path], out: Path | None, counts: Any) -> None:
+    from sktransfer.utils.files import write_atomically
+
+    pieces = scorer.pieces(paths, counts)
+    if out is not None:
+        write_atomically(out, pieces)
+        return
+    for piece in pieces:
+        write_out(piece.decode("utf-8"))
+
+
+def _one_by_one(scorer: Any, targets: dict[Path, Path], counts: Any) -> None:
+    from sktransfer.utils.files import write_atomically
+
+    for path, target in targets.items():
+        write_atomically(target, scorer.pieces([path], counts))
+
+
+def _targets(paths: list[Path], folder: Path) -> dict[Path, Path]:
+    """Where the answers to each table go.
+
+    Raises
+    ------
+    UsageError
+        If two tables have one name.
+    """
+    found: dict[Path, Path] = {}
+    for path in paths:
+        target = folder / f"{_stem(path)}.csv"
+        if target in found.values():
+            raise click.UsageError(f"several tables are called {_stem(path)}; their answers would go to one file.")
+        found[path] = target
+    return found
+
+
+def _stem(path: Path) -> str:
+    name = path.name
+    return next((name[: -len(end)] for end in (".csv.gz", ".csv", ".parquet", ".pq") if name.endswith(end)), name)
+
+
+def _refuse_overwriting(options: dict[str, Any], model: Path, paths: list[Path]) -> None:
+    out, folder = options["out"], options["out_folder"]
+    written = [out] if out is not None else [] if folder is None else list(_targets(paths, folder).values())
+    for target in written:
+        for given in _same(target, [model, *paths]):
+            raise click.UsageError(f"the output {target} is the file {given} that is read; name another one.")
+
+
+def _same(target: Path, given: list[Path]) -> Iterator[Path]:
+    return (one for one in given if target.exists() and one.exists() and target.samefile(one))
