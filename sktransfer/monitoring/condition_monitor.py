@@ -26,8 +26,8 @@ from sktransfer.io.table_format import TableFormat, check_format, sensor_units
 from sktransfer.monitoring.alarms import Alarms
 from sktransfer.monitoring.class_scores import log_odds, open_set_score
 from sktransfer.monitoring.explain_sensors import explain_sensors
-from sktransfer.monitoring.plant_frame import plant_frame, sensor_columns
-from sktransfer.monitoring.raw_rows import measuring_ranges, seconds_of
+from sktransfer.monitoring.plant_frame import nanoseconds, plant_frame, sensor_columns
+from sktransfer.monitoring.raw_rows import measuring_ranges
 from sktransfer.monitoring.samples import RowRules, Samples, samples_of
 from sktransfer.monitoring.sensor_texts import sensor_texts
 from sktransfer.utils.checksums import Checksummed
@@ -276,7 +276,7 @@ class ConditionMonitor(Checksummed, BaseEstimator):
         check_is_fitted(self)
         frame = plant_frame(_NAME, table, self.known_format(), now=now)
         samples = samples_of(frame, self._rules())
-        new = ~np.isin(samples.machine, self.machines_)
+        new = ~pd.Series(samples.machine).isin(self.machines_).to_numpy(dtype=bool)
         if self._gives_domain() and new.any():
             unknown = sorted(set(samples.machine[new].tolist()))
             warn_caller(
@@ -309,7 +309,7 @@ class ConditionMonitor(Checksummed, BaseEstimator):
         list of str
         """
         check_is_fitted(self)
-        told = explain_sensors(self.estimator_, samples.X, **self._domain(samples))
+        told = explain_sensors(self.estimator_, samples.X, n_segments=0, **self._domain(samples))  # no text says when
         return sensor_texts(told, self.units_, self.n_sensors)
 
     # ---- fit
@@ -317,12 +317,13 @@ class ConditionMonitor(Checksummed, BaseEstimator):
     def _learn_rows(self, frame: pd.DataFrame, form: TableFormat, labels: str | None) -> None:
         """Rate, ranges and usual runs of the columns."""
         self.limits_ = measuring_ranges(_NAME, self.limits, self.sensors_)
-        of = np.zeros(len(frame)) if form.machine is None else frame[form.machine].to_numpy()
-        own = [np.flatnonzero(of == name) for name in np.unique(of)]
-        steps = np.concatenate([np.diff(seconds_of(frame[form.time.name].iloc[rows])) for rows in own])
+        of = np.zeros(len(frame), dtype=object) if form.machine is None else frame[form.machine].to_numpy(dtype=object)
+        begins = np.flatnonzero(of[1:] != of[:-1]) + 1
+        own = np.split(np.arange(len(frame)), begins)
+        steps = np.delete(np.diff(nanoseconds(frame[form.time.name])), begins - 1)
         if not len(steps):
             raise ValueError(f"{_NAME} needs at least two rows of a machine; got {len(frame)} in all.")
-        self.period_ = float(np.median(steps))
+        self.period_ = float(np.median(steps)) / 1e9  # of whole ns: seconds since 1970 have no more digits than µs
         values = frame[self.sensors_].to_numpy(np.float64)
         good = np.isfinite(values) & (values >= self.limits_[:, 0]) & (values <= self.limits_[:, 1])
         if not good.all(axis=1).any():
@@ -364,8 +365,10 @@ class ConditionMonitor(Checksummed, BaseEstimator):
     def _last_ones(self, samples: Samples, healthy: np.ndarray) -> np.ndarray:
         """The last healthy samples of each machine."""
         found = np.zeros(len(samples), dtype=bool)
-        for name in self.machines_:
-            own = np.flatnonzero(healthy & (samples.machine == name))
+        rows = np.flatnonzero(healthy)
+        of = np.searchsorted(self.machines_, samples.machine[rows].astype(str))
+        for k, name in enumerate(self.machines_):
+            own = rows[np.searchsorted(of, k) : np.searchsorted(of, k, side="right")]  # in the order of machines
             n = round(self.held_out * len(own))
             if 0 < len(own) < 4:
                 raise ValueError(

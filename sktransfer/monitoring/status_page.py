@@ -17,6 +17,7 @@ import pandas as pd
 from sktransfer.monitoring.condition_monitor import NO_DATA
 from sktransfer.monitoring.job import JobReport
 from sktransfer.monitoring.machine_status import CHECK, MAINTENANCE, MISSING, NORMAL, OUT_OF_SPEC
+from sktransfer.monitoring.status_report import data_health
 
 _WIDTH, _HEIGHT, _TOP, _BOTTOM = 720, 96, 8, 18
 _POINTS = 360  # of a trend: of each part of the width the least and the largest score are drawn
@@ -58,7 +59,9 @@ def status_page(report: JobReport, *, model_name: str, zone: str = "UTC", hours:
     status = report.status
     counts = ", ".join(f"{n} {escape(word)}" for word, n in status["status"].value_counts(sort=False).items())
     begin = report.now - pd.Timedelta(hours=hours)
-    machines = "\n".join(_machine(row, report, begin, zone) for row in status.itertuples())
+    rows = report.samples.groupby("machine").indices if len(report.samples) else {}
+    own = [report.samples.iloc[rows.get(name, [])] for name in status["machine"]]
+    machines = "\n".join(_machine(*one, report, begin, zone) for one in zip(status.itertuples(), own, strict=True))
     drift = ", ".join(
         f"{escape(name)} {share:.1%}" for name, share in sorted(report.drift.items(), key=lambda one: -one[1])
     )
@@ -77,7 +80,7 @@ def status_page(report: JobReport, *, model_name: str, zone: str = "UTC", hours:
 """
 
 
-def _machine(row: Any, report: JobReport, begin: pd.Timestamp, zone: str) -> str:
+def _machine(row: Any, own: pd.DataFrame, report: JobReport, begin: pd.Timestamp, zone: str) -> str:
     name = escape(str(row.machine)) or "plant"
     facts = []
     if pd.notna(row.since):
@@ -88,9 +91,7 @@ def _machine(row: Any, report: JobReport, begin: pd.Timestamp, zone: str) -> str
     facts += [escape(text) for text in (row.sensors.split("; ") if row.alarm else []) if text]
     if row.quality:
         facts.append(escape(row.quality))
-    last = f", last {_moment(row.last, zone)}" if pd.notna(row.last) else ""
-    facts.append(f"{row.good:.0%} of the data good{last}")
-    own = report.samples[report.samples["machine"] == row.machine] if len(report.samples) else report.samples
+    facts.append(escape(data_health(row, zone)))
     items = "".join(f"<li>{fact}</li>" for fact in facts)
     return (
         f'<article><h2>{name} <span class="badge {_CLASS[row.status]}">{escape(row.status)}</span></h2>'

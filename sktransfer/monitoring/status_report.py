@@ -105,7 +105,7 @@ def metrics_text(report: JobReport, *, duration: float, model_age: float) -> str
         ("rows_abstained", "Samples without a judgement.", report.n_no_data),
         ("rows_too_late", "Samples that came too late.", report.n_too_late),
         ("alarms_active", "Machines in alarm.", report.n_alarms),
-        ("machines_without_data", "Machines without data.", int((status["status"] == "NO DATA").sum())),
+        ("machines_without_data", "Machines without data.", int(status["no_data"].sum())),
         ("input_lag_seconds", "Age of the newest good sample of all machines.", known.min() if len(known) else np.nan),
         ("drift_score", "Largest share of rows outside the range of training.", max(report.drift.values(), default=0)),
         ("model_age_seconds", "Time since the model file was written.", model_age),
@@ -124,10 +124,16 @@ def _line(row: Any, zone: str, width: int) -> str:
     if row.alarm:
         parts.append(f"{row.state}, {row.probability:.0%} sure" if pd.notna(row.probability) else str(row.state))
     parts += [text for text in (row.sensors if row.alarm else "", row.quality) if text]
-    parts.append(
-        f"{row.good:.0%} of the data good" + (f", last {_moment(row.last, zone)}" if pd.notna(row.last) else "")
-    )
+    parts.append(data_health(row, zone))
     return "  ".join(parts)
+
+
+def data_health(row: Any, zone: str) -> str:
+    """What is known of a machine's data: how much of it is good, or since when there is none."""
+    last = "" if pd.isna(row.last) else _moment(row.last, zone)
+    if row.no_data:
+        return f"no good data since {last}" if last else "no good data so far"
+    return f"{row.good:.0%} of the data good, last {last}"
 
 
 def _moment(time: pd.Timestamp, zone: str) -> str:

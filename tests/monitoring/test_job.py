@@ -25,6 +25,7 @@ from sktransfer import (
 )
 from sktransfer.monitoring.job import JobLockedError, run_job
 from sktransfer.monitoring.job_state import FILE, JobState
+from sktransfer.monitoring.status_report import status_text
 
 pytestmark = [
     pytest.mark.filterwarnings("error:The state of the job:sktransfer.DataQualityWarning"),
@@ -63,6 +64,18 @@ def model(request):
         return ConditionMonitor(detector, form, alarms=Alarms(filter="ewma", on_delay=3)).fit(healthy())
     windows, detector = SlidingWindows(20, 5), make_pipeline(BaselineScaler(), TransferDetector())
     return ConditionMonitor(detector, form, windows=windows, alarms=Alarms(on_delay=2, off_delay=4)).fit(healthy())
+
+
+def assert_only_alarms_stay(before, status):
+    """Without data a machine has no data, but for one that was in alarm before, which stays so."""
+    before, status = before.set_index("machine"), status.set_index("machine")
+    alarm = before["alarm"][status.index]
+    assert status["alarm"].equals(alarm)
+    assert (status["status"][~alarm] == "NO DATA").all()
+    assert (status["status"][alarm] == before["status"][status.index][alarm]).all()
+    assert status["quality"][alarm].str.startswith("alarm before data stopped").all()
+    assert status["since"][alarm].equals(before["since"][status.index][alarm])
+    assert status["no_data"].all()
 
 
 def spoilt(seed=1):
@@ -210,11 +223,11 @@ def test_a_file_without_news_renews_the_status(model, tmp_path):
     (tmp_path / "empty.csv").write_text("time,machine,p,T\n", encoding="utf-8")
     with pytest.raises(TableError, match="no complete row"):
         run_job(model, tmp_path / "empty.csv", state, model_id="m1", now=BEGIN)
-    run_job(model, table, state, model_id="m1", now=table["time"].max())
+    first = run_job(model, table, state, model_id="m1", now=table["time"].max())
     before, later = kept(state), table["time"].max() + pd.Timedelta(hours=5)
     with pytest.warns(DataQualityWarning, match="Nothing new was judged"):
         report = run_job(model, tmp_path / "empty.csv", state, model_id="m1", now=later)
-    assert report.status["status"].tolist() == ["NO DATA", "NO DATA"]
+    assert_only_alarms_stay(first.status, report.status)
     assert_equal_states(kept(state), before)
     with pytest.warns(DataQualityWarning, match="1 of 2 files hold no row"):
         run_job(model, [tmp_path / "empty.csv", table], state, model_id="m1", now=later)
@@ -243,9 +256,8 @@ def test_windows_that_depend_on_where_a_table_begins_are_refused(tmp_path, optio
 
 def test_a_clock_that_was_set_back_is_no_sign_of_health(model, tmp_path):
     table = plant(1, 300)
-    run_job(model, table, tmp_path, model_id="m1", now=table["time"].max())
-    status = run_job(model, table.iloc[:2], tmp_path, model_id="m1", now=BEGIN + MINUTE).status
-    assert status["status"].tolist() == ["NO DATA", "NO DATA"]
+    first = run_job(model, table, tmp_path, model_id="m1", now=table["time"].max())
+    assert_only_alarms_stay(first.status, run_job(model, table[:2], tmp_path, model_id="m1", now=BEGIN + MINUTE).status)
 
 
 def test_sensors_may_have_any_name(tmp_path):
@@ -288,16 +300,51 @@ def test_a_state_of_a_newer_version_is_put_aside(model, tmp_path):
 def test_machines_without_news_have_no_data_and_alarms_come_first(model, tmp_path):
     table = plant(1)
     table = table[table["time"] < BEGIN + 400 * MINUTE]
-    status = run_job(model, table, tmp_path, model_id="m1", now=BEGIN + MINUTE * 401).status.set_index("machine")
+    first = run_job(model, table, tmp_path, model_id="m1", now=BEGIN + MINUTE * 401)
+    status = first.status.set_index("machine")
     assert status.index.tolist() == ["b", "a"]
     assert status.loc["b", "status"] == "Out of specification"
     assert BEGIN + 300 * MINUTE <= status.loc["b", "since"] < BEGIN + 330 * MINUTE
     assert status.loc["b", "sensors"].startswith("p high")
     assert status.loc["a", "status"] == "Normal"
     later = run_job(model, table.iloc[:1], tmp_path, model_id="m1", max_age=600, now=BEGIN + 500 * MINUTE).status
-    assert later["status"].tolist() == ["NO DATA", "NO DATA"]
-    assert not later["alarm"].any()
+    assert_only_alarms_stay(first.status, later)
+    assert later["status"].tolist() == ["Out of specification", "NO DATA"]
     assert later["age"].between(100 * 60, 106 * 60).all()
+
+
+@pytest.mark.parametrize("late", [0, 1800])
+def test_an_alarm_stays_until_data_that_are_healthy_come(model, tmp_path, late):
+    """The machine fails and falls silent, for longer than samples are looked at, and for longer than they are kept."""
+    table = plant(1)
+    silent = table[(table["machine"] == "a") | (table["time"] < BEGIN + 400 * MINUTE)]
+    options = {"model_id": "m1", "late": late, "keep_days": 1.0}
+    first = run_job(model, silent, tmp_path, now=table["time"].max(), **options).status.set_index("machine").loc["b"]
+    assert first["alarm"]
+    for days in range(1, 6):
+        rows = plant(10 + days, 300, BEGIN + pd.Timedelta(days=days))
+        rows = rows[rows["machine"] == "a"]
+        report = run_job(model, rows, tmp_path, now=rows["time"].max(), **options)
+    found = report.status.set_index("machine").loc["b"]
+    assert found[["status", "alarm", "since", "state", "sensors", "last"]].equals(
+        first[["status", "alarm", "since", "state", "sensors", "last"]]
+    )
+    assert found["quality"] == "alarm before data stopped"
+    assert report.n_alarms >= 1
+    line = next(one for one in status_text(report, model_name="m").splitlines() if one.startswith("b"))
+    assert line.startswith("b  Out of specification  since 2026-03-29 03:")
+    assert line.endswith(f"no good data since {found['last']:%Y-%m-%d %H:%M} UTC")
+    # rows that cannot be judged are no sign of health either
+    later = BEGIN + pd.Timedelta(days=6)
+    bad = plant(20, 120, later).query("machine == 'b'").assign(T=np.nan)
+    assert run_job(model, bad, tmp_path, now=bad["time"].max(), **options).status.set_index("machine").loc["b", "alarm"]
+    # with healthy ones it ends after its off-delay
+    rows = plant(21, 200, bad["time"].max() + MINUTE).query("machine == 'b'")
+    report = run_job(model, rows, tmp_path, now=rows["time"].max(), **options)
+    assert report.status.set_index("machine").loc["b", "status"] == "Normal"
+    samples = kept(tmp_path)[0].query("machine == 'b' and state != 'NO_DATA' and time >= @later")
+    off = int(np.flatnonzero(~samples["alarm"])[0])
+    assert off == model.alarms_.off_delay - 1 and not samples["alarm"].iloc[off:].any()
 
 
 def test_another_model_begins_anew_and_the_rows_of_the_one_before_stay(model, tmp_path):
