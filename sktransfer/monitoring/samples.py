@@ -191,7 +191,7 @@ def _warn_of_uneven(uneven: np.ndarray, joined: np.ndarray, rules: RowRules) -> 
     cutter: Any = rules.windows
     if uneven.any():
         warn_caller(
-            f"{int(uneven.sum())} of {int(uneven.sum() + joined.sum())} distances between rows differ by more than "
+            f"ConditionMonitor: {int(uneven.sum())} of {int(uneven.sum() + joined.sum())} distances between rows differ by more than "
             f"{cutter.jitter:.0%} from the usual {rules.period:g} s: no window is cut across them. Export the table at "
             "one rate, or set on_irregular='resample' or a larger jitter."
         )
