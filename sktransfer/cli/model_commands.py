@@ -66,6 +66,7 @@ def pretrain(log: Any, tables: tuple[Path, ...], config: Path, out: Path) -> Non
 
     from sktransfer.backbones.persistence import save_backbone
     from sktransfer.cli.plant_config import ConfigError, read_config
+    from sktransfer.utils.counted_nouns import counted
 
     plan = read_config(config)
     if plan.label is None:
@@ -75,7 +76,8 @@ def pretrain(log: Any, tables: tuple[Path, ...], config: Path, out: Path) -> Non
     if getattr(network, "backbone_", None) is None:
         raise ConfigError(f"{config}: [model] kind must be 'classifier' to pretrain a network.")
     save_backbone(network.backbone_, out)
-    log.say(f"wrote {out}: {len(monitor.classes_)} classes, {len(monitor.sensors_)} sensors", file=str(out))
+    facts = f"{counted(len(monitor.classes_), 'class', 'classes')}, {counted(len(monitor.sensors_), 'sensor')}"
+    log.say(f"wrote {out}: {facts}", file=str(out))
 
 
 @click.command()
@@ -88,6 +90,7 @@ def fit(log: Any, tables: tuple[Path, ...], config: Path, out: Path, notes: str 
     """Fit a monitor to the table of a plant, and write its model file."""
     from sktransfer.cli.plant_config import read_config
     from sktransfer.io.model_file import save
+    from sktransfer.utils.counted_nouns import counted
 
     plan = read_config(config)
     monitor = plan.monitor.fit(files_of(tables), plan.label)
@@ -98,7 +101,7 @@ def fit(log: Any, tables: tuple[Path, ...], config: Path, out: Path, notes: str 
     }
     save(monitor, out, metrics=metrics, normal_label=plan.monitor.normal_label, notes=notes)
     log.say(
-        f"wrote {out}: {len(monitor.machines_)} machines, {len(monitor.sensors_)} sensors, threshold "
+        f"wrote {out}: {counted(len(monitor.machines_), 'machine')}, {counted(len(monitor.sensors_), 'sensor')}, threshold "
         f"{alarms.threshold_:.4g}, {alarms.false_alarms_per_day_:.3g} false alarms a day on {alarms.n_days_:.3g} "
         "healthy machine days held out",
         file=str(out),
@@ -133,15 +136,16 @@ def score(
     from sktransfer.cli.main import ABSTAINED, OK
     from sktransfer.io.write_table import write_table
     from sktransfer.monitoring.condition_monitor import NO_DATA
+    from sktransfer.utils.counted_nouns import counted
 
     monitor = loaded_monitor(model, sha256)
     found = monitor.predict(files_of(tables))
     if out is None:
-        write_to(sys.stdout, found)
+        write_frame(found)
     else:
         write_table(found, out)
     share = float((found["state"] == NO_DATA).mean()) if len(found) else 0.0
-    log.say(f"{len(found)} samples, {int(found['alarm'].sum())} in alarm, {share:.1%} without data")
+    log.say(f"{counted(len(found), 'sample')}, {int(found['alarm'].sum())} in alarm, {share:.1%} without data")
     return ABSTAINED if share > max_abstained else OK
 
 
@@ -169,12 +173,18 @@ def loaded_monitor(path: Path, sha256: str | None) -> Any:
     return loaded
 
 
-def write_to(stream: Any, frame: Any) -> None:
-    """The bytes of `write_table` to a stream of text."""
+def write_out(text: str) -> None:
+    """Text to stdout; where its encoding lacks a character there is a mark."""
+    coding = sys.stdout.encoding or "ascii"
+    sys.stdout.write(text.encode(coding, "replace").decode(coding))
+    sys.stdout.flush()
+
+
+def write_frame(frame: Any) -> None:
+    """The bytes of `write_table` to stdout."""
     from tempfile import TemporaryDirectory
 
     from sktransfer.io.write_table import write_table
 
     with TemporaryDirectory() as folder:
-        stream.write(write_table(frame, Path(folder, "out.csv")).read_text(encoding="utf-8"))
-    stream.flush()
+        write_out(write_table(frame, Path(folder, "out.csv")).read_text(encoding="utf-8"))

@@ -130,6 +130,7 @@ def _estimator(path: Path, model: dict[str, Any]) -> Any:
     if kind not in ("detector", "classifier"):
         raise ConfigError(f"{path}: [model] kind must be 'detector' or 'classifier'; got {kind!r}.")
     backbone, normal, seed = model.get("backbone"), model.get("normal_label"), model.get("random_state")
+    _check_backbone(path, backbone)
     if kind == "detector":
         rate = model.get("false_alarm_rate", 0.01)
         last: Any = TransferDetector(backbone, false_alarm_rate=rate, random_state=seed)
@@ -139,6 +140,18 @@ def _estimator(path: Path, model: dict[str, Any]) -> Any:
             f"{path}: [model] a classifier needs label, the column of labels, and normal_label, that of healthy rows."
         )
     return make_pipeline(BaselineScaler(normal_label=normal), TransferClassifier(backbone, random_state=seed))
+
+
+def _check_backbone(path: Path, backbone: Any) -> None:
+    """Refuse what is neither a shipped network nor a file, before a table is read."""
+    from sktransfer.backbones.persistence import shipped_backbones
+
+    known = sorted(shipped_backbones())
+    if backbone is None or backbone in known or (isinstance(backbone, str) and Path(backbone).is_file()):
+        return
+    near = difflib.get_close_matches(str(backbone), known, 1)
+    hint = f"Did you mean {near[0]!r}?" if near else f"Known are {', '.join(known)}, and files that `pretrain` wrote."
+    raise ConfigError(f"{path}: [model] backbone = {backbone!r} is neither a shipped network nor a file. {hint}")
 
 
 def _made(path: Path, section: str, kind: Any, values: dict[str, Any]) -> Any:

@@ -31,7 +31,9 @@ from sktransfer.monitoring.raw_rows import measuring_ranges
 from sktransfer.monitoring.samples import RowRules, Samples, samples_of
 from sktransfer.monitoring.sensor_texts import sensor_texts
 from sktransfer.utils.checksums import Checksummed
+from sktransfer.utils.counted_nouns import counted
 from sktransfer.utils.counted_warnings import warn_caller
+from sktransfer.utils.id_texts import why_no_name
 from sktransfer.utils.parameters import HasMethods, Interval
 from sktransfer.validation.stuck import longest_usual_runs
 from sktransfer.windows.sliding_windows import SlidingWindows
@@ -188,11 +190,12 @@ class ConditionMonitor(Checksummed, BaseEstimator):
         frame = plant_frame(_NAME, table, form, labels)
         self.sensors_ = sensor_columns(frame, form, labels)
         self.units_ = sensor_units(form)
+        _refuse_names("sensor", self.sensors_)
         self._learn_rows(frame, form, labels)
         samples = samples_of(frame, self._rules(), labels)
         if len(samples) == 0:
             raise ValueError(
-                f"{_NAME}: no sample is left of {len(frame)} rows. The first row that was not used: "
+                f"{_NAME}: no sample is left of {counted(len(frame), 'row')}. The first row that was not used: "
                 f"{samples.unusable['reason'].iloc[0] if len(samples.unusable) else 'too short for a window'}."
             )
         self.machines_ = sorted(set(samples.machine.tolist()))
@@ -279,9 +282,11 @@ class ConditionMonitor(Checksummed, BaseEstimator):
         new = ~pd.Series(samples.machine).isin(self.machines_).to_numpy(dtype=bool)
         if self._gives_domain() and new.any():
             unknown = sorted(set(samples.machine[new].tolist()))
+            floats = [one for one in unknown if one.endswith(".0") and one[:-2] in self.machines_]
+            hint = f" Is {floats[0]!r} the machine {floats[0][:-2]!r}, written as a float?" if floats else ""
             warn_caller(
                 f"{_NAME} has no baseline of {unknown}, which fit did not see: their state is NO_DATA. Fit it to "
-                "healthy rows of theirs.",
+                f"healthy rows of theirs.{hint}",
                 DataQualityWarning,
             )
         else:
@@ -330,7 +335,7 @@ class ConditionMonitor(Checksummed, BaseEstimator):
             least = int(good.sum(axis=0).argmin())
             raise ValueError(
                 f"{_NAME}: no row has a usable value in every sensor; {self.sensors_[least]!r} has one in "
-                f"{good[:, least].sum()} of {len(good)} rows, the others are missing or beyond its limits "
+                f"{good[:, least].sum()} of {counted(len(good), 'row')}, the others are missing or beyond its limits "
                 f"{tuple(self.limits_[least].tolist())}. Leave the sensor out, or mend its limits."
             )
         kept = np.where(good, values, np.nan)
@@ -350,6 +355,7 @@ class ConditionMonitor(Checksummed, BaseEstimator):
             return np.ones(len(samples), dtype=bool)
         if self.normal_label is None:
             raise ValueError(f"{_NAME} needs normal_label, the label of healthy rows, where rows have labels.")
+        _refuse_names("label", samples.labels.tolist())
         if NO_DATA in set(samples.labels.tolist()):
             raise ValueError(
                 f"{_NAME}: {NO_DATA!r} is a label, and says of a sample that it cannot be judged. Rename it."
@@ -372,8 +378,8 @@ class ConditionMonitor(Checksummed, BaseEstimator):
             n = round(self.held_out * len(own))
             if 0 < len(own) < 4:
                 raise ValueError(
-                    f"{_NAME}: {f'machine {name!r}' if name else 'the table'} has {len(own)} healthy samples, of which "
-                    "some must be held out for the alarms. Pass at least 4, or leave the machine out."
+                    f"{_NAME}: {f'machine {name!r}' if name else 'the table'} has {counted(len(own), 'healthy sample')}, of "
+                    "which some must be held out for the alarms. Pass at least 4, or leave the machine out."
                 )
             found[own[len(own) - n :]] = True
         return found
@@ -448,3 +454,12 @@ class ConditionMonitor(Checksummed, BaseEstimator):
             return getattr(self.estimator_.steps[-1][1], method)(self.estimator_[:-1].transform(samples.X))
         takes = self._gives_domain() and takes_domain(self.estimator_, method)
         return getattr(self.estimator_, method)(samples.X, **(self._domain(samples) if takes else {}))
+
+
+def _refuse_names(what: str, names: list[Any]) -> None:
+    """Refuse what reports could not show, before it stands in a model file."""
+    for one in dict.fromkeys(names):
+        if isinstance(one, str) and (why := why_no_name(one)):
+            raise ValueError(
+                f"{_NAME}: the {what} {ascii(one)[:60]} cannot be named in reports: it {why}. Rename it in the table."
+            )

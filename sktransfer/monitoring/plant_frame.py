@@ -135,7 +135,8 @@ def _checked(name: str, frame: pd.DataFrame, form: TableFormat, labels: str | No
             )
         stamps = stamps.dt.tz_localize(form.time.zone)
     if stamps.isna().any():
-        raise ValueError(f"{name}: {int(stamps.isna().sum())} times in {time!r} are missing. Leave such rows out.")
+        n = counted(int(stamps.isna().sum()), "row has", "rows have")
+        raise ValueError(f"{name}: {n} no time in {time!r}. Leave such rows out.")
     sensors = sensor_columns(frame, form, labels)
     found = frame[[*dict.fromkeys([*sensors, *([labels] if labels else [])])]].copy()
     found[sensors] = found[sensors].astype(np.float64)
@@ -159,7 +160,7 @@ def _machines(name: str, column: pd.Series) -> np.ndarray:
     nameless += int(np.isin(codes, empty).sum())
     if nameless:
         raise ValueError(
-            f"{name}: {counted(nameless, 'row')} name no machine in {column.name!r}. Leave such rows out."
+            f"{name}: {counted(nameless, 'row names', 'rows name')} no machine in {column.name!r}. Leave such rows out."
         )
     if bad:
         k, why = next(iter(bad.items()))

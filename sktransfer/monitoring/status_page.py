@@ -18,6 +18,7 @@ from sktransfer.monitoring.condition_monitor import NO_DATA
 from sktransfer.monitoring.job import JobReport
 from sktransfer.monitoring.machine_status import CHECK, MAINTENANCE, MISSING, NORMAL, OUT_OF_SPEC
 from sktransfer.monitoring.status_report import data_health
+from sktransfer.utils.counted_nouns import counted
 
 _WIDTH, _HEIGHT, _TOP, _BOTTOM = 720, 96, 8, 18
 _POINTS = 360  # of a trend: of each part of the width the least and the largest score are drawn
@@ -68,10 +69,10 @@ def status_page(report: JobReport, *, model_name: str, zone: str = "UTC", hours:
     outside = f'<p class="soft">Outside the range of training: {drift}</p>' if drift else ""
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{report.n_alarms} in alarm, {len(status)} machines</title><style>{_STYLE}</style></head>
-<body><h1>{report.n_alarms} of {len(status)} machines in alarm</h1>
+<title>{report.n_alarms} in alarm, {counted(len(status), "machine")}</title><style>{_STYLE}</style></head>
+<body><h1>{report.n_alarms} of {counted(len(status), "machine")} in alarm</h1>
 <p>{counts}</p>
-<p class="soft">Run of {_moment(report.now, zone)}, model {escape(model_name)}, {report.n_samples} samples judged,
+<p class="soft">Run of {_moment(report.now, zone)}, model {escape(model_name)}, {counted(report.n_samples, "sample")} judged,
 {report.n_no_data} without data. Trends of the last {hours:g} hours.</p>
 {outside}
 <main>

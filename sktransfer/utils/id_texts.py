@@ -72,3 +72,8 @@ def why_no_name(text: str) -> str:
         if unicodedata.category(one) in _UNPRINTABLE or one in _TURNS:
             return f"holds {ascii(one)}, which is no character to print"
     return ""
+
+
+def printable(text: str) -> str:
+    """The text with an escape in place of each character that cannot be printed or written in UTF-8."""
+    return "".join(ascii(one)[1:-1] if why_no_name(f"-{one}") else one for one in text)

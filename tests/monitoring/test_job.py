@@ -1,10 +1,12 @@
 """run_job: runs over pieces of a table against one run over all of it, and runs that are cut off."""
 
+import json
 import multiprocessing
 import os
 import signal
 import sqlite3
 import time as clock
+from html import escape
 
 import numpy as np
 import pandas as pd
@@ -22,10 +24,12 @@ from sktransfer import (
     TimeColumn,
     TransferDetector,
     make_pipeline,
+    write_table,
 )
 from sktransfer.monitoring.job import JobLockedError, run_job
 from sktransfer.monitoring.job_state import FILE, JobState
-from sktransfer.monitoring.status_report import status_text
+from sktransfer.monitoring.status_page import status_page
+from sktransfer.monitoring.status_report import status_json, status_table, status_text
 
 pytestmark = [
     pytest.mark.filterwarnings("error:The state of the job:sktransfer.DataQualityWarning"),
@@ -409,3 +413,114 @@ def test_a_row_in_the_future_does_not_make_all_others_too_late(model, tmp_path):
     with pytest.raises(ValueError, match="1 of 120 rows lie after the time of the run"):
         run_job(model, spoilt, tmp_path, model_id="m1", now=table["time"].max())
     assert run_job(model, table, tmp_path, model_id="m1", now=table["time"].max()).n_too_late == 0
+
+
+def numbered(table, kind):
+    """The same table with the numbers 1 and 2 as machines, read in another way."""
+    return table.assign(machine=pd.Series(np.where(table["machine"] == "a", 1, 2), index=table.index).astype(kind))
+
+
+@pytest.mark.filterwarnings("error:ConditionMonitor has no baseline:sktransfer.DataQualityWarning")
+def test_a_machine_is_one_whether_its_number_was_read_as_a_whole_number_a_float_or_text(tmp_path):
+    """A missing cell in a column of whole numbers makes floats of all of them."""
+    form = TableFormat({"p": "bar", "T": "C"}, time=TimeColumn("time"), machine="machine")
+    detector = make_pipeline(BaselineScaler(), TransferDetector())
+    models = {kind: ConditionMonitor(detector, form).fit(numbered(healthy(600), kind)) for kind in (int, float, str)}
+    assert [one.machines_ for one in models.values()] == [["1", "2"]] * 3
+    table = plant(1, 120)
+    expected = models[int].predict(numbered(table, int))
+    for kind, model in models.items():
+        pd.testing.assert_frame_equal(model.predict(numbered(table, float)), expected)
+        pd.testing.assert_frame_equal(model.predict(numbered(table, "Int64")), expected)
+        for number, read_as in enumerate((int, float, object, str)):
+            piece = numbered(table, read_as)[table["time"] < BEGIN + 30 * (number + 1) * MINUTE]
+            report = run_job(model, piece, tmp_path / str(kind), model_id="m1", now=piece["time"].max())
+        assert sorted(report.status["machine"]) == ["1", "2"]
+        pd.testing.assert_frame_equal(kept(tmp_path / str(kind))[0][expected.columns], expected, check_dtype=False)
+
+
+def test_a_float_in_place_of_a_number_in_a_file_is_asked_about():
+    form = TableFormat({"p": "bar", "T": "C"}, time=TimeColumn("time"), machine="machine")
+    model = ConditionMonitor(make_pipeline(BaselineScaler(), TransferDetector()), form)
+    model.fit(numbered(healthy(600), str))
+    written = numbered(plant(1, 10), float).astype({"machine": str})
+    with pytest.warns(DataQualityWarning, match="Is '1.0' the machine '1', written as a float?"):
+        model.predict(written)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("a\nb", r"'a\\nb' holds '\\n', which is no character to print"),
+        ("a\x00b", r"holds '\\x00'"),
+        ("\udcff", r"'\\udcff' holds"),
+        ("\x1b[2J", r"holds '\\x1b'"),
+        ("x" * 300, "has 300 characters, more than 200"),
+        ("", "15 rows name no machine"),
+        (" ", "15 rows name no machine"),
+        (1e300, "an id of a machine .* 1e\\+300 is a float, and as such no exact number"),
+    ],
+)
+def test_a_machine_that_cannot_be_named_in_reports_is_refused_by_fit_predict_and_job(model, tmp_path, name, words):
+    def spoil(table):
+        table["machine"] = table["machine"].astype(object)
+        table.loc[: 14, "machine"] = name
+        return table
+
+    table = spoil(plant(1, 60))
+    for act in (
+        lambda: ConditionMonitor(model.estimator, model.table_format).fit(spoil(healthy(600))),
+        lambda: model.predict(table),
+        lambda: run_job(model, table, tmp_path, model_id="m1", now=table["time"].max()),
+    ):
+        with pytest.raises(ValueError, match=words):
+            act()
+
+
+def test_a_sensor_or_label_that_cannot_be_named_in_reports_is_refused_by_fit(model):
+    form = TableFormat(["p\n", "T"], time=TimeColumn("time"), machine="machine")
+    detector = make_pipeline(BaselineScaler(), TransferDetector())
+    with pytest.raises(ValueError, match=r"the sensor 'p\\n' cannot be named in reports: it holds '\\n'"):
+        ConditionMonitor(detector, form).fit(healthy(600).rename(columns={"p": "p\n"}))
+    labelled = healthy(600)
+    labelled["label"] = pd.Series(["ok\udcff"] * len(labelled), dtype=object)
+    with pytest.raises(ValueError, match=r"the label 'ok\\udcff' cannot be named in reports"):
+        ConditionMonitor(detector, model.table_format, normal_label="ok\udcff").fit(labelled, "label")
+
+
+def test_names_of_every_script_and_length_stand_in_every_report(tmp_path):
+    names = {"a": "Pumpe 7, \"Süd\"; <b>", "b": "ポンプ" + "x" * 190}
+    form = TableFormat({"p": "bar", "T": "C"}, time=TimeColumn("time"), machine="machine")
+    rename = {"machine": names}
+    monitor = ConditionMonitor(make_pipeline(BaselineScaler(), TransferDetector()), form)
+    monitor.fit(healthy(600).replace(rename))
+    table = plant(1, 320).replace(rename)
+    report = run_job(monitor, table, tmp_path, model_id="m1", now=table["time"].max())
+    assert sorted(report.status["machine"]) == sorted(names.values())
+    text = status_text(report, model_name="m")
+    assert all(sum(line.startswith(name) for line in text.splitlines()) == 1 for name in names.values())
+    read = json.loads(status_json(report, model_name="m"))
+    assert {one["machine"] for one in read["machines"]} == set(names.values())
+    back = pd.read_csv(write_table(status_table(report), tmp_path / "status.csv"))
+    assert set(back["machine"]) == set(names.values())
+    page = status_page(report, model_name="m")
+    assert "<b>" not in page and all(escape(name) in page for name in names.values())
+
+
+def test_a_fleet_at_once_is_judged_as_its_machines_one_by_one(model, tmp_path):
+    """Many machines share one prediction and one explanation; the results are those of a job of each machine."""
+    table = spoilt(2)
+    pieces = [table[table["time"] < BEGIN + 200 * MINUTE], table[table["time"] > BEGIN + 100 * MINUTE]]
+    for piece in pieces:
+        whole = run_job(model, piece, tmp_path / "all", model_id="m1", now=piece["time"].max())
+    samples, machines, tail = kept(tmp_path / "all")
+    for name in ("a", "b"):
+        for piece in pieces:
+            own = piece[piece["machine"] == name]
+            one = run_job(model, own, tmp_path / name, model_id="m1", now=piece["time"].max())
+        found = kept(tmp_path / name)
+        pd.testing.assert_frame_equal(found[0], samples[samples["machine"] == name].reset_index(drop=True))
+        assert found[1][name] == machines[name]
+        pd.testing.assert_frame_equal(found[2], tail[tail["machine"] == name].reset_index(drop=True))
+        status, expected = (each.status.set_index("machine").loc[name] for each in (one, whole))
+        pd.testing.assert_series_equal(status, expected)
