@@ -101,9 +101,9 @@ def fit(log: Any, tables: tuple[Path, ...], config: Path, out: Path, notes: str 
     }
     save(monitor, out, metrics=metrics, normal_label=plan.monitor.normal_label, notes=notes)
     log.say(
-        f"wrote {out}: {counted(len(monitor.machines_), 'machine')}, {counted(len(monitor.sensors_), 'sensor')}, threshold "
-        f"{alarms.threshold_:.4g}, {alarms.false_alarms_per_day_:.3g} false alarms a day on {alarms.n_days_:.3g} "
-        "healthy machine days held out",
+        f"wrote {out}: {counted(len(monitor.machines_), 'machine')}, {counted(len(monitor.sensors_), 'sensor')}, "
+        f"threshold {alarms.threshold_:.4g}, {alarms.false_alarms_per_day_:.3g} false alarms a day on "
+        f"{alarms.n_days_:.3g} healthy machine days held out",
         file=str(out),
     )
 

@@ -26,7 +26,8 @@ from sktransfer.io.table_format import TableFormat, check_format, sensor_units
 from sktransfer.monitoring.alarms import Alarms
 from sktransfer.monitoring.class_scores import log_odds, open_set_score
 from sktransfer.monitoring.explain_sensors import explain_sensors
-from sktransfer.monitoring.plant_frame import nanoseconds, plant_frame, sensor_columns
+from sktransfer.monitoring.learned_rows import learn_rows
+from sktransfer.monitoring.plant_frame import plant_frame, sensor_columns
 from sktransfer.monitoring.raw_rows import measuring_ranges
 from sktransfer.monitoring.samples import RowRules, Samples, samples_of
 from sktransfer.monitoring.sensor_texts import sensor_texts
@@ -35,13 +36,11 @@ from sktransfer.utils.counted_nouns import counted
 from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.utils.id_texts import why_no_name
 from sktransfer.utils.parameters import HasMethods, Interval
-from sktransfer.validation.stuck import longest_usual_runs
 from sktransfer.windows.sliding_windows import SlidingWindows
 
 NO_DATA = "NO_DATA"
 UNUSUAL, USUAL = "unusual", "normal"  # what a detector says
 _NAME = "ConditionMonitor"
-_LONGEST_RUN = 10_000  # rows: a sensor that may rest for longer is never called stuck
 
 
 class ConditionMonitor(Checksummed, BaseEstimator):
@@ -191,7 +190,11 @@ class ConditionMonitor(Checksummed, BaseEstimator):
         self.sensors_ = sensor_columns(frame, form, labels)
         self.units_ = sensor_units(form)
         _refuse_names("sensor", self.sensors_)
-        self._learn_rows(frame, form, labels)
+        self.limits_ = measuring_ranges(_NAME, self.limits, self.sensors_)
+        healthy = None if labels is None or self.normal_label is None else (frame[labels] == self.normal_label)
+        self.period_, self.ranges_, self.longest_run_ = learn_rows(
+            _NAME, frame, form, self.sensors_, self.limits_, healthy
+        )
         samples = samples_of(frame, self._rules(), labels)
         if len(samples) == 0:
             raise ValueError(
@@ -319,34 +322,6 @@ class ConditionMonitor(Checksummed, BaseEstimator):
 
     # ---- fit
 
-    def _learn_rows(self, frame: pd.DataFrame, form: TableFormat, labels: str | None) -> None:
-        """Rate, ranges and usual runs of the columns."""
-        self.limits_ = measuring_ranges(_NAME, self.limits, self.sensors_)
-        of = np.zeros(len(frame), dtype=object) if form.machine is None else frame[form.machine].to_numpy(dtype=object)
-        begins = np.flatnonzero(of[1:] != of[:-1]) + 1
-        own = np.split(np.arange(len(frame)), begins)
-        steps = np.delete(np.diff(nanoseconds(frame[form.time.name])), begins - 1)
-        if not len(steps):
-            raise ValueError(f"{_NAME} needs at least two rows of a machine; got {len(frame)} in all.")
-        self.period_ = float(np.median(steps)) / 1e9  # of whole ns: seconds since 1970 have no more digits than µs
-        values = frame[self.sensors_].to_numpy(np.float64)
-        good = np.isfinite(values) & (values >= self.limits_[:, 0]) & (values <= self.limits_[:, 1])
-        if not good.all(axis=1).any():
-            least = int(good.sum(axis=0).argmin())
-            raise ValueError(
-                f"{_NAME}: no row has a usable value in every sensor; {self.sensors_[least]!r} has one in "
-                f"{good[:, least].sum()} of {counted(len(good), 'row')}, the others are missing or beyond its limits "
-                f"{tuple(self.limits_[least].tolist())}. Leave the sensor out, or mend its limits."
-            )
-        kept = np.where(good, values, np.nan)
-        self.ranges_ = np.c_[np.nanmin(kept, axis=0), np.nanmax(kept, axis=0)]
-        healthy = np.ones(len(frame), dtype=bool)
-        if labels is not None and self.normal_label is not None:
-            healthy = (frame[labels] == self.normal_label).to_numpy()
-        runs = [longest_usual_runs(kept[rows][healthy[rows]]) for rows in own if healthy[rows].sum() > 1]
-        longest = np.max(runs, axis=0) if runs else np.full(len(self.sensors_), np.inf)
-        self.longest_run_ = np.where(longest > _LONGEST_RUN, np.inf, longest)
-
     def _who_is_healthy(self, samples: Samples) -> np.ndarray:
         detector = is_outlier_detector(self.estimator)
         if samples.labels is None:
@@ -377,9 +352,10 @@ class ConditionMonitor(Checksummed, BaseEstimator):
             own = rows[np.searchsorted(of, k) : np.searchsorted(of, k, side="right")]  # in the order of machines
             n = round(self.held_out * len(own))
             if 0 < len(own) < 4:
+                n_own = counted(len(own), "healthy sample")
                 raise ValueError(
-                    f"{_NAME}: {f'machine {name!r}' if name else 'the table'} has {counted(len(own), 'healthy sample')}, of "
-                    "which some must be held out for the alarms. Pass at least 4, or leave the machine out."
+                    f"{_NAME}: {f'machine {name!r}' if name else 'the table'} has {n_own}, of which some must "
+                    "be held out for the alarms. Pass at least 4, or leave the machine out."
                 )
             found[own[len(own) - n :]] = True
         return found

@@ -21,8 +21,15 @@ import pandas as pd
 from sktransfer.exceptions import DataQualityWarning, EmptyTableError
 from sktransfer.monitoring.condition_monitor import NO_DATA, ConditionMonitor
 from sktransfer.monitoring.job_alarms import alarms_of
-from sktransfer.monitoring.job_checks import check_spans, moment_of, refuse_future, refuse_resampling, warn_of_rate
-from sktransfer.monitoring.job_state import BEGIN, JobState, MachineState
+from sktransfer.monitoring.job_checks import (
+    check_spans,
+    moment_of,
+    refuse_future,
+    refuse_resampling,
+    warn_of_clock,
+    warn_of_rate,
+)
+from sktransfer.monitoring.job_state import BEGIN, JobState, MachineState, last_good_samples
 from sktransfer.monitoring.machine_status import machine_status
 from sktransfer.monitoring.plant_frame import nanoseconds, plant_frame
 from sktransfer.utils.counted_warnings import warn_caller
@@ -161,6 +168,7 @@ def _run(
     given = _given(model, table, now, may_be_empty=bool(state.machines()))
     refuse_future(given[form.time.name], now)
     known = state.machines()
+    warn_of_clock(max((one.watermark for one in known.values()), default=0), now)
     of = np.full(len(given), "", dtype=object) if form.machine is None else given[form.machine].to_numpy(dtype=object)
     warn_of_rate(model, given, of)
     rows = _with_tail(model, given, of, state, known)
@@ -173,15 +181,16 @@ def _run(
     found["alarm"], after, live = alarms_of(model.alarms_, found, known, _newest(form, rows), int(late * _SECOND))
     found["sensors"] = _reasons(model, samples, found)
     with state.transaction():
-        state.remove_samples({name: known[name].boundary if name in known else BEGIN for name in after})
         state.write_machines(after)
-        state.write_samples(found)
+        state.write_samples(found, {name: known[name].boundary if name in known else BEGIN for name in after})
         state.write_unreported(np.unique(time[open_] // _DAY * _DAY))
         state.write_tail(*_tail_of(model, rows, {**known, **after}))
         state.forget(_forgotten({**known, **after}, max(keep_days * _DAY, late * _SECOND)))
     kept = state.samples(after=int((now - _RECENT).value))
     machines = {**state.machines(), **live}
-    status = machine_status(model, kept, machines, now, max_age, state.last_good_samples(set(machines) - _judged(kept)))
+    status = machine_status(
+        model, kept, machines, now, max_age, last_good_samples(state, set(machines) - _judged(kept))
+    )
     threshold = model.alarms_.threshold_ if model.alarms_.filter == "none" else float("nan")
     n_no_data, drift = int((found["state"] == NO_DATA).sum()), _drift(model, given)
     return JobReport(status, len(given), len(found), n_no_data, n_too_late, drift, now, kept, _days(state), threshold)
@@ -318,6 +327,4 @@ def _boundaries(names: Any, machines: dict[str, MachineState]) -> np.ndarray:
 
 
 def _keys(samples: pd.DataFrame) -> pd.MultiIndex:
-    return pd.MultiIndex.from_arrays(
-        [samples["machine"].to_numpy(dtype=object), nanoseconds(samples["time"])]
-    )
+    return pd.MultiIndex.from_arrays([samples["machine"].to_numpy(dtype=object), nanoseconds(samples["time"])])

@@ -67,6 +67,17 @@ def refuse_future(time: pd.Series, now: pd.Timestamp) -> None:
         )
 
 
+def warn_of_clock(newest: int, now: pd.Timestamp) -> None:
+    """Warn where rows were seen, in ns, that are later than the time of the run: its clock was set back."""
+    seen = pd.Timestamp(newest, tz="UTC")
+    if seen > now + _TOLERANCE:
+        warn_caller(
+            f"The clock is behind the newest row that was seen: it says {now}, and the row is of {seen}. What was "
+            "remembered stays; until the clock is there no machine counts as seen healthy. Check the clock.",
+            DataQualityWarning,
+        )
+
+
 def warn_of_rate(model: ConditionMonitor, given: pd.DataFrame, of: np.ndarray) -> None:
     """Warn of rows that come at another rate than those of ``fit``."""
     time = nanoseconds(given[model.table_format.time.name])

@@ -140,24 +140,12 @@ class JobState:
             self.connection.execute("ROLLBACK")
             raise
 
-    def last_good_samples(self, machines: Iterable[str]) -> pd.DataFrame:
-        """The last sample of each of these machines that could be judged, if there is one, by machine."""
-        query = (
-            f"SELECT {', '.join(SAMPLE_COLUMNS)} FROM samples WHERE model = ? AND machine = ? AND state != ? "
-            "ORDER BY time DESC LIMIT 1"
-        )
-        rows = [self.connection.execute(query, (self.model, name, NO_DATA)).fetchone() for name in sorted(machines)]
-        return _samples([row for row in rows if row is not None])
-
-    def remove_samples(self, after: dict[str, int]) -> None:
-        """Remove the samples of each machine that are later than a time in ns."""
+    def write_samples(self, samples: pd.DataFrame, after: dict[str, int]) -> None:
+        """Write samples in place of all that are later than a time, in ns, of each machine."""
         self.connection.executemany(
             "DELETE FROM samples WHERE model = ? AND machine = ? AND time > ?",
             [(self.model, name, moment) for name, moment in after.items()],
         )
-
-    def write_samples(self, samples: pd.DataFrame) -> None:
-        """Insert samples, or replace those of the same machine and time."""
         texts = {name: [str(one) for one in samples[name].tolist()] for name in _TEXTS}
         numbers = {name: [None if one != one else one for one in samples[name].tolist()] for name in _NUMBERS}
         columns = {**texts, **numbers, "alarm": samples["alarm"].astype(int).tolist()}
@@ -176,7 +164,10 @@ class JobState:
         self.connection.executemany(
             "INSERT OR REPLACE INTO machines (machine, model, watermark, boundary, alarm, since) "
             "VALUES (?, ?, ?, ?, ?, ?)",
-            [(name, self.model, one.watermark, one.boundary, alarms[name], one.since) for name, one in machines.items()],
+            [
+                (name, self.model, one.watermark, one.boundary, alarms[name], one.since)
+                for name, one in machines.items()
+            ],
         )
 
     def write_tail(self, machine: np.ndarray, time: np.ndarray, cells: pd.DataFrame) -> None:
@@ -188,7 +179,9 @@ class JobState:
         texts = json.dumps(cells.to_numpy(np.float64).tolist()).replace("NaN", "null")[2:-2].split("], [")
         self.connection.executemany(
             "INSERT INTO tail (machine, time, cells, model) VALUES (?, ?, ?, ?)",
-            zip(machine.tolist(), time.tolist(), (f"[{text}]" for text in texts), [self.model] * len(time), strict=True),
+            zip(
+                machine.tolist(), time.tolist(), (f"[{text}]" for text in texts), [self.model] * len(time), strict=True
+            ),
         )
 
     def write_unreported(self, days: Iterable[int]) -> None:
@@ -225,7 +218,7 @@ class JobState:
         self.connection.execute("DELETE FROM kept")
         self.connection.executemany("INSERT INTO kept VALUES (?, ?, ?)", kept)
         self.connection.execute(
-            "DELETE FROM samples WHERE time < ? AND (model, machine, time) NOT IN (SELECT model, machine, time FROM kept)",
+            "DELETE FROM samples WHERE time < ? AND (model, machine, time) NOT IN (SELECT * FROM kept)",
             (before,),
         )
 
@@ -281,6 +274,16 @@ def _begun(connection: sqlite3.Connection) -> sqlite3.Connection:
     connection.execute(f"PRAGMA user_version = {FORMAT}")
     connection.execute("COMMIT")
     return connection
+
+
+def last_good_samples(state: JobState, machines: Iterable[str]) -> pd.DataFrame:
+    """The last sample of each of these machines that could be judged, if there is one, by machine."""
+    query = (
+        f"SELECT {', '.join(SAMPLE_COLUMNS)} FROM samples WHERE model = ? AND machine = ? AND state != ? "
+        "ORDER BY time DESC LIMIT 1"
+    )
+    rows = [state.connection.execute(query, (state.model, name, NO_DATA)).fetchone() for name in sorted(machines)]
+    return _samples([row for row in rows if row is not None])
 
 
 def _samples(rows: list[tuple[Any, ...]]) -> pd.DataFrame:

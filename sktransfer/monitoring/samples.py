@@ -23,6 +23,7 @@ from sktransfer.windows.sliding_windows import SlidingWindows, windows_at
 
 _GAP = 3  # usual distances of rows beyond which rows are missing
 _SECOND = 1_000_000_000
+_TOO_FEW = "too few rows in a row for a window"
 
 
 @dataclass
@@ -172,7 +173,7 @@ def _windows(frame: pd.DataFrame, rows: _Rows, rules: RowRules) -> Samples:
     texts = _texts(
         rows.reason[k] or (
             f"rows {step[k]:.4g} s apart, not {rules.period:.4g} s" if cut.uneven[k]
-            else "too few rows in a row for a window" if cut.joined[k] or rows.begins[k] else "no rows"
+            else _TOO_FEW if cut.joined[k] or rows.begins[k] else "no rows"
         )
         for k in cut.row
     )  # fmt: skip
@@ -191,9 +192,9 @@ def _warn_of_uneven(uneven: np.ndarray, joined: np.ndarray, rules: RowRules) -> 
     cutter: Any = rules.windows
     if uneven.any():
         warn_caller(
-            f"ConditionMonitor: {int(uneven.sum())} of {int(uneven.sum() + joined.sum())} distances between rows differ by more than "
-            f"{cutter.jitter:.0%} from the usual {rules.period:g} s: no window is cut across them. Export the table at "
-            "one rate, or set on_irregular='resample' or a larger jitter."
+            f"ConditionMonitor: {int(uneven.sum())} of {int((uneven | joined).sum())} distances between rows differ by "
+            f"more than {cutter.jitter:.0%} from the usual {rules.period:g} s: no window is cut across them. Export the "
+            "table at one rate, or set on_irregular='resample' or a larger jitter."
         )
 
 
@@ -214,7 +215,7 @@ def _resampled(frame: pd.DataFrame, rows: _Rows, rules: RowRules) -> Samples:
         flags.append(rows.flag[k][np.maximum(last, 0)])
         first, behind = (np.searchsorted(rows.time[k], one.without - span) for span in (rules.grid().step, 0))
         texts += [
-            next((text for text in rows.reason[k][i:j] if text), "too few rows in a row for a window" if j > i else "no rows")
+            next((text for text in rows.reason[k][i:j] if text), _TOO_FEW if j > i else "no rows")
             for i, j in zip(first, behind, strict=True)
         ]  # fmt: skip
     return Samples(

@@ -72,8 +72,8 @@ def status_page(report: JobReport, *, model_name: str, zone: str = "UTC", hours:
 <title>{report.n_alarms} in alarm, {counted(len(status), "machine")}</title><style>{_STYLE}</style></head>
 <body><h1>{report.n_alarms} of {counted(len(status), "machine")} in alarm</h1>
 <p>{counts}</p>
-<p class="soft">Run of {_moment(report.now, zone)}, model {escape(model_name)}, {counted(report.n_samples, "sample")} judged,
-{report.n_no_data} without data. Trends of the last {hours:g} hours.</p>
+<p class="soft">Run of {_moment(report.now, zone)}, model {escape(model_name)},
+{counted(report.n_samples, "sample")} judged, {report.n_no_data} without data. Trends of the last {hours:g} hours.</p>
 {outside}
 <main>
 {machines}

@@ -1,4 +1,4 @@
-"""Ids of machines as text, by one rule wherever they come from: frames, files, fit, predict, the state of a job.
+r"""Ids of machines as text, by one rule wherever they come from: frames, files, fit, predict, the state of a job.
 
 ::
 
@@ -70,7 +70,7 @@ def why_no_name(text: str) -> str:
         return f"has {len(text)} characters, more than {LONGEST}"
     for one in text:
         if unicodedata.category(one) in _UNPRINTABLE or one in _TURNS:
-            return f"holds {ascii(one)}, which is no character to print"
+            return f"holds {one!a}, which is no character to print"
     return ""
 
 

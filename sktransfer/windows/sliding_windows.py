@@ -316,7 +316,9 @@ def windows_at(
     one = Recording(0, 0, values[used], None, time[used], whole, np.array(np.nan), rate, None, channels)
     segment = Segment(one, one.values, np.arange(len(used)), one.time)
     _warn_of_merged([segment], channels, cutter.dtype)
-    found = sliding_window_view(one.values, cutter.length, axis=0)[ends - cutter.length + 1].astype(cutter.dtype, order="C")
+    found = sliding_window_view(one.values, cutter.length, axis=0)[ends - cutter.length + 1].astype(
+        cutter.dtype, order="C"
+    )
     X = Windows.of(found, sampling_rate=rate, time=time[used][ends], channels=channels)
     if labels is None:
         return X, None

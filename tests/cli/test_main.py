@@ -19,38 +19,7 @@ import sktransfer
 from sktransfer import BaselineScaler, TransferDetector, make_pipeline
 from sktransfer.cli import monitor_command
 from sktransfer.cli.main import main
-
-BEGIN = pd.Timestamp("2026-03-28 22:00", tz="UTC")
-CONFIG = """
-[table]
-machine = "pump"
-[table.time]
-name = "time"
-[table.sensors]
-p = "bar"
-T = "C"
-[model]
-kind = "detector"
-[alarms]
-alarms_per_day = 0.1
-[limits]
-p = [0, 400]
-"""
-
-
-def table(seed, n, begin, fault=None):
-    rng, frames = np.random.default_rng(seed), []
-    for name, level in (("007", 100), ("=b", 50)):
-        frame = pd.DataFrame(rng.normal(size=(n, 2)) + [level, 5], columns=["p", "T"])
-        frames.append(frame.assign(time=begin + pd.Timedelta(minutes=1) * np.arange(n), pump=name))
-    if fault is not None:
-        frames[1].loc[fault:, "p"] += 9
-    return pd.concat(frames)
-
-
-def write(frame, path):
-    frame.to_csv(path, index=False)
-    return path
+from tests.acceptance.plant import BEGIN, CONFIG, table, write
 
 
 @pytest.fixture(scope="module")
@@ -322,7 +291,9 @@ def test_a_model_file_that_changes_while_it_is_read_is_one_error_and_nothing_is_
     monkeypatch.setattr(monitor_command, "loaded_monitor", late)
     assert monitor(own_model, tmp_path / "state", *(["--sha256", expected] if stated else [])) == 4
     errors = capsys.readouterr().err.splitlines()
-    assert len(errors) == 1 and errors[0].startswith("error: ") and "m.skops" in errors[0]
+    assert len(errors) == 1
+    assert errors[0].startswith("error: ")
+    assert "m.skops" in errors[0]
     assert not (tmp_path / "state").exists()
 
 
