@@ -207,20 +207,23 @@ class JobState:
         """
         first = self.connection.execute("SELECT min(day) FROM unreported").fetchone()[0]
         before = before if first is None else min(before, first)
-        last = self.connection.execute(
-            "SELECT model, machine, max(time) FROM samples WHERE time < ? AND state != ? GROUP BY model, machine",
-            (before, NO_DATA),
-        ).fetchall()
-        # where none of these samples is the last one, all of them go
-        later = "SELECT 1 FROM samples WHERE model = ? AND machine = ? AND time >= ? AND state != ? LIMIT 1"
-        kept = [one for one in last if not self.connection.execute(later, (*one[:2], before, NO_DATA)).fetchone()]
-        self.connection.execute("CREATE TEMP TABLE IF NOT EXISTS kept (model TEXT, machine TEXT, time INTEGER)")
-        self.connection.execute("DELETE FROM kept")
-        self.connection.executemany("INSERT INTO kept VALUES (?, ?, ?)", kept)
-        self.connection.execute(
-            "DELETE FROM samples WHERE time < ? AND (model, machine, time) NOT IN (SELECT * FROM kept)",
-            (before,),
-        )
+        for (model,) in self.connection.execute("SELECT DISTINCT model FROM machines").fetchall():
+            old = self.connection.execute(  # by the index: most samples are younger
+                "SELECT machine, max(time) FROM samples INDEXED BY by_time WHERE model = ? AND time < ? AND state != ? "
+                "GROUP BY machine",
+                (model, before, NO_DATA),
+            ).fetchall()
+            later = "SELECT 1 FROM samples WHERE model = ? AND machine = ? AND time >= ? AND state != ? LIMIT 1"
+            kept = [
+                one for one in old if not self.connection.execute(later, (model, one[0], before, NO_DATA)).fetchone()
+            ]
+            self.connection.execute("CREATE TEMP TABLE IF NOT EXISTS kept (machine TEXT, time INTEGER)")
+            self.connection.execute("DELETE FROM kept")
+            self.connection.executemany("INSERT INTO kept VALUES (?, ?)", kept)
+            self.connection.execute(
+                "DELETE FROM samples WHERE model = ? AND time < ? AND (machine, time) NOT IN (SELECT * FROM kept)",
+                (model, before),
+            )
 
     def _opened(self) -> sqlite3.Connection:
         """The file as it is, or a fresh one where it cannot be used."""

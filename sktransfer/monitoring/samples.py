@@ -191,10 +191,11 @@ def _windows(frame: pd.DataFrame, rows: _Rows, rules: RowRules) -> Samples:
 def _warn_of_uneven(uneven: np.ndarray, joined: np.ndarray, rules: RowRules) -> None:
     cutter: Any = rules.windows
     if uneven.any():
+        n, n_uneven = int((uneven | joined).sum()), int(uneven.sum())
         warn_caller(
-            f"ConditionMonitor: {int(uneven.sum())} of {int((uneven | joined).sum())} distances between rows differ by "
-            f"more than {cutter.jitter:.0%} from the usual {rules.period:g} s: no window is cut across them. Export the "
-            "table at one rate, or set on_irregular='resample' or a larger jitter."
+            f"ConditionMonitor: {n_uneven} of {n} distances between rows differ by more than {cutter.jitter:.0%} from "
+            f"the usual {rules.period:g} s: no window is cut across them. Export the table at "
+            "one rate, or set on_irregular='resample' or a larger jitter."
         )
 
 

@@ -53,6 +53,7 @@ def plant(seed, n=600, begin=BEGIN):
 
 
 def healthy(n=2000):
+    """Rows before BEGIN, of the same two machines."""
     table = plant(0, n, BEGIN - MINUTE * n)
     row = table.groupby("machine").cumcount()
     table.loc[(table["machine"] == "b") & row.between(300, 419), "p"] -= 8
@@ -526,3 +527,33 @@ def test_a_fleet_at_once_is_judged_as_its_machines_one_by_one(model, tmp_path):
         pd.testing.assert_frame_equal(found[2], tail[tail["machine"] == name].reset_index(drop=True))
         status, expected = (each.status.set_index("machine").loc[name] for each in (one, whole))
         pd.testing.assert_series_equal(status, expected)
+
+
+def test_the_calls_of_a_run_do_not_grow_with_the_number_of_machines(model, tmp_path, monkeypatch):
+    """A call a machine is what made a fleet slow."""
+    calls = {}
+
+    def counting(owner, name):
+        first = getattr(owner, name)
+
+        def count(*arguments, **options):
+            calls[name] = calls.get(name, 0) + 1
+            return first(*arguments, **options)
+
+        monkeypatch.setattr(owner, name, count)
+
+    for owner, name in ((ConditionMonitor, "_ask"), (ConditionMonitor, "reasons"), (Alarms, "update")):
+        counting(owner, name)
+    for name in ("to_numpy", "__getitem__"):
+        counting(pd.DataFrame, name)
+    found = []
+    for n in (2, 40):
+        fleet = pd.concat([healthy(450).query("machine == 'b'").assign(machine=f"m{k:02}") for k in range(n)])
+        monitor = ConditionMonitor(model.estimator, model.table_format, windows=model.windows).fit(fleet)
+        table = pd.concat([plant(k, 90).query("machine == 'b'").assign(machine=f"m{k:02}") for k in range(n)])
+        table["p"] += np.where(table["time"] > BEGIN + 60 * MINUTE, 8.0, 0.0)
+        calls.clear()
+        report = run_job(monitor, table, tmp_path / str(n), model_id="m1", now=table["time"].max())
+        assert report.n_alarms == n
+        found.append(dict(calls))
+    assert found[0] == found[1]

@@ -161,7 +161,7 @@ def test_too_short_recordings_are_counted_or_an_error():
         ),
         (long_frame(), {"labels": "falt"}, r"no column 'falt'. Did you mean 'fault'\?"),
         (long_frame(), {"labels": "fault"}, "column 'machine' of recording 0 holds"),
-        (long_frame().assign(record=[None] + [1] * 99), {"recording": "record"}, "'record' is empty in 1 rows"),
+        (long_frame().assign(record=[None] + [1] * 99), {"recording": "record"}, "'record' is empty in 1 row;"),
         (
             pd.DataFrame({"p": noise(30), "machine": ["a", "a", "a/b"] * 10, "record": ["b/c", "c", "c"] * 10}),
             {"recording": "record", "machine": "machine"},
