@@ -148,7 +148,7 @@ def test_too_short_recordings_are_counted_or_an_error():
         ([np.array([1.0, np.inf] * 9)], {}, "inf, too large"),
         ([np.array([1.0, -1e31] * 9)], {}, "-1e[+]31, too large"),
         ([noise(30)], {"labels": [0, 1]}, "labels has 2 entries for 1 recordings"),
-        ([noise(30)], {"labels": [None]}, "1 labels of recording 0 are missing"),
+        ([noise(30)], {"labels": [None]}, "recording 0 has no label in 1 sample"),
         ({"a": noise(30)}, {"labels": {"b": 1}}, r"labels has no entry for the recordings \['a'\]"),
         ([noise(30)], {"from_rate": -5}, "from_rate is a positive number of Hz, got -5"),
         ([noise(30)], {"time": [np.arange(29)]}, "29 time stamps for 30 samples"),
