@@ -60,9 +60,8 @@ def status_page(report: JobReport, *, model_name: str, zone: str = "UTC", hours:
     status = report.status
     counts = ", ".join(f"{n} {escape(word)}" for word, n in status["status"].value_counts(sort=False).items())
     begin = report.now - pd.Timedelta(hours=hours)
-    rows = report.samples.groupby("machine").indices if len(report.samples) else {}
-    own = [report.samples.iloc[rows.get(name, [])] for name in status["machine"]]
-    machines = "\n".join(_machine(*one, report, begin, zone) for one in zip(status.itertuples(), own, strict=True))
+    shown = _by_machine(report, begin)
+    machines = "\n".join(_machine(row, shown.get(row.machine), report, begin, zone) for row in status.itertuples())
     drift = ", ".join(
         f"{escape(name)} {share:.1%}" for name, share in sorted(report.drift.items(), key=lambda one: -one[1])
     )
@@ -81,7 +80,23 @@ def status_page(report: JobReport, *, model_name: str, zone: str = "UTC", hours:
 """
 
 
-def _machine(row: Any, own: pd.DataFrame, report: JobReport, begin: pd.Timestamp, zone: str) -> str:
+def _by_machine(report: JobReport, begin: pd.Timestamp) -> dict[Any, tuple[np.ndarray, ...]]:
+    """Place in the width, score, alarm and lack of data of each machine's samples."""
+    samples = report.samples[report.samples["time"] >= begin] if len(report.samples) else report.samples
+    if len(samples) == 0:
+        return {}
+    part = ((samples["time"] - begin).dt.total_seconds() / (report.now - begin).total_seconds()).to_numpy()
+    columns = (
+        np.clip(part, 0, 1) * _WIDTH,
+        samples["score"].to_numpy(np.float64),
+        samples["alarm"].to_numpy(dtype=bool),
+        (samples["state"] == NO_DATA).to_numpy(dtype=bool),
+    )
+    rows = samples.groupby("machine").indices
+    return {name: tuple(column[index] for column in columns) for name, index in rows.items()}
+
+
+def _machine(row: Any, own: tuple[np.ndarray, ...] | None, report: JobReport, begin: pd.Timestamp, zone: str) -> str:
     name = escape(str(row.machine)) or "plant"
     facts = []
     if pd.notna(row.since):
@@ -100,14 +115,11 @@ def _machine(row: Any, own: pd.DataFrame, report: JobReport, begin: pd.Timestamp
     )
 
 
-def _trend(own: pd.DataFrame, begin: pd.Timestamp, report: JobReport, zone: str, name: str) -> str:
+def _trend(own: tuple[np.ndarray, ...] | None, begin: pd.Timestamp, report: JobReport, zone: str, name: str) -> str:
     """Score over time as a line, with what the alarms make of it."""
-    own = own[own["time"] >= begin] if len(own) else own
-    if len(own) == 0 or not own["score"].notna().any():
+    if own is None or np.isnan(own[1]).all():
         return '<p class="soft">No sample in this time.</p>'
-    seconds = ((own["time"] - begin).dt.total_seconds() / (report.now - begin).total_seconds()).to_numpy()
-    x = np.clip(seconds, 0, 1) * _WIDTH
-    score = own["score"].to_numpy(np.float64)
+    x, score, alarm, none = own
     ends = np.nanquantile(score, [0.002, 0.998]) if np.isfinite(score).sum() > 500 else np.nanquantile(score, [0, 1])
     levels = [*ends, report.threshold] if np.isfinite(report.threshold) else list(ends)
     low, high = min(levels), max(levels)
@@ -118,7 +130,7 @@ def _trend(own: pd.DataFrame, begin: pd.Timestamp, report: JobReport, zone: str,
         inside = np.clip(value, low, high)
         return _TOP + (high - inside) / (high - low) * (_HEIGHT - _TOP - _BOTTOM)
 
-    bands = _bands(x, own["alarm"].to_numpy(), "alarm") + _bands(x, (own["state"] == NO_DATA).to_numpy(), "none")
+    bands = _bands(x, alarm, "alarm") + _bands(x, none, "none")
     limit = ""
     if np.isfinite(report.threshold):
         at = y(report.threshold)
