@@ -22,6 +22,7 @@ from sktransfer.backbones.weights import Weights
 from sktransfer.exceptions import ModelFileError
 from sktransfer.networks.layers import Blocks, fits, layers_of, width_after
 from sktransfer.utils.checksums import Checksummed, seal, unseal
+from sktransfer.utils.counted_nouns import counted
 from sktransfer.utils.locks import ForkableLock
 from sktransfer.utils.untrusted import is_untrusted
 
@@ -257,11 +258,13 @@ class Backbone(Checksummed):
         return self.card._repr_html_()
 
     def __repr__(self) -> str:
-        width = f"{self.n_features_in or 'any number of'} columns"
+        width = counted(self.n_features_in, "column") if self.n_features_in else "any number of columns"
         if self.inputs.shape is not None:
             width = " x ".join("any" if size is None else str(size) for size in self.inputs.shape)
-        known = "" if self.source is None or self.source.classes is None else f", {len(self.source.classes)} classes"
-        return f"Backbone({self.name!r}, {len(self.blocks)} blocks, {width} -> {self.n_features_out} features{known})"
+        classes = None if self.source is None else self.source.classes
+        known = "" if classes is None else f", {counted(len(classes), 'class', 'classes')}"
+        blocks, features = counted(len(self.blocks), "block"), counted(self.n_features_out, "feature")
+        return f"Backbone({self.name!r}, {blocks}, {width} -> {features}{known})"
 
     # shared, not copied: a grid search over a thousand candidates holds the weights once
     def __sklearn_clone__(self) -> Backbone:

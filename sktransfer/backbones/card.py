@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from sktransfer.utils.counted_nouns import counted
+
 # Backbone offers its card, so that this file does not import it
 
 _WIDTH = 110  # characters of a line of text
@@ -70,7 +72,7 @@ def card_of(backbone: Any) -> Card:
         *_columns(backbone),
         ("scaling", inputs.scaling or "not said"),
         ("range", _range(backbone)),
-        ("gives", f"{backbone.n_features_out} features"),
+        ("gives", counted(backbone.n_features_out, "feature")),
         ("source head", _head(source)),
         ("trained on", "; ".join(str(known.pop(key)) for key in ("data", "task") if key in known) or "not said"),
         ("samples", str(known.pop("n_samples", "not said"))),
@@ -98,7 +100,9 @@ def one_line(backbone: Any) -> str:
     """What a backbone takes, gives and was trained on, in one line."""
     source, data = backbone.source, backbone.provenance.get("data")
     head = "" if source is None or source.weight is None else f", {_head(source).split(':')[0]}"
-    return _printable(f"{takes(backbone)}; {backbone.n_features_out} features{head}" + (f"; {data}" if data else ""))
+    return _printable(
+        f"{takes(backbone)}; {counted(backbone.n_features_out, 'feature')}{head}" + (f"; {data}" if data else "")
+    )
 
 
 def _count(size: int | None) -> str:
@@ -131,7 +135,7 @@ def _head(source: Any) -> str:
         return "none"
     if source.classes is None:
         return f"a regression of {len(source.weight)} value{'s' if len(source.weight) > 1 else ''}"
-    return f"{len(source.classes)} classes: {', '.join(map(str, source.classes))}"
+    return f"{counted(len(source.classes), 'class', 'classes')}: {', '.join(map(str, source.classes))}"
 
 
 def _text(value: Any) -> str:

@@ -20,6 +20,7 @@ from sktransfer.backbones.backbone import Backbone
 from sktransfer.backbones.from_scratch import FromScratch
 from sktransfer.exceptions import DataQualityWarning
 from sktransfer.utils.chunks import chunk_of, in_chunks
+from sktransfer.utils.counted_nouns import counted
 from sktransfer.utils.counted_warnings import CountedWarning, warn_caller, warn_of
 from sktransfer.utils.precision import merged_columns
 from sktransfer.validation.rows import check_rows, names_seen, to_float32
@@ -147,7 +148,7 @@ def compare_columns(name: str, backbone: Backbone | FromScratch, n_columns: int,
             missing, extra = [n for n in known if n not in found], [n for n in found if n not in known]
             detail = f" Missing: {missing[:8]}; unknown: {extra[:8]}."
         raise ValueError(
-            f"{name} got X with {n_columns} features, but its backbone {backbone.name!r} was pretrained on "
+            f"{name} got X with {counted(n_columns, 'feature')}, but its backbone {backbone.name!r} was pretrained on "
             f"{backbone.n_features_in}.{detail} Select the same columns, or pass a backbone trained on these."
         )
     if not found or not known or found == known:

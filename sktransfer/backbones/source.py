@@ -6,6 +6,8 @@ import dataclasses
 
 import numpy as np
 
+from sktransfer.utils.counted_nouns import counted
+
 
 @dataclasses.dataclass(frozen=True)
 class Source:
@@ -33,8 +35,12 @@ class Source:
             names = None if self.classes is None else [str(name) for name in self.classes[:3]]
             more = "" if self.classes is None or len(self.classes) <= 3 else ", ..."
             n = len(self.weight)
-            head = f"{n} values" if names is None else f"{n} classes: {', '.join(names)}{more}"
-        return f"Source({len(self.feature_mean)} features, {head})"
+            head = (
+                f"{counted(n, 'value')}"
+                if names is None
+                else f"{counted(n, 'class', 'classes')}: {', '.join(names)}{more}"
+            )
+        return f"Source({counted(len(self.feature_mean), 'feature')}, {head})"
 
     def check(self, n_features_out: int) -> None:
         """Raise a ValueError if the shapes do not fit features of this width."""

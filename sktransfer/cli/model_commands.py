@@ -37,6 +37,7 @@ def pretrain(log: Any, tables: tuple[Path, ...], config: Path, out: Path) -> Non
     from sktransfer.backbones.persistence import save_backbone
     from sktransfer.cli.plant_config import read_config
     from sktransfer.cli.table_config import ConfigError
+    from sktransfer.utils.counted_nouns import counted
 
     plan = read_config(config)
     if plan.label is None:
@@ -46,7 +47,8 @@ def pretrain(log: Any, tables: tuple[Path, ...], config: Path, out: Path) -> Non
     if getattr(network, "backbone_", None) is None:
         raise ConfigError(f"{config}: [model] kind must be 'classifier' to pretrain a network.")
     save_backbone(network.backbone_, out)
-    log.say(f"wrote {out}: {len(monitor.classes_)} classes, {len(monitor.sensors_)} sensors", file=str(out))
+    facts = f"{counted(len(monitor.classes_), 'class', 'classes')}, {counted(len(monitor.sensors_), 'sensor')}"
+    log.say(f"wrote {out}: {facts}", file=str(out))
 
 
 @click.command()
@@ -59,6 +61,7 @@ def fit(log: Any, tables: tuple[Path, ...], config: Path, out: Path, notes: str 
     """Fit a monitor to the table of a plant, and write its model file."""
     from sktransfer.cli.plant_config import read_config
     from sktransfer.io.model_file import save
+    from sktransfer.utils.counted_nouns import counted
 
     plan = read_config(config)
     monitor = plan.monitor.fit(files_of(tables), plan.label)
@@ -69,9 +72,9 @@ def fit(log: Any, tables: tuple[Path, ...], config: Path, out: Path, notes: str 
     }
     save(monitor, out, metrics=metrics, normal_label=plan.monitor.normal_label, notes=notes)
     log.say(
-        f"wrote {out}: {len(monitor.machines_)} machines, {len(monitor.sensors_)} sensors, threshold "
-        f"{alarms.threshold_:.4g}, {alarms.false_alarms_per_day_:.3g} false alarms a day on {alarms.n_days_:.3g} "
-        "healthy machine days held out",
+        f"wrote {out}: {counted(len(monitor.machines_), 'machine')}, {counted(len(monitor.sensors_), 'sensor')}, "
+        f"threshold {alarms.threshold_:.4g}, {alarms.false_alarms_per_day_:.3g} false alarms a day on "
+        f"{alarms.n_days_:.3g} healthy machine days held out",
         file=str(out),
     )
 

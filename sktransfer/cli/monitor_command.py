@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 import warnings
 from pathlib import Path
@@ -11,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from sktransfer.cli.arguments import files_of, hexadecimal
+from sktransfer.cli.arguments import files_of, hexadecimal, write_out
 from sktransfer.cli.scorer import loaded_monitor
 
 
@@ -66,18 +67,15 @@ def monitor(log: Any, model: Path, tables: tuple[Path, ...], **options: Any) -> 
     Run it again with the same table, and nothing changes; kill it, and the next run catches up.
     """
     from sktransfer.cli.main import ABSTAINED, ALARM, OK
-    from sktransfer.exceptions import ModelFileError
     from sktransfer.monitoring.job import run_job
+    from sktransfer.utils.counted_nouns import counted
+    from sktransfer.utils.id_texts import printable
 
     began = time.perf_counter()
-    try:
-        content = model.read_bytes()
-    except OSError as error:
-        raise ModelFileError(f"{model}: {error.strerror or error}.") from None
-    digest = hashlib.sha256(content).hexdigest()
-    loaded = loaded_monitor(model, options["sha256"] or digest)
+    digest, written = _digest(model, options["sha256"])
+    loaded = loaded_monitor(model, digest)  # another file by now is refused: what is remembered belongs to this one
     folder = options["out"] or options["state"]
-    name, text = f"{model.name} {digest[:12]}", []
+    name, text = f"{printable(model.name)} {digest[:12]}", []
 
     def write(found: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -88,12 +86,29 @@ def monitor(log: Any, model: Path, tables: tuple[Path, ...], **options: Any) -> 
         keep_days=options["keep_days"], now=options["now"], write=write,
     )  # fmt: skip
     if options["metrics"] is not None:
-        _write_metrics(options["metrics"], report, time.perf_counter() - began, time.time() - model.stat().st_mtime)
-    click.echo(text[0], nl=False)
-    log.say(f"{report.n_samples} samples judged, {report.n_alarms} machines in alarm", samples=report.n_samples)
+        _write_metrics(options["metrics"], report, time.perf_counter() - began, time.time() - written)
+    write_out(text[0])
+    log.say(
+        f"{counted(report.n_samples, 'sample')} judged, {counted(report.n_alarms, 'machine')} in alarm",
+        samples=report.n_samples,
+    )
     if report.n_samples and report.n_no_data > options["max_abstained"] * report.n_samples:
         return ABSTAINED
     return ALARM if options["fail_on_alarm"] and report.n_alarms else OK
+
+
+def _digest(model: Path, expected: str | None) -> tuple[str, float]:
+    """SHA-256 of the model file, and when it was written, in s since 1970."""
+    from sktransfer.exceptions import ModelFileError
+
+    try:
+        with model.open("rb") as stream:
+            written, digest = os.fstat(stream.fileno()).st_mtime, hashlib.sha256(stream.read()).hexdigest()
+    except OSError as error:
+        raise ModelFileError(f"{model}: the model file cannot be read ({error.strerror or error}).") from None
+    if expected is not None and digest != expected.lower():
+        raise ModelFileError(f"{model} is another file than expected: its SHA-256 is {digest}, and not {expected}.")
+    return digest, written
 
 
 def _write_reports(report: Any, folder: Path, name: str, zone: str) -> str:
@@ -118,6 +133,11 @@ def _write_metrics(path: Path, report: Any, duration: float, model_age: float) -
     from sktransfer.monitoring.status_report import metrics_text
     from sktransfer.utils.files import write_atomically
 
+    if path.suffix != ".prom":
+        warnings.warn(
+            f"The metrics in {path} will not be read: the node exporter reads files whose names end in .prom.",
+            stacklevel=2,
+        )
     try:
         write_atomically(path, metrics_text(report, duration=duration, model_age=model_age).encode("utf-8"))
     except OSError as error:

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,7 @@ def _estimator(path: Path, model: dict[str, Any]) -> Any:
     if kind not in ("detector", "classifier"):
         raise ConfigError(f"{path}: [model] kind must be 'detector' or 'classifier'; got {kind!r}.")
     backbone, normal, seed = model.get("backbone"), model.get("normal_label"), model.get("random_state")
+    _check_backbone(path, backbone)
     if kind == "detector":
         rate = model.get("false_alarm_rate", 0.01)
         last: Any = TransferDetector(backbone, false_alarm_rate=rate, random_state=seed)
@@ -115,6 +117,18 @@ def _estimator(path: Path, model: dict[str, Any]) -> Any:
             f"{path}: [model] a classifier needs label, the column of labels, and normal_label, that of healthy rows."
         )
     return make_pipeline(BaselineScaler(normal_label=normal), TransferClassifier(backbone, random_state=seed))
+
+
+def _check_backbone(path: Path, backbone: Any) -> None:
+    """Refuse what is neither a shipped network nor a file, before a table is read."""
+    from sktransfer.backbones.persistence import shipped_backbones
+
+    known = sorted(shipped_backbones())
+    if backbone is None or backbone in known or (isinstance(backbone, str) and Path(backbone).is_file()):
+        return
+    near = difflib.get_close_matches(str(backbone), known, 1)
+    hint = f"Did you mean {near[0]!r}?" if near else f"Known are {', '.join(known)}, and files that `pretrain` wrote."
+    raise ConfigError(f"{path}: [model] backbone = {backbone!r} is neither a shipped network nor a file. {hint}")
 
 
 def _with_pairs(section: dict[str, Any]) -> dict[str, Any]:

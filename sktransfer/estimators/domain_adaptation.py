@@ -27,6 +27,7 @@ from sktransfer.estimators.base import TransferEstimator
 from sktransfer.exceptions import DataQualityWarning
 from sktransfer.inference.foreign_rows import look_foreign, warn_of_foreign
 from sktransfer.training.rows import TrainingRows, as_ratios, merge_copies
+from sktransfer.utils.counted_nouns import counted
 from sktransfer.utils.parameters import Interval, Options
 from sktransfer.utils.random import draw_seed
 from sktransfer.utils.threads import capped_threads
@@ -159,7 +160,7 @@ class DomainAdaptation(TransferEstimator):
             alignment = self._usual_alignment() if n_unlabelled >= _ENOUGH and blocks_learn else None
         if alignment is None and not (domains.target & labelled).any():
             few = self.alignment == "auto" and n_unlabelled < _ENOUGH
-            reason = f"has {n_unlabelled} rows, fewer than {_ENOUGH}, and" if few else "has"
+            reason = f"has {counted(n_unlabelled, 'row')}, fewer than {_ENOUGH}, and" if few else "has"
             raise ValueError(
                 f"{name}: the target {reason} no label, and without an alignment nothing of it would be learned. Label "
                 f"some target rows, or pass alignment={self._usual_alignment()!r} and let blocks learn."

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils.validation import _num_samples
 
 from sktransfer.estimators.fleet_arrays import typical_baseline
+from sktransfer.utils.counted_nouns import counted
 from sktransfer.utils.counted_warnings import listed, warn_caller
 from sktransfer.validation.domains import domain_names
 
@@ -62,8 +63,9 @@ class FleetMachines:
         if unseen.any():
             new = np.unique(names[unseen])
             warn_caller(
-                f"{name}: {int(unseen.sum())} of {n_rows} rows are of {len(new)} machines that were never seen "
-                f"({listed(new.tolist())}); {self._fallback_words()} answers for them"
+                f"{name}: {int(unseen.sum())} of {n_rows} rows are of {counted(len(new), 'machine')} that "
+                f"{'was' if len(new) == 1 else 'were'} never seen ({listed(new.tolist())}); "
+                f"{self._fallback_words()} answers for them"
                 + ("" if self.baseline_ is None else ", behind the median baseline of the fleet")
                 + ". Fit them by partial_fit."
             )

@@ -12,6 +12,7 @@ from sktransfer.backbones.source import Source
 from sktransfer.estimators.source_estimator import Rows, SourceEstimator
 from sktransfer.inference.out_of_range import count_out_of_range, warn_of_range
 from sktransfer.utils.callbacks import with_callbacks
+from sktransfer.utils.counted_nouns import counted
 from sktransfer.validation.labels import check_values
 
 
@@ -125,8 +126,8 @@ class SourceRegressor(RegressorMixin, SourceEstimator):
         values = check_values(type(self).__name__, y, n_rows).reshape(n_rows, -1)
         if values.shape[1] != self.n_outputs_:
             raise ValueError(
-                f"SourceRegressor got y with {values.shape[1]} values a row, but the source head of backbone "
-                f"{self.backbone_.name!r} predicts {self.n_outputs_}."
+                f"SourceRegressor got y with {counted(values.shape[1], 'value')} a row, but the source head of "
+                f"backbone {self.backbone_.name!r} predicts {self.n_outputs_}."
             )
 
     def __sklearn_tags__(self):

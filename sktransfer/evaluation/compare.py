@@ -29,6 +29,7 @@ from sktransfer.evaluation.fits import Outcome, Rows, attempt, fit_and_predict, 
 from sktransfer.evaluation.intervals import units_of
 from sktransfer.evaluation.metrics import metric_of
 from sktransfer.evaluation.outcomes import Outcomes
+from sktransfer.utils.counted_nouns import counted
 from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.utils.parameters import invalid_parameter, is_whole
 from sktransfer.validation.domains import check_domains
@@ -241,7 +242,9 @@ def _rows(
                 "target have the same columns in the same order."
             )
         if len(y_source) != n_source:
-            raise ValueError(f"{_NAME} got {len(y_source)} labels in y_source for {n_source} rows of X_source.")
+            raise ValueError(
+                f"{_NAME} got {counted(len(y_source), 'label')} in y_source for {counted(n_source, 'row')} of X_source."
+            )
         data.y_source = check(f"{_NAME} (y_source)", y_source, n_source)
         ones = np.ones(n_source, dtype=np.int64)
         data.source_domain = ones if source_domain is None else check_domains(source_domain, n_source)

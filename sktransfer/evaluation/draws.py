@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold, check_cv
 
+from sktransfer.utils.counted_nouns import counted
 from sktransfer.utils.counted_warnings import listed, warn_caller
 from sktransfer.utils.parameters import invalid_parameter, is_whole
 from sktransfer.validation.neighbours import row_numbers, warn_of_neighbours
@@ -164,8 +165,8 @@ def _check_split(pool: np.ndarray, scored: np.ndarray, y: np.ndarray, classes: n
     both = np.intersect1d(pool, scored)
     if len(both):
         raise ValueError(
-            f"{_NAME}: cv gives a split with {len(both)} rows on both sides (first: {both[:5].tolist()}). Rows that "
-            "are scored must not be drawn."
+            f"{_NAME}: cv gives a split with {counted(len(both), 'row')} on both sides (first: {both[:5].tolist()}). "
+            "Rows that are scored must not be drawn."
         )
     n_classes = 2 if classes is None else len(np.unique(y[pool]))
     if len(scored) < 2 or n_classes < 2:

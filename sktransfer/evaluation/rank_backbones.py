@@ -21,6 +21,7 @@ from sktransfer.backbones.by_tag import BLOCKS, keeps_tags
 from sktransfer.backbones.from_scratch import FromScratch, open_backbone
 from sktransfer.estimators.feature_extractor import FeatureExtractor
 from sktransfer.solvers.transferability import left_out_codes, log_me, shrinkage_h_score
+from sktransfer.utils.counted_nouns import counted
 from sktransfer.utils.counted_warnings import listed, warn_caller, warnings_once
 from sktransfer.validation.labels import check_labels, check_values
 
@@ -256,9 +257,10 @@ class _Scores:
         """Say which classes the accuracy leaves out."""
         if self.lonely:
             unit = "row" if self.groups is None else "group"
+            classes = counted(len(self.lonely), "class has", "classes have")
             warn_caller(
-                f"{_NAME}: {len(self.lonely)} classes have one {unit}, so that none is left to learn them from when it "
-                f"is left out: {listed(self.lonely)}. Column 'loo' does not count them"
+                f"{_NAME}: {classes} one {unit}, so that none is left to learn them from when it is left out: "
+                f"{listed(self.lonely)}. Column 'loo' does not count them"
                 f"{'' if self.counted.any() else ' and is NaN; the order is that of logme'}. "
                 f"Label two {unit}s a class.",
                 UserWarning,

@@ -12,6 +12,7 @@ from sktransfer.io.header import Columns, check_units, find_columns
 from sktransfer.io.source import Source
 from sktransfer.io.table_format import TableFormat
 from sktransfer.io.text_cells import bad_cells, missing_numbers
+from sktransfer.utils.id_texts import id_texts
 
 _BATCH = 65_536  # rows
 
@@ -79,12 +80,23 @@ class ParquetRows:
         values[bad] = np.nan
         frame = pd.DataFrame(values, index=pd.Index(lines, name="row"), columns=self.sensors, copy=False)
         for place, name in enumerate(columns.text):
-            texts_of = batch.column(name).cast(self._arrow.string()).to_pandas()
-            frame.insert(place, name, texts_of.fillna("").astype(str).array)
+            frame.insert(place, name, self._texts(name, batch.column(name)))
         if columns.time is not None:
             name = self.table_format.time.name
             frame.insert(0, name, self._times(batch.column(name), lines))
         return frame, bad_cells(lines, self.sensors, texts, bad)
+
+    def _texts(self, name: str, column: Any) -> Any:
+        """Text as it is; numbers as ids are written, whole ones without a decimal point."""
+        if not self._arrow.types.is_floating(column.type):
+            return column.cast(self._arrow.string()).to_pandas().fillna("").astype(str).array
+        found = column.to_pandas()
+        try:
+            texts = np.full(len(found), "", dtype=object)
+            texts[found.notna()] = id_texts(found[found.notna()])
+        except ValueError as error:
+            raise self.source.error(f"{error}.", column=name) from None
+        return pd.Series(texts).astype(str).array
 
     def _times(self, column: Any, lines: np.ndarray) -> Any:
         """Stamps as text or numbers, as the declared format has them; datetimes as text of ISO 8601."""

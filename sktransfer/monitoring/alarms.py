@@ -31,7 +31,8 @@ class Alarms(Checksummed, BaseEstimator):
 
     A single unusual sample is no alarm. An alarm begins where the score is below the threshold for `on_delay` samples
     in a row (or `k` of the last `n`), and ends where it is back above it, by the `deadband`, for `off_delay` samples.
-    None of this looks across a gap in time or from one machine to another.
+    None of this looks from one machine to another, and of what was before a gap in time nothing counts but that an
+    alarm was on: it stays on behind the gap, until `off_delay` samples in a row are back above the threshold.
 
     Parameters
     ----------
@@ -159,18 +160,17 @@ class Alarms(Checksummed, BaseEstimator):
         self.mean_, self.std_ = float(scores.mean()), float(scores.std())
         self.max_gap_ = usual_gap(seconds, machine) if self.max_gap is None else float(self.max_gap)
         self.n_days_ = float(days_watched(seconds, segment).sum())
-        stretches = _stretches(segment)
-        rest = self._at_rest(0.0)
+        stretches, of = _stretches(segment), _numbers(machine, len(scores))
         filtered = np.empty_like(scores)
         for rows in stretches:
-            filtered[rows] = self._filtered(scores[rows], rest.level)
+            filtered[rows] = self._filtered(scores[rows], self._at_rest(0.0).level)
         allowed = self.alarms_per_day * self.n_days_
         # the lower, the denser: there an alarm a week is told from one a day
         ranks = np.unique(np.geomspace(1, len(filtered), _N_THRESHOLDS).astype(np.int64)) - 1
         candidates = np.unique(np.sort(filtered)[ranks])
         self.threshold_, count = float(candidates[0]), 0  # nothing lies below the least score
         for candidate in candidates[1:]:
-            n = sum(_n_begins(self._flags(filtered[rows], rest, float(candidate))[0]) for rows in stretches)
+            n = self._n_alarms(filtered, stretches, of, float(candidate))
             if n > allowed:
                 break
             self.threshold_, count = float(candidate), n
@@ -237,7 +237,7 @@ class Alarms(Checksummed, BaseEstimator):
                     "what was seen of it before. Pass later scores, or the states of before them."
                 )
             if before is None or first - before.time > self.max_gap_:
-                before = self._at_rest(first)
+                before = self._at_rest(first, before is not None and before.on)
             filtered = self._filtered(scores[rows], before.level)
             on[rows], after = self._flags(filtered, before, self.threshold_)
             found[name] = replace(after, time=float(seconds[rows[-1]]), level=float(filtered[-1]))
@@ -269,7 +269,7 @@ class Alarms(Checksummed, BaseEstimator):
         state = self.transform(scores, time=time, machine=machine)
         order = np.lexsort((seconds, segment))
         state, truth, seconds, segment = state[order], truth[order], seconds[order], segment[order]
-        begins = _begins(state, segment)
+        begins = _begins(state, _numbers(machine, len(state))[order])  # one that stays on over a gap is no other one
         false = int((begins & ~truth).sum())
         delays, missed = [], 0
         starts = np.flatnonzero(_begins(truth, segment))
@@ -318,9 +318,9 @@ class Alarms(Checksummed, BaseEstimator):
             raise ValueError(f"Alarms got machine of shape {of.shape}; expected {found.shape}, one a score.")
         return found, seconds, segments("Alarms", seconds, of, max_gap)
 
-    def _at_rest(self, time: float) -> AlarmState:
-        """Before the first sample of a stretch: no alarm, and a filter that has seen healthy scores."""
-        return AlarmState(time, self.mean_ if self.filter == "ewma" else 0.0)
+    def _at_rest(self, time: float, on: bool = False) -> AlarmState:
+        """Before the first sample of a stretch: a filter that has seen healthy scores, and an alarm as it was."""
+        return AlarmState(time, self.mean_ if self.filter == "ewma" else 0.0, on=on)
 
     def _filtered(self, scores: np.ndarray, level: float) -> np.ndarray:
         """What is compared with the threshold, of one stretch."""
@@ -334,6 +334,16 @@ class Alarms(Checksummed, BaseEstimator):
         """Whether an alarm is on, of one stretch."""
         back = filtered >= threshold + self.deadband * self.std_
         return alarm_flags(filtered < threshold, back, before, self.on_delay, self.k_of_n, self.off_delay)
+
+    def _n_alarms(self, filtered: np.ndarray, stretches: list[np.ndarray], of: np.ndarray, threshold: float) -> int:
+        """Alarms that begin; one that is on before a gap goes on behind it."""
+        count, on, machine = 0, False, -1
+        for rows in stretches:
+            on = on and of[rows[0]] == machine
+            flags, after = self._flags(filtered[rows], self._at_rest(0.0, on), threshold)
+            count += int(flags[0] and not on) + int((flags[1:] & ~flags[:-1]).sum())
+            on, machine = after.on, of[rows[0]]
+        return count
 
     def _warn_of_gaps(self, time: Any, machine: Any, n: int) -> None:
         """Scores of another rate than those of fit: each is a stretch of its own, in which no delay is ever over."""
@@ -352,12 +362,12 @@ def _stretches(segment: np.ndarray) -> list[np.ndarray]:
     return np.split(order, np.flatnonzero(np.diff(segment[order])) + 1) if len(order) else []
 
 
-def _n_begins(on: np.ndarray) -> int:
-    """Alarms that begin in one stretch."""
-    return int(on[0]) + int((on[1:] & ~on[:-1]).sum())
+def _numbers(machine: Any, n: int) -> np.ndarray:
+    """A number for the machine of each sample."""
+    return np.zeros(n, dtype=np.int64) if machine is None else np.unique(np.asarray(machine), return_inverse=True)[1]
 
 
 def _begins(state: np.ndarray, segment: np.ndarray) -> np.ndarray:
-    """Where a state begins, also at the begin of a stretch."""
+    """Where a state begins, also at the begin of a stretch or machine."""
     before = np.concatenate([[False], state[:-1] & (segment[1:] == segment[:-1])])
     return state & ~before

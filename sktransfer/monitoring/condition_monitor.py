@@ -22,24 +22,25 @@ from sklearn.utils.validation import check_is_fitted
 from sktransfer.estimators.domain_steps import for_steps, takes_domain, through_steps
 from sktransfer.estimators.open_set_classifier import OpenSetClassifier
 from sktransfer.exceptions import DataQualityWarning
+from sktransfer.io.score_rows import NO_DATA
 from sktransfer.io.table_format import TableFormat, check_format, sensor_units
 from sktransfer.monitoring.alarms import Alarms
 from sktransfer.monitoring.class_scores import log_odds, open_set_score
 from sktransfer.monitoring.explain_sensors import explain_sensors
+from sktransfer.monitoring.learned_rows import learn_rows
 from sktransfer.monitoring.plant_frame import plant_frame, sensor_columns
-from sktransfer.monitoring.raw_rows import measuring_ranges, seconds_of
+from sktransfer.monitoring.raw_rows import measuring_ranges
 from sktransfer.monitoring.samples import RowRules, Samples, samples_of
 from sktransfer.monitoring.sensor_texts import sensor_texts
 from sktransfer.utils.checksums import Checksummed
+from sktransfer.utils.counted_nouns import counted
 from sktransfer.utils.counted_warnings import warn_caller
+from sktransfer.utils.id_texts import why_no_name
 from sktransfer.utils.parameters import HasMethods, Interval
-from sktransfer.validation.stuck import longest_usual_runs
 from sktransfer.windows.sliding_windows import SlidingWindows
 
-NO_DATA = "NO_DATA"
 UNUSUAL, USUAL = "unusual", "normal"  # what a detector says
 _NAME = "ConditionMonitor"
-_LONGEST_RUN = 10_000  # rows: a sensor that may rest for longer is never called stuck
 
 
 class ConditionMonitor(Checksummed, BaseEstimator):
@@ -188,11 +189,16 @@ class ConditionMonitor(Checksummed, BaseEstimator):
         frame = plant_frame(_NAME, table, form, labels)
         self.sensors_ = sensor_columns(frame, form, labels)
         self.units_ = sensor_units(form)
-        self._learn_rows(frame, form, labels)
+        _refuse_names("sensor", self.sensors_)
+        self.limits_ = measuring_ranges(_NAME, self.limits, self.sensors_)
+        healthy = None if labels is None or self.normal_label is None else (frame[labels] == self.normal_label)
+        self.period_, self.ranges_, self.longest_run_ = learn_rows(
+            _NAME, frame, form, self.sensors_, self.limits_, healthy
+        )
         samples = samples_of(frame, self._rules(), labels)
         if len(samples) == 0:
             raise ValueError(
-                f"{_NAME}: no sample is left of {len(frame)} rows. The first row that was not used: "
+                f"{_NAME}: no sample is left of {counted(len(frame), 'row')}. The first row that was not used: "
                 f"{samples.unusable['reason'].iloc[0] if len(samples.unusable) else 'too short for a window'}."
             )
         self.machines_ = sorted(set(samples.machine.tolist()))
@@ -276,12 +282,14 @@ class ConditionMonitor(Checksummed, BaseEstimator):
         check_is_fitted(self)
         frame = plant_frame(_NAME, table, self.known_format(), now=now)
         samples = samples_of(frame, self._rules())
-        new = ~np.isin(samples.machine, self.machines_)
+        new = ~pd.Series(samples.machine).isin(self.machines_).to_numpy(dtype=bool)
         if self._gives_domain() and new.any():
             unknown = sorted(set(samples.machine[new].tolist()))
+            floats = [one for one in unknown if one.endswith(".0") and one[:-2] in self.machines_]
+            hint = f" Is {floats[0]!r} the machine {floats[0][:-2]!r}, written as a float?" if floats else ""
             warn_caller(
                 f"{_NAME} has no baseline of {unknown}, which fit did not see: their state is NO_DATA. Fit it to "
-                "healthy rows of theirs.",
+                f"healthy rows of theirs.{hint}",
                 DataQualityWarning,
             )
         else:
@@ -309,37 +317,10 @@ class ConditionMonitor(Checksummed, BaseEstimator):
         list of str
         """
         check_is_fitted(self)
-        told = explain_sensors(self.estimator_, samples.X, **self._domain(samples))
+        told = explain_sensors(self.estimator_, samples.X, n_segments=0, **self._domain(samples))  # no text says when
         return sensor_texts(told, self.units_, self.n_sensors)
 
     # ---- fit
-
-    def _learn_rows(self, frame: pd.DataFrame, form: TableFormat, labels: str | None) -> None:
-        """Rate, ranges and usual runs of the columns."""
-        self.limits_ = measuring_ranges(_NAME, self.limits, self.sensors_)
-        of = np.zeros(len(frame)) if form.machine is None else frame[form.machine].to_numpy()
-        own = [np.flatnonzero(of == name) for name in np.unique(of)]
-        steps = np.concatenate([np.diff(seconds_of(frame[form.time.name].iloc[rows])) for rows in own])
-        if not len(steps):
-            raise ValueError(f"{_NAME} needs at least two rows of a machine; got {len(frame)} in all.")
-        self.period_ = float(np.median(steps))
-        values = frame[self.sensors_].to_numpy(np.float64)
-        good = np.isfinite(values) & (values >= self.limits_[:, 0]) & (values <= self.limits_[:, 1])
-        if not good.all(axis=1).any():
-            least = int(good.sum(axis=0).argmin())
-            raise ValueError(
-                f"{_NAME}: no row has a usable value in every sensor; {self.sensors_[least]!r} has one in "
-                f"{good[:, least].sum()} of {len(good)} rows, the others are missing or beyond its limits "
-                f"{tuple(self.limits_[least].tolist())}. Leave the sensor out, or mend its limits."
-            )
-        kept = np.where(good, values, np.nan)
-        self.ranges_ = np.c_[np.nanmin(kept, axis=0), np.nanmax(kept, axis=0)]
-        healthy = np.ones(len(frame), dtype=bool)
-        if labels is not None and self.normal_label is not None:
-            healthy = (frame[labels] == self.normal_label).to_numpy()
-        runs = [longest_usual_runs(kept[rows][healthy[rows]]) for rows in own if healthy[rows].sum() > 1]
-        longest = np.max(runs, axis=0) if runs else np.full(len(self.sensors_), np.inf)
-        self.longest_run_ = np.where(longest > _LONGEST_RUN, np.inf, longest)
 
     def _who_is_healthy(self, samples: Samples) -> np.ndarray:
         detector = is_outlier_detector(self.estimator)
@@ -349,6 +330,7 @@ class ConditionMonitor(Checksummed, BaseEstimator):
             return np.ones(len(samples), dtype=bool)
         if self.normal_label is None:
             raise ValueError(f"{_NAME} needs normal_label, the label of healthy rows, where rows have labels.")
+        _refuse_names("label", samples.labels.tolist())
         if NO_DATA in set(samples.labels.tolist()):
             raise ValueError(
                 f"{_NAME}: {NO_DATA!r} is a label, and says of a sample that it cannot be judged. Rename it."
@@ -364,13 +346,16 @@ class ConditionMonitor(Checksummed, BaseEstimator):
     def _last_ones(self, samples: Samples, healthy: np.ndarray) -> np.ndarray:
         """The last healthy samples of each machine."""
         found = np.zeros(len(samples), dtype=bool)
-        for name in self.machines_:
-            own = np.flatnonzero(healthy & (samples.machine == name))
+        rows = np.flatnonzero(healthy)
+        of = np.searchsorted(self.machines_, samples.machine[rows].astype(str))
+        for k, name in enumerate(self.machines_):
+            own = rows[np.searchsorted(of, k) : np.searchsorted(of, k, side="right")]  # in the order of machines
             n = round(self.held_out * len(own))
             if 0 < len(own) < 4:
+                n_own = counted(len(own), "healthy sample")
                 raise ValueError(
-                    f"{_NAME}: {f'machine {name!r}' if name else 'the table'} has {len(own)} healthy samples, of which "
-                    "some must be held out for the alarms. Pass at least 4, or leave the machine out."
+                    f"{_NAME}: {f'machine {name!r}' if name else 'the table'} has {n_own}, of which some must "
+                    "be held out for the alarms. Pass at least 4, or leave the machine out."
                 )
             found[own[len(own) - n :]] = True
         return found
@@ -445,3 +430,12 @@ class ConditionMonitor(Checksummed, BaseEstimator):
             return getattr(self.estimator_.steps[-1][1], method)(self.estimator_[:-1].transform(samples.X))
         takes = self._gives_domain() and takes_domain(self.estimator_, method)
         return getattr(self.estimator_, method)(samples.X, **(self._domain(samples) if takes else {}))
+
+
+def _refuse_names(what: str, names: list[Any]) -> None:
+    """Refuse what reports could not show, before it stands in a model file."""
+    for one in dict.fromkeys(names):
+        if isinstance(one, str) and (why := why_no_name(one)):
+            raise ValueError(
+                f"{_NAME}: the {what} {ascii(one)[:60]} cannot be named in reports: it {why}. Rename it in the table."
+            )

@@ -19,19 +19,26 @@ import numpy as np
 import pandas as pd
 
 from sktransfer.exceptions import DataQualityWarning, EmptyTableError
-from sktransfer.monitoring.alarm_state import AlarmState
-from sktransfer.monitoring.condition_monitor import NO_DATA, ConditionMonitor
-from sktransfer.monitoring.job_checks import check_spans, moment_of, refuse_future, refuse_resampling, warn_of_rate
-from sktransfer.monitoring.job_state import JobState, MachineState, nanoseconds
+from sktransfer.io.score_rows import NO_DATA
+from sktransfer.monitoring.condition_monitor import ConditionMonitor
+from sktransfer.monitoring.job_alarms import alarms_of
+from sktransfer.monitoring.job_checks import (
+    check_spans,
+    moment_of,
+    refuse_future,
+    refuse_resampling,
+    warn_of_clock,
+    warn_of_rate,
+)
+from sktransfer.monitoring.job_state import BEGIN, JobState, MachineState, last_good_samples
 from sktransfer.monitoring.machine_status import machine_status
-from sktransfer.monitoring.plant_frame import plant_frame
+from sktransfer.monitoring.plant_frame import nanoseconds, plant_frame
 from sktransfer.utils.counted_warnings import warn_caller
 
 LOCK = "lock"
 _SECOND = 1_000_000_000
 _DAY = 86_400 * _SECOND
 _RECENT = pd.Timedelta(hours=48)
-_BEGIN = -(2**62)  # before all times
 
 
 class JobLockedError(RuntimeError):
@@ -162,30 +169,29 @@ def _run(
     given = _given(model, table, now, may_be_empty=bool(state.machines()))
     refuse_future(given[form.time.name], now)
     known = state.machines()
+    warn_of_clock(max((one.watermark for one in known.values()), default=0), now)
     of = np.full(len(given), "", dtype=object) if form.machine is None else given[form.machine].to_numpy(dtype=object)
     warn_of_rate(model, given, of)
     rows = _with_tail(model, given, of, state, known)
     samples, found = model.judge(rows)
     time = nanoseconds(found["time"])
-    open_ = time.to_numpy() > _boundaries(found["machine"], known)
+    open_ = time > _boundaries(found["machine"], known)
     old = found[~open_]
     n_too_late = _n_unknown(state, old[nanoseconds(old["time"]) >= _forgotten(known, keep_days * _DAY)])
-    found = found[open_].assign(alarm=False, sensors="")
-    after = _alarms(model, found, known, _newest(form, rows), int(late * _SECOND))
-    _explain(model, samples, found)
+    found = found[open_].reset_index(drop=True)
+    found["alarm"], after, live = alarms_of(model.alarms_, found, known, _newest(form, rows), int(late * _SECOND))
+    found["sensors"] = _reasons(model, samples, found)
     with state.transaction():
-        for name, machine in after.items():
-            state.connection.execute(
-                "DELETE FROM samples WHERE model = ? AND machine = ? AND time > ?",
-                (state.model, name, known[name].boundary if name in known else _BEGIN),
-            )
-            state.write_machine(name, machine)
-        state.write_samples(found)
-        state.write_unreported(found["time"].dt.floor("D").map(lambda day: day.value).unique())
+        state.write_machines(after)
+        state.write_samples(found, {name: known[name].boundary if name in known else BEGIN for name in after})
+        state.write_unreported(np.unique(time[open_] // _DAY * _DAY))
         state.write_tail(*_tail_of(model, rows, {**known, **after}))
         state.forget(_forgotten({**known, **after}, max(keep_days * _DAY, late * _SECOND)))
     kept = state.samples(after=int((now - _RECENT).value))
-    status = machine_status(model, kept, state.machines(), now, max_age)
+    machines = {**state.machines(), **live}
+    status = machine_status(
+        model, kept, machines, now, max_age, last_good_samples(state, set(machines) - _judged(kept))
+    )
     threshold = model.alarms_.threshold_ if model.alarms_.filter == "none" else float("nan")
     n_no_data, drift = int((found["state"] == NO_DATA).sum()), _drift(model, given)
     return JobReport(status, len(given), len(found), n_no_data, n_too_late, drift, now, kept, _days(state), threshold)
@@ -233,10 +239,10 @@ def _with_tail(
     kept[form.time.name] = pd.to_datetime(kept_time, utc=True).astype("datetime64[ns, UTC]")
     if form.machine is not None:
         kept[form.machine] = kept_of.astype(str) if len(kept) else kept_of
-    time = nanoseconds(given[form.time.name]).to_numpy()
-    look = lookback(model)
-    recent = given[time > np.maximum(_boundaries(of, known), _BEGIN + look) - look]
-    new = pd.MultiIndex.from_arrays([of, time])
+    time, look = nanoseconds(given[form.time.name]), lookback(model)
+    near = time > np.maximum(_boundaries(of, known), BEGIN + look) - look
+    recent = given[near]
+    new = pd.MultiIndex.from_arrays([of[near], time[near]])
     seen = pd.MultiIndex.from_arrays([kept_of, kept_time])
     found = pd.concat([kept[~seen.isin(new)], recent], ignore_index=True)
     keys = [form.time.name] if form.machine is None else [form.machine, form.time.name]
@@ -245,71 +251,43 @@ def _with_tail(
 
 def lookback(model: ConditionMonitor) -> int:
     """How far back rows say something of a sample, in ns: the length of a window, the longest usual run of a sensor."""
-    finite = model.longest_run_[np.isfinite(model.longest_run_)]
-    run = float(finite.max(initial=1.0)) * model.period_
-    span = 0.0
+    span = _longest_run(model) * model.period_
     if model.windows is not None:
         rate = model.windows.sampling_rate or 1 / model.period_
         step = model.windows.length if model.windows.step is None else model.windows.step
-        span = (model.windows.length + step) / rate
-    return int(np.ceil((max(run, span) + 2 * model.period_) * _SECOND))
+        # rows may be as far apart as jitter lets them; the steps before say whether a stretch without windows goes on
+        span = max(span, (model.windows.length * (1 + model.windows.jitter) + 3 * step) / rate)
+    return int(np.ceil((span + 3 * model.period_) * _SECOND))
 
 
-def _alarms(
-    model: ConditionMonitor, found: pd.DataFrame, known: dict[str, MachineState], newest: dict[str, int], late: int
-) -> dict[str, MachineState]:
-    """Set the alarms of samples that are not final, and say what is remembered after those that are now."""
-    after = {}
-    for name, row_time in newest.items():
-        own, before = found[found["machine"] == name], known.get(name, MachineState(_BEGIN, _BEGIN))
-        time = nanoseconds(own["time"]).to_numpy()
-        watermark = max(before.watermark, row_time)
-        boundary = max(before.boundary, watermark - late)
-        judged = (own["state"] != NO_DATA).to_numpy()
-        states, since = {name: before.alarm} if before.alarm is not None else {}, before.since
-        final: tuple[AlarmState | None, int | None] = (before.alarm, before.since)
-        for part in (time <= boundary, time > boundary):
-            rows = np.flatnonzero(part & judged)
-            if len(rows):
-                on, states = model.alarms_.update(
-                    own["score"].to_numpy()[rows], time=time[rows].astype("datetime64[ns]"),
-                    machine=np.full(len(rows), name, dtype=object), states=states,
-                )  # fmt: skip
-                found.loc[own.index[rows], "alarm"] = on
-                since = _since(on, time[rows], since)
-            if len(rows) and time[rows[-1]] <= boundary:
-                final = (states[name], since)
-        after[name] = MachineState(watermark, boundary, *final)
-    return after
+def _longest_run(model: ConditionMonitor) -> int:
+    """Rows behind which a sensor that does not change is stuck."""
+    return int(model.longest_run_[np.isfinite(model.longest_run_)].max(initial=1.0))
 
 
 def _newest(form: Any, rows: pd.DataFrame) -> dict[str, int]:
     """Time of the newest row of each machine, in ns."""
-    of = pd.Series("", index=rows.index) if form.machine is None else rows[form.machine]
-    found = nanoseconds(rows[form.time.name]).groupby(of.to_numpy(dtype=object), sort=True).max()
-    return {str(name): int(time) for name, time in found.items()}
+    of = np.full(len(rows), "", dtype=object) if form.machine is None else rows[form.machine].to_numpy(dtype=object)
+    time, last = nanoseconds(rows[form.time.name]), np.append(of[1:] != of[:-1], True)[: len(of)]  # in order
+    return dict(zip(of[last].tolist(), time[last].tolist(), strict=True))
 
 
-def _since(on: np.ndarray, time: np.ndarray, before: int | None) -> int | None:
-    """When the alarm began that is on after the last sample; None if it is off."""
-    if not on[-1]:
-        return None
-    off = np.flatnonzero(~on)
-    if len(off) == 0 and before is not None:
-        return before
-    return int(time[off[-1] + 1 if len(off) else 0])
-
-
-def _explain(model: ConditionMonitor, samples: Any, found: pd.DataFrame) -> None:
-    """Name the sensors of samples in alarm, and of those that are not normal."""
+def _reasons(model: ConditionMonitor, samples: Any, found: pd.DataFrame) -> np.ndarray:
+    """Names of the sensors of samples in alarm, and of those that are not normal."""
+    texts = np.full(len(found), "", dtype=object)
     if not model.explains_ or len(samples) == 0:
-        return
-    asked = found[found["alarm"] | model.not_normal(found["state"])]
+        return texts
+    asked = np.flatnonzero(found["alarm"].to_numpy() | model.not_normal(found["state"]))
     keys = pd.MultiIndex.from_arrays([samples.machine, samples.time.astype("int64")])
-    index = keys.get_indexer(_keys(asked))
-    good = index >= 0
-    if good.any():
-        found.loc[asked.index[good], "sensors"] = model.reasons(samples.at(index[good]))
+    index = keys.get_indexer(_keys(found.iloc[asked]))
+    if (index >= 0).any():
+        texts[asked[index >= 0]] = model.reasons(samples.at(index[index >= 0]))
+    return texts
+
+
+def _judged(samples: pd.DataFrame) -> set[str]:
+    """Machines with a sample that could be judged."""
+    return set(samples.loc[samples["state"] != NO_DATA, "machine"])
 
 
 def _tail_of(
@@ -318,8 +296,13 @@ def _tail_of(
     """Machine, time in ns and cells of the rows that the next run may need."""
     form, look = model.known_format(), lookback(model)
     of = np.full(len(rows), "", dtype=object) if form.machine is None else rows[form.machine].to_numpy(dtype=object)
-    time = nanoseconds(rows[form.time.name]).to_numpy()
-    kept = time > np.maximum(_boundaries(of, machines), _BEGIN + look) - look
+    time, boundary = nanoseconds(rows[form.time.name]), _boundaries(of, machines)
+    kept = time > np.maximum(boundary, BEGIN + look) - look
+    n_run = _longest_run(model) + 2  # rows that say whether a sensor is stuck, however far apart they are
+    begins = np.flatnonzero(np.append(True, of[1:] != of[:-1])[: len(of)])
+    for start, stop in zip(begins, [*begins[1:], len(of)], strict=True):
+        n_final = int(np.searchsorted(time[start:stop], boundary[start], side="right"))
+        kept[start + max(n_final - n_run, 0) : start + n_final] = True
     return of[kept], time[kept], rows.loc[kept, model.sensors_]
 
 
@@ -340,11 +323,9 @@ def _drift(model: ConditionMonitor, given: pd.DataFrame) -> dict[str, float]:
 def _boundaries(names: Any, machines: dict[str, MachineState]) -> np.ndarray:
     """Time up to which the samples of each row's machine are final, in ns."""
     codes, each = pd.factorize(np.asarray(names, dtype=object))
-    of = np.array([machines[name].boundary if name in machines else _BEGIN for name in each], dtype=np.int64)
+    of = np.array([machines[name].boundary if name in machines else BEGIN for name in each], dtype=np.int64)
     return of[codes] if len(codes) else np.zeros(0, dtype=np.int64)
 
 
 def _keys(samples: pd.DataFrame) -> pd.MultiIndex:
-    return pd.MultiIndex.from_arrays(
-        [samples["machine"].to_numpy(dtype=object), nanoseconds(samples["time"]).to_numpy("int64")]
-    )
+    return pd.MultiIndex.from_arrays([samples["machine"].to_numpy(dtype=object), nanoseconds(samples["time"])])

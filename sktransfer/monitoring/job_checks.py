@@ -9,11 +9,11 @@ import pandas as pd
 
 from sktransfer.exceptions import DataQualityWarning
 from sktransfer.monitoring.condition_monitor import ConditionMonitor
-from sktransfer.monitoring.job_state import nanoseconds
+from sktransfer.monitoring.plant_frame import nanoseconds
+from sktransfer.monitoring.resampled_windows import resamples
 from sktransfer.utils.counted_warnings import warn_caller
 
 _SECOND = 1_000_000_000
-_SAME_RATE = 1e-3  # share by which rates may differ
 _LONGEST = 1e9  # of a span, in s: 30 years, whose ns fit in 64 bits
 _TOLERANCE = pd.Timedelta(seconds=60)  # by which clocks may differ, as in files
 
@@ -50,11 +50,7 @@ def check_spans(**spans: float) -> None:
 
 def refuse_resampling(model: ConditionMonitor) -> None:
     """Samples between rows depend on all rows around them, so that pieces of a table would give other windows."""
-    windows = model.windows
-    if windows is None:
-        return
-    other_rate = windows.sampling_rate is not None and abs(windows.sampling_rate * model.period_ - 1) > _SAME_RATE
-    if other_rate or windows.on_irregular == "resample":
+    if resamples(model.windows, model.period_):
         raise ValueError(
             f"run_job: the windows are resampled from rows that are {model.period_:g} s apart, and would depend on "
             "where a table begins. Export the table at the rate of the windows, at equal distances."
@@ -71,9 +67,20 @@ def refuse_future(time: pd.Series, now: pd.Timestamp) -> None:
         )
 
 
+def warn_of_clock(newest: int, now: pd.Timestamp) -> None:
+    """Warn where rows were seen, in ns, that are later than the time of the run: its clock was set back."""
+    seen = pd.Timestamp(newest, tz="UTC")
+    if seen > now + _TOLERANCE:
+        warn_caller(
+            f"The clock is behind the newest row that was seen: it says {now}, and the row is of {seen}. What was "
+            "remembered stays; until the clock is there no machine counts as seen healthy. Check the clock.",
+            DataQualityWarning,
+        )
+
+
 def warn_of_rate(model: ConditionMonitor, given: pd.DataFrame, of: np.ndarray) -> None:
     """Warn of rows that come at another rate than those of ``fit``."""
-    time = nanoseconds(given[model.table_format.time.name]).to_numpy()
+    time = nanoseconds(given[model.table_format.time.name])
     same = of[1:] == of[:-1]
     steps = np.diff(time)[same] / _SECOND
     usual = float(np.median(steps)) if len(steps) else model.period_

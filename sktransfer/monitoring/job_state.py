@@ -20,9 +20,12 @@ import numpy as np
 import pandas as pd
 
 from sktransfer.exceptions import DataQualityWarning
+from sktransfer.io.score_rows import NO_DATA
 from sktransfer.monitoring.alarm_state import AlarmState
+from sktransfer.monitoring.plant_frame import nanoseconds
 from sktransfer.utils.counted_warnings import warn_caller
 
+BEGIN = -(2**62)  # before all times
 FORMAT = 1  # raise it when a job of today would misread the new tables
 FILE = "state.sqlite"
 # the key stands first and in its order: of other tables without rowid SQLite 3.40 says "NULL value" in a quick check
@@ -40,6 +43,7 @@ _TABLES = (
         model TEXT NOT NULL, machine TEXT NOT NULL, time INTEGER NOT NULL, cells TEXT NOT NULL,
         PRIMARY KEY (model, machine, time)) WITHOUT ROWID""",
 )
+_TEXTS, _NUMBERS = ("machine", "state", "quality", "sensors"), ("score", "probability")
 SAMPLE_COLUMNS = ["machine", "time", "state", "score", "probability", "quality", "alarm", "sensors"]
 
 
@@ -104,10 +108,7 @@ class JobState:
             if moment is not None:
                 query, values = f"{query} AND time {sign} ?", [*values, moment]  # type: ignore[list-item]
         rows = self.connection.execute(f"{query} ORDER BY machine, time", values).fetchall()
-        found = pd.DataFrame(rows, columns=SAMPLE_COLUMNS)
-        found["time"] = pd.to_datetime(found["time"].astype("int64"), utc=True)
-        found["alarm"] = found["alarm"].astype(bool)
-        return found.astype({"score": "float64", "probability": "float64"})
+        return _samples(rows)
 
     def tail(self, sensors: list[str]) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
         """Raw rows that the next windows may need, by machine and time.
@@ -122,7 +123,8 @@ class JobState:
         rows = self.connection.execute(
             "SELECT machine, time, cells FROM tail WHERE model = ? ORDER BY machine, time", (self.model,)
         ).fetchall()
-        cells = pd.DataFrame([json.loads(row[2]) for row in rows], columns=sensors, dtype="float64")
+        values = json.loads(f"[{','.join(row[2] for row in rows)}]")  # all at once: a call a row takes longer
+        cells = pd.DataFrame(values, columns=sensors, dtype="float64")
         machine, time = np.empty(len(rows), dtype=object), np.array([row[1] for row in rows], dtype=np.int64)
         machine[:] = [row[0] for row in rows]
         return machine, time, cells
@@ -138,36 +140,48 @@ class JobState:
             self.connection.execute("ROLLBACK")
             raise
 
-    def write_samples(self, samples: pd.DataFrame) -> None:
-        """Insert samples, or replace those of the same machine and time."""
+    def write_samples(self, samples: pd.DataFrame, after: dict[str, int]) -> None:
+        """Write samples in place of all that are later than a time, in ns, of each machine."""
         self.connection.executemany(
-            "INSERT OR REPLACE INTO samples (machine, time, state, score, probability, quality, alarm, sensors, model) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (*_plain(row), self.model)
-                for row in samples[SAMPLE_COLUMNS].assign(time=nanoseconds(samples["time"])).itertuples(index=False)
-            ],
+            "DELETE FROM samples WHERE model = ? AND machine = ? AND time > ?",
+            [(self.model, name, moment) for name, moment in after.items()],
+        )
+        texts = {name: [str(one) for one in samples[name].tolist()] for name in _TEXTS}
+        numbers = {name: [None if one != one else one for one in samples[name].tolist()] for name in _NUMBERS}
+        columns = {**texts, **numbers, "alarm": samples["alarm"].astype(int).tolist()}
+        columns["time"] = nanoseconds(samples["time"]).tolist()
+        self.connection.executemany(
+            f"INSERT OR REPLACE INTO samples ({', '.join(SAMPLE_COLUMNS)}, model) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            zip(*(columns[name] for name in SAMPLE_COLUMNS), [self.model] * len(samples), strict=True),
         )
 
-    def write_machine(self, name: str, machine: MachineState) -> None:
-        """Insert what is remembered of a machine, or replace it."""
-        alarm = None if machine.alarm is None else json.dumps(machine.alarm.as_dict(), sort_keys=True)
-        self.connection.execute(
+    def write_machines(self, machines: dict[str, MachineState]) -> None:
+        """Insert what is remembered of each machine, or replace it."""
+        alarms = {
+            name: None if one.alarm is None else json.dumps(one.alarm.as_dict(), sort_keys=True)
+            for name, one in machines.items()
+        }
+        self.connection.executemany(
             "INSERT OR REPLACE INTO machines (machine, model, watermark, boundary, alarm, since) "
             "VALUES (?, ?, ?, ?, ?, ?)",
-            (name, self.model, machine.watermark, machine.boundary, alarm, machine.since),
+            [
+                (name, self.model, one.watermark, one.boundary, alarms[name], one.since)
+                for name, one in machines.items()
+            ],
         )
 
     def write_tail(self, machine: np.ndarray, time: np.ndarray, cells: pd.DataFrame) -> None:
         """Replace the raw rows; `time` is in ns."""
         self.connection.execute("DELETE FROM tail WHERE model = ?", (self.model,))
-        values = cells.astype(object).where(cells.notna(), None).itertuples(index=False, name=None)
+        if len(time) == 0:
+            return
+        # all at once: a call a row takes longer; between two rows alone stands "], ["
+        texts = json.dumps(cells.to_numpy(np.float64).tolist()).replace("NaN", "null")[2:-2].split("], [")
         self.connection.executemany(
             "INSERT INTO tail (machine, time, cells, model) VALUES (?, ?, ?, ?)",
-            [
-                (str(name), int(moment), json.dumps(list(row)), self.model)
-                for name, moment, row in zip(machine, time, values, strict=True)
-            ],
+            zip(
+                machine.tolist(), time.tolist(), (f"[{text}]" for text in texts), [self.model] * len(time), strict=True
+            ),
         )
 
     def write_unreported(self, days: Iterable[int]) -> None:
@@ -186,11 +200,30 @@ class JobState:
         self.connection.execute("DELETE FROM unreported WHERE model = ?", (self.model,))
 
     def forget(self, before: int) -> None:
-        """Remove samples that are older, of all models, but for those of days that no report has told of."""
+        """Remove samples that are older, of all models, but for those of days that no report has told of.
+
+        The last sample of each machine that could be judged stays, so that an alarm that was on when its data stopped
+        is never forgotten.
+        """
         first = self.connection.execute("SELECT min(day) FROM unreported").fetchone()[0]
-        self.connection.execute(
-            "DELETE FROM samples WHERE time < ?", (before if first is None else min(before, first),)
-        )
+        before = before if first is None else min(before, first)
+        for (model,) in self.connection.execute("SELECT DISTINCT model FROM machines").fetchall():
+            old = self.connection.execute(  # by the index: most samples are younger
+                "SELECT machine, max(time) FROM samples INDEXED BY by_time WHERE model = ? AND time < ? AND state != ? "
+                "GROUP BY machine",
+                (model, before, NO_DATA),
+            ).fetchall()
+            later = "SELECT 1 FROM samples WHERE model = ? AND machine = ? AND time >= ? AND state != ? LIMIT 1"
+            kept = [
+                one for one in old if not self.connection.execute(later, (model, one[0], before, NO_DATA)).fetchone()
+            ]
+            self.connection.execute("CREATE TEMP TABLE IF NOT EXISTS kept (machine TEXT, time INTEGER)")
+            self.connection.execute("DELETE FROM kept")
+            self.connection.executemany("INSERT INTO kept VALUES (?, ?)", kept)
+            self.connection.execute(
+                "DELETE FROM samples WHERE model = ? AND time < ? AND (machine, time) NOT IN (SELECT * FROM kept)",
+                (model, before),
+            )
 
     def _opened(self) -> sqlite3.Connection:
         """The file as it is, or a fresh one where it cannot be used."""
@@ -231,11 +264,6 @@ class JobState:
         return self.path.rename(aside)
 
 
-def nanoseconds(time: pd.Series) -> pd.Series:
-    """Times in UTC as ns since 1970."""
-    return time.dt.tz_convert("UTC").dt.tz_localize(None).astype("datetime64[ns]").astype("int64")
-
-
 def _connected(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA synchronous = FULL")  # a power cut loses nothing that was committed
@@ -251,8 +279,19 @@ def _begun(connection: sqlite3.Connection) -> sqlite3.Connection:
     return connection
 
 
-def _plain(row: Any) -> tuple[Any, ...]:
-    """Values of Python, NaN as None."""
-    machine, time, state, score, probability, quality, alarm, sensors = row
-    numbers = [None if pd.isna(one) else float(one) for one in (score, probability)]
-    return (str(machine), int(time), str(state), *numbers, str(quality), int(alarm), str(sensors))
+def last_good_samples(state: JobState, machines: Iterable[str]) -> pd.DataFrame:
+    """The last sample of each of these machines that could be judged, if there is one, by machine."""
+    query = (
+        f"SELECT {', '.join(SAMPLE_COLUMNS)} FROM samples WHERE model = ? AND machine = ? AND state != ? "
+        "ORDER BY time DESC LIMIT 1"
+    )
+    rows = [state.connection.execute(query, (state.model, name, NO_DATA)).fetchone() for name in sorted(machines)]
+    return _samples([row for row in rows if row is not None])
+
+
+def _samples(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
+    """Rows of the table of samples as a frame."""
+    found = pd.DataFrame(rows, columns=SAMPLE_COLUMNS)
+    found["time"] = pd.to_datetime(found["time"].astype("int64"), utc=True)
+    found["alarm"] = found["alarm"].astype(bool)
+    return found.astype({"score": "float64", "probability": "float64"})

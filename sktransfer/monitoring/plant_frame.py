@@ -13,7 +13,9 @@ from sktransfer.exceptions import DataQualityWarning, EmptyTableError
 from sktransfer.io.read_table import read_table
 from sktransfer.io.table import Table
 from sktransfer.io.table_format import TableFormat
+from sktransfer.utils.counted_nouns import counted
 from sktransfer.utils.counted_warnings import warn_caller
+from sktransfer.utils.id_texts import id_texts, why_no_name
 
 
 def plant_frame(name: str, table: Any, form: TableFormat, labels: str | None = None, now: Any = None) -> pd.DataFrame:
@@ -36,16 +38,18 @@ def plant_frame(name: str, table: Any, form: TableFormat, labels: str | None = N
     TypeError
         For what holds no rows.
     ValueError
-        For a column that is missing, times without a zone, a row without a machine, and no row at all.
+        For a column that is missing, times without a zone, a row without a machine, an id or a name that cannot be
+        printed, and no row at all.
     """
     given = table if isinstance(table, list | tuple) else [table]
     frames = [_checked(name, frame, form, labels) for frame in _frames(name, given, form, labels, now)]
     frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
     time = form.time.name
     if form.machine is not None:
-        order = np.lexsort((frame[time].to_numpy(), frame[form.machine].to_numpy(dtype=str)))
+        of = pd.factorize(frame[form.machine], sort=True)[0]
+        order = np.lexsort((nanoseconds(frame[time]), of))
     else:
-        order = np.argsort(frame[time].to_numpy(), kind="stable")
+        order = np.argsort(nanoseconds(frame[time]), kind="stable")
     if (np.diff(order) < 0).any():
         frame = frame.iloc[order]
     keys = [time] if form.machine is None else [form.machine, time]
@@ -131,14 +135,42 @@ def _checked(name: str, frame: pd.DataFrame, form: TableFormat, labels: str | No
             )
         stamps = stamps.dt.tz_localize(form.time.zone)
     if stamps.isna().any():
-        raise ValueError(f"{name}: {int(stamps.isna().sum())} times in {time!r} are missing. Leave such rows out.")
+        n = counted(int(stamps.isna().sum()), "row has", "rows have")
+        raise ValueError(f"{name}: {n} no time in {time!r}. Leave such rows out.")
     sensors = sensor_columns(frame, form, labels)
     found = frame[[*dict.fromkeys([*sensors, *([labels] if labels else [])])]].copy()
     found[sensors] = found[sensors].astype(np.float64)
     found[time] = stamps.dt.tz_convert("UTC").astype("datetime64[ns, UTC]")
     if form.machine is not None:
-        nameless = int(frame[form.machine].isna().sum())
-        if nameless:
-            raise ValueError(f"{name}: {nameless} rows name no machine in {form.machine!r}. Leave such rows out.")
-        found[form.machine] = frame[form.machine].astype(str)
+        found[form.machine] = _machines(name, frame[form.machine])
     return found
+
+
+def _machines(name: str, column: pd.Series) -> np.ndarray:
+    """The id of each row as text; see `id_texts`."""
+    there = column.notna()
+    nameless = int((~there).sum())
+    try:
+        found = id_texts(column[there])
+    except ValueError as error:
+        raise ValueError(f"{name}: an id of a machine in {column.name!r} cannot be used: {error}.") from None
+    codes, each = pd.factorize(found)
+    bad = {k: why for k, one in enumerate(each) if (why := why_no_name(one))}
+    empty = [k for k in bad if not each[k].strip()]
+    nameless += int(np.isin(codes, empty).sum())
+    if nameless:
+        raise ValueError(
+            f"{name}: {counted(nameless, 'row names', 'rows name')} no machine in {column.name!r}. Leave such rows out."
+        )
+    if bad:
+        k, why = next(iter(bad.items()))
+        raise ValueError(
+            f"{name}: {counted(len(bad), 'machine')} in {column.name!r} cannot be named in reports: "
+            f"{ascii(each[k])[:60]} {why}. Rename such machines in the table."
+        )
+    return found
+
+
+def nanoseconds(time: pd.Series) -> np.ndarray:
+    """Times in UTC as ns since 1970, int64."""
+    return time.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[ns]").astype(np.int64)

@@ -1,10 +1,9 @@
-"""Rows of a plant's table: which cells can be used, and where a machine has a stretch of them.
+"""Rows of a plant's table: which cells can be used, and which are doubtful.
 
 ::
 
     frame --> missing, beyond its measuring range, stuck --> reason of each row, "" if it can be used
                                                          --> flag of each row: used, but looked at with doubt
-    usable rows of a machine --> stretches without a gap, each begun at a whole step of time
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from sktransfer.utils.parameters import is_number
 
@@ -50,20 +48,18 @@ def _listed(sensors: list[str], which: np.ndarray) -> str:
     return ", ".join(names[:_NAMED]) + more
 
 
-def stuck_cells(values: np.ndarray, seconds: np.ndarray, longest: np.ndarray, max_gap: float) -> np.ndarray:
-    """Whether a sensor has shown one value for longer than it may, at each row of one machine.
-
-    A run ends at a gap, so that a row is judged by the rows of a known span before it.
+def stuck_cells(values: np.ndarray, begins: np.ndarray, longest: np.ndarray) -> np.ndarray:
+    """Whether a sensor has shown one value for longer than it may, at each row.
 
     Parameters
     ----------
     values : ndarray of shape (n_rows, n_sensors)
-        Rows of one machine in the order of time.
-    seconds : ndarray of shape (n_rows,)
+        Rows of each machine in the order of time.
+    begins : ndarray of bool of shape (n_rows,)
+        Rows that begin anew: the first of a machine, and those behind a gap, so that a row is judged by the rows of a
+        known span before it.
     longest : ndarray of shape (n_sensors,)
         Rows without a change that are usual.
-    max_gap : float
-        Longest distance of rows that is no gap, in s.
 
     Returns
     -------
@@ -72,7 +68,7 @@ def stuck_cells(values: np.ndarray, seconds: np.ndarray, longest: np.ndarray, ma
     at = np.arange(1, len(values) + 1)[:, None]
     changed = np.ones(values.shape, dtype=bool)
     # NaN differs from NaN: a missing cell is missing, not stuck
-    changed[1:] = (values[1:] != values[:-1]) | (np.diff(seconds) > max_gap)[:, None]
+    changed[1:] = (values[1:] != values[:-1]) | begins[1:, None]
     runs = at - np.maximum.accumulate(np.where(changed, at, 0), axis=0) + 1
     return np.asarray(runs > longest)
 
@@ -105,34 +101,3 @@ def measuring_ranges(name: str, limits: Mapping[str, Any] | None, sensors: list[
             raise ValueError(f"{name}: limits[{sensor!r}] must be (low, high) with low < high. Got {ends!r}.")
         found[sensors.index(sensor)] = low, high
     return found
-
-
-def aligned_stretches(seconds: np.ndarray, step: float, period: float, max_gap: float) -> list[slice]:
-    """Rows of one machine without a gap, each stretch begun at a whole multiple of `step` since 1970.
-
-    So the same windows are cut from a file whatever row it begins with.
-
-    Parameters
-    ----------
-    seconds : ndarray of shape (n_rows,)
-        In the order of time.
-    step : float
-        From one window to the next, in s.
-    period : float
-        Between two rows, in s.
-    max_gap : float
-        Longest distance of two rows of a stretch, in s.
-    """
-    cuts = np.flatnonzero(np.diff(seconds) > max_gap) + 1
-    found = []
-    for start, stop in zip(np.r_[0, cuts], np.r_[cuts, len(seconds)], strict=True):
-        first = np.ceil((seconds[start] - period / 2) / step) * step
-        begin = start + int(np.searchsorted(seconds[start:stop], first - period / 2))
-        if begin < stop:
-            found.append(slice(int(begin), int(stop)))
-    return found
-
-
-def seconds_of(time: pd.Series) -> np.ndarray:
-    """Seconds since 1970 of a column of times in UTC."""
-    return np.asarray(time.dt.tz_convert("UTC").dt.tz_localize(None).astype("datetime64[ns]").astype(np.int64) / 1e9)

@@ -2,8 +2,8 @@
 
 ::
 
-    frame of all machines --> each machine: unusable rows out --> rows ------------------------> Samples
-                                                              --> stretches --> windows ------->
+    rows of all machines --> unusable rows out --> rows -----------------------------------> Samples
+                                               --> places in the grid of time --> windows -->
 """
 
 from __future__ import annotations
@@ -14,10 +14,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sktransfer.monitoring.raw_rows import aligned_stretches, seconds_of, stuck_cells, stuck_flags, unusable_rows
-from sktransfer.windows.sliding_windows import SlidingWindows
+from sktransfer.monitoring.plant_frame import nanoseconds
+from sktransfer.monitoring.raw_rows import stuck_cells, stuck_flags, unusable_rows
+from sktransfer.monitoring.resampled_windows import resampled_windows, resamples
+from sktransfer.monitoring.window_grid import WindowGrid, cut_windows
+from sktransfer.utils.counted_warnings import warn_caller
+from sktransfer.windows.sliding_windows import SlidingWindows, windows_at
 
 _GAP = 3  # usual distances of rows beyond which rows are missing
+_SECOND = 1_000_000_000
+_TOO_FEW = "too few rows in a row for a window"
 
 
 @dataclass
@@ -50,18 +56,19 @@ class RowRules:
     windows: SlidingWindows | None
 
     @property
-    def step(self) -> float:
-        """From one sample to the next, in s."""
-        if self.windows is None:
-            return self.period
-        n = self.windows.length if self.windows.step is None else self.windows.step
-        return n / self.windows.sampling_rate if self.windows.sampling_rate else n * self.period
+    def rate(self) -> float:
+        """Of the samples of windows, in Hz."""
+        stated = None if self.windows is None else self.windows.sampling_rate
+        return float(stated or 1 / self.period)
 
-    @property
-    def max_gap(self) -> float:
-        """Longest distance of two rows of one window, in s."""
-        given = None if self.windows is None else self.windows.max_gap
-        return 1.5 * self.period if given is None else float(given)
+    def grid(self) -> WindowGrid:
+        """Where windows begin."""
+        cutter: Any = self.windows
+        step = cutter.length if cutter.step is None else cutter.step
+        gap = 1.5 * self.period if cutter.max_gap is None else float(cutter.max_gap)
+        period = max(1, round(self.period * _SECOND))
+        step = max(1, round(step * _SECOND / self.rate))
+        return WindowGrid(cutter.length, step, period, round(gap * _SECOND), cutter.jitter)
 
 
 @dataclass
@@ -96,119 +103,131 @@ class Samples:
         return Samples(X, self.machine[index], self.time[index], self.flag[index], labels, self.unusable.iloc[:0])
 
 
+@dataclass
+class _Rows:
+    """Rows of all machines, those of a machine together and in the order of time; arrays of shape (n_rows, ...)."""
+
+    machine: np.ndarray
+    begins: np.ndarray  # the first of its machine
+    time: np.ndarray  # ns
+    values: np.ndarray
+    reason: np.ndarray
+    flag: np.ndarray
+    labels: np.ndarray | None
+
+
 def samples_of(frame: pd.DataFrame, rules: RowRules, labels: str | None = None) -> Samples:
     """Samples of all machines.
 
     Parameters
     ----------
     frame : DataFrame
-        Rows of each machine in the order of time.
+        Rows by machine and time.
     rules : RowRules
     labels : str, optional
         Column with the label of each row.
+
+    Warns
+    -----
+    DataQualityWarning
+        If rows come at other distances than those of the fit, so that no window is cut across them.
     """
-    of = np.full(len(frame), "", dtype=object) if rules.machine is None else frame[rules.machine].to_numpy(dtype=object)
-    parts = [_of_machine(name, frame.iloc[np.flatnonzero(of == name)], rules, labels) for name in sorted(set(of))]
-    parts = parts or [_of_machine("", frame, rules, labels)]
-    full = [one for one in parts if len(one)]
-    joined = {name: np.concatenate([getattr(one, name) for one in parts]) for name in ("machine", "time", "flag")}
-    y = None if labels is None else np.concatenate([one.labels for one in parts])
-    unusable = pd.concat([one.unusable for one in parts], ignore_index=True)
-    return Samples(_joined([one.X for one in full]), **joined, labels=y, unusable=unusable)
+    rows = _rows(frame, rules, labels)
+    if rules.windows is not None:
+        resampled = resamples(rules.windows, rules.period)
+        return (_resampled if resampled else _windows)(frame, rows, rules)
+    good = rows.reason == ""
+    step = np.diff(rows.time, prepend=rows.time[:1])
+    gap = np.flatnonzero(~rows.begins & (step > _GAP * rules.period * _SECOND))
+    period = round(rules.period * _SECOND)
+    at = np.concatenate([np.flatnonzero(~good), gap])
+    time = np.concatenate([rows.time[~good], rows.time[gap - 1] + period])
+    texts = np.concatenate([rows.reason[~good], _texts(f"no rows for {_span(step[k] / _SECOND)}" for k in gap)])
+    order = np.lexsort((time, np.cumsum(rows.begins)[at]))
+    y = None if rows.labels is None else rows.labels[good]
+    kept = frame.loc[good, rules.sensors].astype(np.float64).reset_index(drop=True)
+    return Samples(
+        kept if len(kept) else None, rows.machine[good], rows.time[good].astype("datetime64[ns]"), rows.flag[good], y,
+        _table(rows.machine[at][order], time[order], texts[order]),
+    )  # fmt: skip
 
 
-def _joined(parts: list[Any]) -> Any:
-    if not parts:
-        return None
-    if isinstance(parts[0], pd.DataFrame):
-        return pd.concat(parts, ignore_index=True)
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)  # windows keep rate, times and channels
-
-
-def _of_machine(name: str, frame: pd.DataFrame, rules: RowRules, labels: str | None) -> Samples:
+def _rows(frame: pd.DataFrame, rules: RowRules, labels: str | None) -> _Rows:
+    n = len(frame)
+    machine = np.full(n, "", dtype=object) if rules.machine is None else frame[rules.machine].to_numpy(dtype=object)
+    begins = np.append(True, machine[1:] != machine[:-1])[:n]
+    time = nanoseconds(frame[rules.time])
     values = frame[rules.sensors].to_numpy(np.float64)
+    gap = np.diff(time, prepend=time[:1]) > _GAP * rules.period * _SECOND
+    flag = stuck_flags(stuck_cells(values, begins | gap, rules.longest_run), rules.sensors)
     reason = unusable_rows(values, rules.sensors, rules.limits)
-    seconds = seconds_of(frame[rules.time])
-    flag = stuck_flags(stuck_cells(values, seconds, rules.longest_run, _GAP * rules.period), rules.sensors)
-    good = reason == ""
-    time = frame[rules.time].dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[ns]")
-    if rules.windows is None:
-        kept = frame.loc[good, rules.sensors].astype(np.float64)
-        y = None if labels is None else frame[labels].to_numpy()[good]
-        unusable = pd.concat([_table(name, time[~good], reason[~good]), _gaps(name, time, rules)], ignore_index=True)
-        unusable = unusable.sort_values("time", kind="stable", ignore_index=True)
-        return Samples(kept, _all(name, good.sum()), time[good], flag[good], y, unusable)
-    return _windows_of(name, frame.iloc[np.flatnonzero(good)], (time, reason, flag), rules, labels)
+    return _Rows(machine, begins, time, values, reason, flag, None if labels is None else frame[labels].to_numpy())
 
 
-def _windows_of(
-    name: str, good: pd.DataFrame, rows: tuple[np.ndarray, ...], rules: RowRules, labels: str | None
-) -> Any:
-    """Windows of one machine, and where it has none."""
-    time, reason, flag = rows
+def _windows(frame: pd.DataFrame, rows: _Rows, rules: RowRules) -> Samples:
+    """Windows of rows at the rate of the fit."""
     cutter: Any = rules.windows
-    seconds = seconds_of(good[rules.time])
-    stretches = aligned_stretches(seconds, rules.step, rules.period, rules.max_gap)
-    long = [good.iloc[one] for one in stretches if one.stop - one.start >= cutter.length * _rate_ratio(cutter, rules)]
-    if not long:
-        X, ends, y = None, time[:0], np.empty(0, dtype=object)
-    else:
-        X, y, _ = cutter.cut(long, labels=labels, time=rules.time, channels=rules.sensors)
-        ends = np.asarray(X.time).astype("datetime64[ns]")
-    found = np.full(len(ends), "", dtype=object)
-    if flag.any():
-        last = np.searchsorted(time, ends, side="right") - 1
-        found = flag[np.maximum(last, 0)]
-    unusable = _without_window(name, time, reason, ends, rules)
-    return Samples(X, _all(name, len(ends)), ends, found, y if labels is not None else None, unusable)
+    cut = cut_windows(rows.time, rows.begins, rows.reason == "", rules.grid())
+    _warn_of_uneven(cut.uneven, cut.joined, rules)
+    step = np.diff(rows.time, prepend=rows.time[:1]) / _SECOND
+    texts = _texts(
+        rows.reason[k] or (
+            f"rows {step[k]:.4g} s apart, not {rules.period:.4g} s" if cut.uneven[k]
+            else _TOO_FEW if cut.joined[k] or rows.begins[k] else "no rows"
+        )
+        for k in cut.row
+    )  # fmt: skip
+    X, y = None, None if rows.labels is None else np.empty(0, dtype=object)
+    if len(cut.ends):
+        X, y = windows_at(
+            cutter, rows.values, cut.ends, rate=rules.rate, time=rows.time.astype("datetime64[ns]"),
+            channels=tuple(rules.sensors), labels=rows.labels,
+        )  # fmt: skip
+    unusable = _table(rows.machine[cut.row], cut.time, texts)
+    time = rows.time[cut.ends].astype("datetime64[ns]")
+    return Samples(X, rows.machine[cut.ends], time, rows.flag[cut.ends], y, unusable)
 
 
-def _rate_ratio(cutter: SlidingWindows, rules: RowRules) -> float:
-    """Rows of the table to a sample of a window."""
-    return 1.0 if cutter.sampling_rate is None else 1.0 / (rules.period * cutter.sampling_rate)
-
-
-def _without_window(name: str, time: np.ndarray, reason: np.ndarray, ends: np.ndarray, rules: RowRules) -> pd.DataFrame:
-    """Steps of time in which no window ends; each stretch of them once, at its begin."""
-    slot, got = _slots(time, rules), _slots(ends, rules)
-    possible = _slots(_possible_ends(time, rules), rules)
-    missing = possible[~np.isin(possible, got)]
-    begins = missing[np.r_[True, np.diff(missing) > 1]] if len(missing) else missing
-    texts = np.empty(len(begins), dtype=object)
-    for k, one in enumerate(begins):
-        rows = np.flatnonzero(slot == one)
-        said = next((text for text in reason[rows] if text), "too few rows in a row for a window")
-        texts[k] = said if len(rows) else "no rows"
-    return _table(name, _times((begins + 1) * rules.step), texts)
-
-
-def _possible_ends(time: np.ndarray, rules: RowRules) -> np.ndarray:
-    """Ends of the windows that there would be without a gap or an unusable row."""
+def _warn_of_uneven(uneven: np.ndarray, joined: np.ndarray, rules: RowRules) -> None:
     cutter: Any = rules.windows
-    if len(time) == 0:
-        return time
-    first, last = time[[0, -1]].astype(np.int64) / 1e9
-    begin = np.ceil((first - rules.period / 2) / rules.step) * rules.step
-    last_sample = (cutter.length - 1) * (1 / cutter.sampling_rate if cutter.sampling_rate else rules.period)
-    n = int(np.floor((last + rules.period / 2 - begin - last_sample) / rules.step)) + 1
-    return _times(begin + last_sample + rules.step * np.arange(max(n, 0)))
+    if uneven.any():
+        n, n_uneven = int((uneven | joined).sum()), int(uneven.sum())
+        warn_caller(
+            f"ConditionMonitor: {n_uneven} of {n} distances between rows differ by more than {cutter.jitter:.0%} from "
+            f"the usual {rules.period:g} s: no window is cut across them. Export the table at "
+            "one rate, or set on_irregular='resample' or a larger jitter."
+        )
 
 
-def _gaps(name: str, time: np.ndarray, rules: RowRules) -> pd.DataFrame:
-    """Where rows should be and none are, at the time of the first that is not there."""
-    steps = np.diff(time).astype(np.int64) / 1e9
-    at = np.flatnonzero(steps > _GAP * rules.period)
-    texts = np.array([f"no rows for {_span(steps[k])}" for k in at], dtype=object)
-    return _table(name, _times(time[at].astype(np.int64) / 1e9 + rules.period), texts)
-
-
-def _slots(time: np.ndarray, rules: RowRules) -> np.ndarray:
-    """Number of the step of time that each moment lies in."""
-    return np.floor((time.astype(np.int64) / 1e9 + rules.period / 2) / rules.step).astype(np.int64)
-
-
-def _times(seconds: np.ndarray) -> np.ndarray:
-    return np.round(np.asarray(seconds, dtype=np.float64) * 1e9).astype(np.int64).astype("datetime64[ns]")
+def _resampled(frame: pd.DataFrame, rows: _Rows, rules: RowRules) -> Samples:
+    """Windows of rows at another rate, or at unequal distances."""
+    good = rows.reason == ""
+    own = np.split(np.arange(len(frame)), np.flatnonzero(rows.begins)[1:])
+    parts = [
+        resampled_windows(rows.time[k], rows.values[k], good[k], rules, None if rows.labels is None else rows.labels[k])
+        for k in own
+    ]
+    machine = [rows.machine[k[0]] if len(k) else "" for k in own]
+    X = [one.X for one in parts if one.X is not None]
+    n, n_without = [len(one.ends) for one in parts], [len(one.without) for one in parts]
+    flags, texts = [], []
+    for k, one in zip(own, parts, strict=True):
+        last = np.searchsorted(rows.time[k], one.ends, side="right") - 1
+        flags.append(rows.flag[k][np.maximum(last, 0)])
+        first, behind = (np.searchsorted(rows.time[k], one.without - span) for span in (rules.grid().step, 0))
+        texts += [
+            next((text for text in rows.reason[k][i:j] if text), _TOO_FEW if j > i else "no rows")
+            for i, j in zip(first, behind, strict=True)
+        ]  # fmt: skip
+    return Samples(
+        np.concatenate(X) if len(X) > 1 else X[0] if X else None,  # windows keep rate, times and channels
+        np.repeat(np.array(machine, dtype=object), n),
+        np.concatenate([one.ends for one in parts]).astype("datetime64[ns]"),
+        np.concatenate(flags),
+        None if rows.labels is None else np.concatenate([one.y for one in parts]),
+        _table(np.repeat(np.array(machine, dtype=object), n_without), np.concatenate([one.without for one in parts]),
+               _texts(texts)),
+    )  # fmt: skip
 
 
 def _span(seconds: float) -> str:
@@ -218,9 +237,13 @@ def _span(seconds: float) -> str:
     return f"{seconds:.3g} s"
 
 
-def _table(name: str, time: np.ndarray, reason: np.ndarray) -> pd.DataFrame:
-    return pd.DataFrame({"machine": _all(name, len(time)), "time": time, "reason": reason})
+def _texts(texts: Any) -> np.ndarray:
+    given = list(texts)
+    found = np.empty(len(given), dtype=object)
+    found[:] = given
+    return found
 
 
-def _all(name: str, n: int) -> np.ndarray:
-    return np.full(n, name, dtype=object)
+def _table(machine: np.ndarray, time: np.ndarray, reason: np.ndarray) -> pd.DataFrame:
+    """Rows without a sample; `time` is in ns."""
+    return pd.DataFrame({"machine": machine, "time": time.astype("datetime64[ns]"), "reason": reason})

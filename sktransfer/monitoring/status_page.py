@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sktransfer.monitoring.condition_monitor import NO_DATA
+from sktransfer.io.score_rows import NO_DATA
 from sktransfer.monitoring.job import JobReport
 from sktransfer.monitoring.machine_status import CHECK, MAINTENANCE, MISSING, NORMAL, OUT_OF_SPEC
+from sktransfer.monitoring.status_report import data_health
+from sktransfer.utils.counted_nouns import counted
 
 _WIDTH, _HEIGHT, _TOP, _BOTTOM = 720, 96, 8, 18
 _POINTS = 360  # of a trend: of each part of the width the least and the largest score are drawn
@@ -58,18 +60,19 @@ def status_page(report: JobReport, *, model_name: str, zone: str = "UTC", hours:
     status = report.status
     counts = ", ".join(f"{n} {escape(word)}" for word, n in status["status"].value_counts(sort=False).items())
     begin = report.now - pd.Timedelta(hours=hours)
-    machines = "\n".join(_machine(row, report, begin, zone) for row in status.itertuples())
+    shown = _by_machine(report, begin)
+    machines = "\n".join(_machine(row, shown.get(row.machine), report, begin, zone) for row in status.itertuples())
     drift = ", ".join(
         f"{escape(name)} {share:.1%}" for name, share in sorted(report.drift.items(), key=lambda one: -one[1])
     )
     outside = f'<p class="soft">Outside the range of training: {drift}</p>' if drift else ""
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{report.n_alarms} in alarm, {len(status)} machines</title><style>{_STYLE}</style></head>
-<body><h1>{report.n_alarms} of {len(status)} machines in alarm</h1>
+<title>{report.n_alarms} in alarm, {counted(len(status), "machine")}</title><style>{_STYLE}</style></head>
+<body><h1>{report.n_alarms} of {counted(len(status), "machine")} in alarm</h1>
 <p>{counts}</p>
-<p class="soft">Run of {_moment(report.now, zone)}, model {escape(model_name)}, {report.n_samples} samples judged,
-{report.n_no_data} without data. Trends of the last {hours:g} hours.</p>
+<p class="soft">Run of {_moment(report.now, zone)}, model {escape(model_name)},
+{counted(report.n_samples, "sample")} judged, {report.n_no_data} without data. Trends of the last {hours:g} hours.</p>
 {outside}
 <main>
 {machines}
@@ -77,7 +80,23 @@ def status_page(report: JobReport, *, model_name: str, zone: str = "UTC", hours:
 """
 
 
-def _machine(row: Any, report: JobReport, begin: pd.Timestamp, zone: str) -> str:
+def _by_machine(report: JobReport, begin: pd.Timestamp) -> dict[Any, tuple[np.ndarray, ...]]:
+    """Place in the width, score, alarm and lack of data of each machine's samples."""
+    samples = report.samples[report.samples["time"] >= begin] if len(report.samples) else report.samples
+    if len(samples) == 0:
+        return {}
+    part = ((samples["time"] - begin).dt.total_seconds() / (report.now - begin).total_seconds()).to_numpy()
+    columns = (
+        np.clip(part, 0, 1) * _WIDTH,
+        samples["score"].to_numpy(np.float64),
+        samples["alarm"].to_numpy(dtype=bool),
+        (samples["state"] == NO_DATA).to_numpy(dtype=bool),
+    )
+    rows = samples.groupby("machine").indices
+    return {name: tuple(column[index] for column in columns) for name, index in rows.items()}
+
+
+def _machine(row: Any, own: tuple[np.ndarray, ...] | None, report: JobReport, begin: pd.Timestamp, zone: str) -> str:
     name = escape(str(row.machine)) or "plant"
     facts = []
     if pd.notna(row.since):
@@ -88,9 +107,7 @@ def _machine(row: Any, report: JobReport, begin: pd.Timestamp, zone: str) -> str
     facts += [escape(text) for text in (row.sensors.split("; ") if row.alarm else []) if text]
     if row.quality:
         facts.append(escape(row.quality))
-    last = f", last {_moment(row.last, zone)}" if pd.notna(row.last) else ""
-    facts.append(f"{row.good:.0%} of the data good{last}")
-    own = report.samples[report.samples["machine"] == row.machine] if len(report.samples) else report.samples
+    facts.append(escape(data_health(row, zone)))
     items = "".join(f"<li>{fact}</li>" for fact in facts)
     return (
         f'<article><h2>{name} <span class="badge {_CLASS[row.status]}">{escape(row.status)}</span></h2>'
@@ -98,14 +115,11 @@ def _machine(row: Any, report: JobReport, begin: pd.Timestamp, zone: str) -> str
     )
 
 
-def _trend(own: pd.DataFrame, begin: pd.Timestamp, report: JobReport, zone: str, name: str) -> str:
+def _trend(own: tuple[np.ndarray, ...] | None, begin: pd.Timestamp, report: JobReport, zone: str, name: str) -> str:
     """Score over time as a line, with what the alarms make of it."""
-    own = own[own["time"] >= begin] if len(own) else own
-    if len(own) == 0 or not own["score"].notna().any():
+    if own is None or np.isnan(own[1]).all():
         return '<p class="soft">No sample in this time.</p>'
-    seconds = ((own["time"] - begin).dt.total_seconds() / (report.now - begin).total_seconds()).to_numpy()
-    x = np.clip(seconds, 0, 1) * _WIDTH
-    score = own["score"].to_numpy(np.float64)
+    x, score, alarm, none = own
     ends = np.nanquantile(score, [0.002, 0.998]) if np.isfinite(score).sum() > 500 else np.nanquantile(score, [0, 1])
     levels = [*ends, report.threshold] if np.isfinite(report.threshold) else list(ends)
     low, high = min(levels), max(levels)
@@ -116,7 +130,7 @@ def _trend(own: pd.DataFrame, begin: pd.Timestamp, report: JobReport, zone: str,
         inside = np.clip(value, low, high)
         return _TOP + (high - inside) / (high - low) * (_HEIGHT - _TOP - _BOTTOM)
 
-    bands = _bands(x, own["alarm"].to_numpy(), "alarm") + _bands(x, (own["state"] == NO_DATA).to_numpy(), "none")
+    bands = _bands(x, alarm, "alarm") + _bands(x, none, "none")
     limit = ""
     if np.isfinite(report.threshold):
         at = y(report.threshold)

@@ -15,8 +15,10 @@ import numpy as np
 import pandas as pd
 
 from sktransfer.monitoring.job import JobReport
+from sktransfer.utils.counted_nouns import counted
 
 _COLUMNS = ["machine", "status", "since", "state", "probability", "score", "sensors", "quality", "last", "good"]
+_WIDEST = 40  # characters of the column of names; a longer one moves its own line alone
 
 
 def status_text(report: JobReport, *, model_name: str, zone: str = "UTC", max_lines: int = 50) -> str:
@@ -36,9 +38,9 @@ def status_text(report: JobReport, *, model_name: str, zone: str = "UTC", max_li
     status = report.status
     counts = ", ".join(f"{n} {word}" for word, n in status["status"].value_counts(sort=False).items())
     lines = [
-        f"{_moment(report.now, zone)}  {len(status)} machines: {counts}",
-        f"model {model_name}; {report.n_rows} rows read, {report.n_samples} samples judged, {report.n_no_data} without "
-        f"data, {report.n_too_late} too late",
+        f"{_moment(report.now, zone)}  {counted(len(status), 'machine')}: {counts}",
+        f"model {model_name}; {counted(report.n_rows, 'row')} read, {counted(report.n_samples, 'sample')} judged, "
+        f"{report.n_no_data} without data, {report.n_too_late} too late",
     ]
     if report.drift:
         worst = sorted(report.drift.items(), key=lambda one: -one[1])[:3]
@@ -46,7 +48,7 @@ def status_text(report: JobReport, *, model_name: str, zone: str = "UTC", max_li
     n_alarms = report.n_alarms
     if n_alarms > 1 and n_alarms >= 0.5 * len(status):
         lines.append(f"{n_alarms} of {len(status)} machines are in alarm at once: look for what they share first.")
-    width = max((len(str(name)) for name in status["machine"]), default=0)
+    width = min(max((len(str(name)) for name in status["machine"]), default=0), _WIDEST)
     lines += [_line(row, zone, width) for row in status.head(max_lines).itertuples()]
     if len(status) > max_lines:
         rest = status.iloc[max_lines:]["status"].value_counts(sort=False)
@@ -105,7 +107,7 @@ def metrics_text(report: JobReport, *, duration: float, model_age: float) -> str
         ("rows_abstained", "Samples without a judgement.", report.n_no_data),
         ("rows_too_late", "Samples that came too late.", report.n_too_late),
         ("alarms_active", "Machines in alarm.", report.n_alarms),
-        ("machines_without_data", "Machines without data.", int((status["status"] == "NO DATA").sum())),
+        ("machines_without_data", "Machines without data.", int(status["no_data"].sum())),
         ("input_lag_seconds", "Age of the newest good sample of all machines.", known.min() if len(known) else np.nan),
         ("drift_score", "Largest share of rows outside the range of training.", max(report.drift.values(), default=0)),
         ("model_age_seconds", "Time since the model file was written.", model_age),
@@ -124,10 +126,16 @@ def _line(row: Any, zone: str, width: int) -> str:
     if row.alarm:
         parts.append(f"{row.state}, {row.probability:.0%} sure" if pd.notna(row.probability) else str(row.state))
     parts += [text for text in (row.sensors if row.alarm else "", row.quality) if text]
-    parts.append(
-        f"{row.good:.0%} of the data good" + (f", last {_moment(row.last, zone)}" if pd.notna(row.last) else "")
-    )
+    parts.append(data_health(row, zone))
     return "  ".join(parts)
+
+
+def data_health(row: Any, zone: str) -> str:
+    """What is known of a machine's data: how much of it is good, or since when there is none."""
+    last = "" if pd.isna(row.last) else _moment(row.last, zone)
+    if row.no_data:
+        return f"no good data since {last}" if last else "no good data so far"
+    return f"{row.good:.0%} of the data good, last {last}"
 
 
 def _moment(time: pd.Timestamp, zone: str) -> str:

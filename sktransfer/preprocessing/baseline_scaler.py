@@ -26,6 +26,7 @@ from sktransfer.preprocessing.windows_out import WindowsOut
 from sktransfer.utils.callbacks import CallbackSupport, FitTask, with_callbacks
 from sktransfer.utils.checksums import Checksummed
 from sktransfer.utils.chunks import in_parts
+from sktransfer.utils.counted_nouns import counted
 from sktransfer.utils.counted_warnings import collect_warnings, listed
 from sktransfer.utils.parameters import Interval, StrOptions
 from sktransfer.validation.domains import domain_names
@@ -386,7 +387,8 @@ class BaselineScaler(Checksummed, CallbackSupport, OneToOneFeatureMixin, Windows
             (column, row), where = words_of(z), beyond.reshape(*z.shape[:2], -1).any(axis=2)
             found = listed([names[j] for j in np.flatnonzero(where.any(axis=0))])
             raise ValueError(
-                f"BaselineScaler(clip=None): {int(where.any(axis=1).sum())} {row}s are beyond "
+                f"BaselineScaler(clip=None): "
+                f"{counted(int(where.any(axis=1).sum()), f'{row} is', f'{row}s are')} beyond "
                 f"{_LARGEST_MEASUREMENT:.0e} healthy deviations after scaling, in the {column}s {found}: too large for "
                 f"a network. Set clip, or drop these {row}s."
             )

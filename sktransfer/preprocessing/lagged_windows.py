@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sktransfer.utils.checksums import Checksummed
+from sktransfer.utils.counted_nouns import counted
 from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.utils.parameters import Interval, InvalidParameterError, StrOptions
 from sktransfer.validation.rows import check_rows
@@ -181,7 +182,7 @@ class LaggedWindows(Checksummed, TransformerMixin, BaseEstimator):
         if names is not None:
             found = f"no column name tells a lag, as 'pressure_t-1' does; the first is {names[0]!r}"
             remedy = "Set pattern, or say order='channel-major' or "
-        as_ = "samples of one channel" if n_channels == 1 else f"{n_channels} channels, one after the other"
+        as_ = "samples of one channel" if n_channels == 1 else f"{counted(n_channels, 'channel')}, one after the other"
         warn_caller(
             f"LaggedWindows(order='names'): {found}. Its columns are taken by their position as {as_}. {remedy}"
             "'time-major'" + ("." if self.length is not None else ", and length.")
@@ -203,7 +204,7 @@ class LaggedWindows(Checksummed, TransformerMixin, BaseEstimator):
         length = n_columns if self.length is None else self.length
         if n_columns % length:
             raise ValueError(
-                f"LaggedWindows(length={length}) got {n_columns} columns, which is no multiple of it. Pass "
+                f"LaggedWindows(length={length}) got {counted(n_columns, 'column')}, which is no multiple of it. Pass "
                 "n_channels * length columns."
             )
         numbers = np.arange(n_columns)

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from sktransfer.utils.counted_nouns import counted
+
 
 def without_mask(X: Any) -> Any:
     """A masked array, or a list of such, as plain ones, NaN where they are masked; anything else as it is."""
@@ -23,5 +25,6 @@ def refuse_mask(name: str, what: str, values: Any) -> None:
     if np.ma.is_masked(values):
         rows = np.flatnonzero(np.ma.getmaskarray(values).reshape(len(values), -1).any(axis=1))
         raise ValueError(
-            f"{name}: {what} is masked in {len(rows)} rows, the first are {rows[:5].tolist()}. Drop these rows."
+            f"{name}: {what} is masked in {counted(len(rows), 'row')}, the first are {rows[:5].tolist()}. Drop these "
+            "rows."
         )

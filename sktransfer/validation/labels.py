@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_array, column_or_1d
 
+from sktransfer.utils.counted_nouns import counted
 from sktransfer.utils.masks import refuse_mask
 
 
@@ -35,8 +36,8 @@ def check_labels(name: str, y: Any, n_rows: int) -> np.ndarray:
     for word, bad in (("NaN", missing), ("infinity", infinite)):
         if bad.any():
             raise ValueError(
-                f"{name}: Input y contains {word}: {int(bad.sum())} labels are no class, in rows "
-                f"{np.flatnonzero(bad)[:5].tolist()}. Drop these rows."
+                f"{name}: Input y contains {word}: {counted(int(bad.sum()), 'label is', 'labels are')} no "
+                f"class, in rows {np.flatnonzero(bad)[:5].tolist()}. Drop these rows."
             )
     if y.dtype.kind == "O":
         kinds = {str if isinstance(v, str) else bool if isinstance(v, bool | np.bool_) else type(v) for v in y}

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
+from sktransfer.utils.counted_nouns import counted
 from sktransfer.utils.masks import refuse_mask, without_mask
 from sktransfer.validation.unusable import (
     LARGEST_INPUT,
@@ -146,8 +147,8 @@ def check_weights(estimator: Any, sample_weight: Any, X: np.ndarray) -> np.ndarr
     for what, bad in (("NaN", np.isnan(weights)), ("infinite", np.isinf(weights)), ("negative", weights < 0)):
         if bad.any():
             raise ValueError(
-                f"{name} got {what} sample_weight in {int(bad.sum())} rows, the first is row {int(np.argmax(bad))}. "
-                "Weights are numbers from 0; a row of weight 0 is left out."
+                f"{name} got {what} sample_weight in {counted(int(bad.sum()), 'row')}, the first is row "
+                f"{int(np.argmax(bad))}. Weights are numbers from 0; a row of weight 0 is left out."
             )
     if not weights.any():
         raise ValueError(f"{name} got sample_weight that is zero for every row; give some rows a weight above 0.")

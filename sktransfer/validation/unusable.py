@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from sktransfer.utils.counted_nouns import counted
+
 # Squares of larger float32 numbers overflow inside a network, and their products with weights become NaN.
 LARGEST_INPUT = 1e15
 _TIMES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
@@ -152,7 +154,7 @@ def refuse_unusable(
     def where(bad: np.ndarray) -> str:
         """The columns that hold `bad` values, and in how many rows."""
         counts = bad.any(axis=2).sum(axis=0)
-        found = ", ".join(f"{names[j]!r} ({counts[j]} {row}s)" for j in np.flatnonzero(counts)[:5])
+        found = ", ".join(f"{names[j]!r} ({counted(int(counts[j]), row)})" for j in np.flatnonzero(counts)[:5])
         return found + (", ..." if (counts > 0).sum() > 5 else "")
 
     for what, bad in (("infinity", np.isinf(X)), ("NaN", np.isnan(X) & (not allow_nan))):

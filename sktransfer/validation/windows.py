@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.utils.validation import check_array, validate_data
 
 from sktransfer.exceptions import DataQualityWarning
+from sktransfer.utils.counted_nouns import counted
 from sktransfer.utils.counted_warnings import CountedWarning, warn_caller, warn_of
 from sktransfer.utils.masks import without_mask
 from sktransfer.validation.rows import check_rows, forget_names
@@ -96,7 +97,7 @@ def check_windows(
         plain = plain.astype(np.float32)  # exact, and half of what float64 would take
     if not reset and plain.shape[1] != estimator.n_features_in_:
         raise ValueError(
-            f"{name} got windows of {plain.shape[1]} channels, but was fitted to windows of "
+            f"{name} got windows of {counted(plain.shape[1], 'channel')}, but was fitted to windows of "
             f"{estimator.n_features_in_}. Pass the same channels in the same order."
         )
     options: dict[str, Any] = {"dtype": [np.float64, np.float32], "ensure_all_finite": False, "allow_nd": True}

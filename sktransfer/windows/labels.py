@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sktransfer.utils.counted_nouns import counted
 from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.windows.resampling import Segment
 
@@ -114,8 +115,8 @@ def _most_frequent(codes: np.ndarray, n_classes: int, ends: np.ndarray, length: 
 def _refuse_missing(name: Any, count: int) -> None:
     if count:
         raise ValueError(
-            f"{_NAME}: {count} labels of recording {name!r} are missing. Give these samples a label of their own, or "
-            "leave them out."
+            f"{_NAME}: recording {name!r} has no label in {counted(count, 'sample')}. Give these samples a label of "
+            "their own, or leave them out."
         )
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sktransfer.utils.counted_nouns import counted
 from sktransfer.windows.arguments import check_orders, check_rate, look_up
 from sktransfer.windows.channels import read_channels
 from sktransfer.windows.stamps import read_stamps
@@ -152,7 +153,9 @@ def _split(frame: pd.DataFrame, keys: list[str]) -> tuple[dict[Any, pd.DataFrame
     for key in keys:
         empty = int(column(0, frame, key).isna().sum())
         if empty:
-            raise ValueError(f"{_NAME}: column {key!r} is empty in {empty} rows; each row belongs to a recording.")
+            raise ValueError(
+                f"{_NAME}: column {key!r} is empty in {counted(empty, 'row')}; each row belongs to a recording."
+            )
     parts = list(frame.groupby(keys, sort=False, observed=True))
     names = [ids[-1] for ids, _ in parts]
     # of both, whether or not another machine of this frame numbers its recordings alike: that of the next frame may

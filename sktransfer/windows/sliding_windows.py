@@ -21,7 +21,7 @@ from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.utils.parameters import Interval, StrOptions
 from sktransfer.utils.precision import merged_columns
 from sktransfer.windows.labels import plain, window_labels
-from sktransfer.windows.recordings import read_recordings, refuse_future
+from sktransfer.windows.recordings import Recording, read_recordings, refuse_future
 from sktransfer.windows.resampling import Segment, make_segments
 from sktransfer.windows.windows import Windows
 
@@ -275,6 +275,54 @@ class SlidingWindows(Checksummed, BaseEstimator):
             for what in ("group", "machine")
         )
         return (X, y, groups, machines) if return_machines else (X, y, groups)
+
+
+def windows_at(
+    cutter: SlidingWindows,
+    values: np.ndarray,
+    ends: np.ndarray,
+    *,
+    rate: float,
+    time: np.ndarray,
+    channels: tuple,
+    labels: np.ndarray | None = None,
+) -> tuple[Windows, np.ndarray | None]:
+    """Windows of which the last samples are known, in the type and with the labels that `cutter` gives them.
+
+    Parameters
+    ----------
+    cutter : SlidingWindows
+    values : ndarray of shape (n_samples, n_channels)
+        NaN only where no window is.
+    ends : ndarray of int of shape (n_windows,)
+        At least one, in order.
+    rate : float
+        In Hz.
+    time : ndarray of shape (n_samples,)
+        datetime64[ns].
+    channels : tuple of str
+    labels : ndarray of shape (n_samples,), optional
+
+    Returns
+    -------
+    X : Windows of shape (n_windows, n_channels, length)
+    y : ndarray of shape (n_windows,) or None
+    """
+    n = len(values) + 1
+    open_ = np.cumsum(np.bincount(ends - cutter.length + 1, minlength=n) - np.bincount(ends + 1, minlength=n))
+    used = np.flatnonzero(open_)
+    ends = np.searchsorted(used, ends)
+    whole = np.full(len(used), "", dtype=object) if labels is None else labels[used]
+    one = Recording(0, 0, values[used], None, time[used], whole, np.array(np.nan), rate, None, channels)
+    segment = Segment(one, one.values, np.arange(len(used)), one.time)
+    _warn_of_merged([segment], channels, cutter.dtype)
+    found = sliding_window_view(one.values, cutter.length, axis=0)[ends - cutter.length + 1].astype(
+        cutter.dtype, order="C"
+    )
+    X = Windows.of(found, sampling_rate=rate, time=time[used][ends], channels=channels)
+    if labels is None:
+        return X, None
+    return X, window_labels([(segment, ends)], cutter.length, cutter.label_rule, cutter.normal_label)
 
 
 def _values(segments: list[Segment], counts: list[int], length: int, step: int, dtype: Any) -> np.ndarray:

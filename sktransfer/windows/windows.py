@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sktransfer.utils.counted_nouns import counted
 from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.utils.masks import without_mask
 from sktransfer.utils.parameters import is_number
@@ -377,6 +378,12 @@ def _channel_names(channels: Sequence[Any], n_channels: int) -> tuple:
     names = tuple(name.item() if isinstance(name, np.generic) else name for name in channels)
     repeated = [name for name in names if names.count(name) > 1]
     if isinstance(channels, str) or len(names) != n_channels or repeated:
-        found = f"the name {repeated[0]!r} twice" if repeated and len(names) == n_channels else f"{len(names)} names"
-        raise ValueError(f"Windows: channels holds {found} for {n_channels} channels; expected one name for each.")
+        found = (
+            f"the name {repeated[0]!r} twice"
+            if repeated and len(names) == n_channels
+            else f"{counted(len(names), 'name')}"
+        )
+        raise ValueError(
+            f"Windows: channels holds {found} for {counted(n_channels, 'channel')}; expected one name for each."
+        )
     return names

@@ -44,7 +44,7 @@ def test_A1_nan_with_impute_trains_and_records_the_rule():
 @pytest.mark.parametrize("value", [np.inf, -np.inf])
 @pytest.mark.parametrize("estimator", [*ESTIMATORS, scaled(missing="impute")])
 def test_A2_infinity_is_an_error_that_names_the_column(estimator, value):
-    with pytest.raises(ValueError, match=r"infinity in column 'x2' \(1 rows\). Drop or fill"):
+    with pytest.raises(ValueError, match=r"infinity in column 'x2' \(1 row\). Drop or fill"):
         estimator.fit(with_cell(value), y)
 
 
@@ -91,7 +91,7 @@ def test_A4_an_unclipped_scaler_refuses_what_its_output_cannot_hold():
             warnings.simplefilter("error", RuntimeWarning)
             warnings.simplefilter("ignore", DataQualityWarning)
             with pytest.raises(
-                ValueError, match=r"1 rows are beyond 1e\+30 healthy deviations.*in the columns \['x2'\].*Set clip"
+                ValueError, match=r"1 row is beyond 1e\+30 healthy deviations.*in the columns \['x2'\].*Set clip"
             ):
                 scaler.transform(rows)
 

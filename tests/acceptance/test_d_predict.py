@@ -103,7 +103,7 @@ def test_D4_no_rows_are_an_error(of_frame, method):
 def test_D5_nan_is_an_error_that_names_the_column(of_frame, method):
     rows = FRAME.copy()
     rows.iloc[7, 2] = np.nan
-    with pytest.raises(ValueError, match=r"NaN in column 'speed \[rpm\]' \(1 rows\). Drop or fill these rows"):
+    with pytest.raises(ValueError, match=r"NaN in column 'speed \[rpm\]' \(1 row\). Drop or fill these rows"):
         getattr(of_frame[method], method)(rows)
 
 

@@ -109,7 +109,7 @@ def test_H4_what_is_not_finite_is_refused_in_the_words_of_the_library(tmp_path, 
     X[3, 1] = bad
     said = sentence(classifier("error").predict, X)
     assert sentence(model.predict, X) == said.replace("BaselineScaler: ", "OnnxModel: ")
-    assert "column 'x1' (1 rows)" in said
+    assert "column 'x1' (1 row)" in said
 
 
 def test_H4_infinity_is_refused_where_NaN_is_taken(file):

@@ -101,5 +101,5 @@ def test_a_source_prints_in_one_line():
     assert repr(source) == "Source(16 features, 3 classes: leak, normal, wear)"
     many = Source(np.zeros(2), np.ones(2), np.zeros((4, 2)), np.zeros(4), np.array([1, 2, 3, 4]))
     assert repr(many) == "Source(2 features, 4 classes: 1, 2, 3, ...)"
-    assert repr(Source(np.zeros(2), np.ones(2), np.zeros((1, 2)), np.zeros(1))) == "Source(2 features, 1 values)"
+    assert repr(Source(np.zeros(2), np.ones(2), np.zeros((1, 2)), np.zeros(1))) == "Source(2 features, 1 value)"
     assert repr(Source(np.zeros(2), np.ones(2))) == "Source(2 features, no head)"

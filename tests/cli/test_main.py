@@ -1,7 +1,9 @@
 """The command line: what it writes, and the codes it ends with."""
 
+import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,39 +17,9 @@ from filelock import FileLock
 
 import sktransfer
 from sktransfer import BaselineScaler, TransferDetector, make_pipeline
+from sktransfer.cli import monitor_command
 from sktransfer.cli.main import main
-
-BEGIN = pd.Timestamp("2026-03-28 22:00", tz="UTC")
-CONFIG = """
-[table]
-machine = "pump"
-[table.time]
-name = "time"
-[table.sensors]
-p = "bar"
-T = "C"
-[model]
-kind = "detector"
-[alarms]
-alarms_per_day = 0.1
-[limits]
-p = [0, 400]
-"""
-
-
-def table(seed, n, begin, fault=None):
-    rng, frames = np.random.default_rng(seed), []
-    for name, level in (("007", 100), ("=b", 50)):
-        frame = pd.DataFrame(rng.normal(size=(n, 2)) + [level, 5], columns=["p", "T"])
-        frames.append(frame.assign(time=begin + pd.Timedelta(minutes=1) * np.arange(n), pump=name))
-    if fault is not None:
-        frames[1].loc[fault:, "p"] += 9
-    return pd.concat(frames)
-
-
-def write(frame, path):
-    frame.to_csv(path, index=False)
-    return path
+from tests.acceptance.plant import BEGIN, CONFIG, table, write
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +93,7 @@ def test_score_is_what_the_model_says(plant, tmp_path):
         (
             ["monitor", "m.skops", "export", "--state", "s", "--now", "2026-03-29 01:21", "--fail-on-alarm"],
             10,
-            "1 machines",
+            "1 machine in alarm",
         ),
         (["fit", "healthy.csv", "--config", "wrong.toml", "--out", "x.skops"], 2, "Did you mean 'alarms_per_day'"),
         (["fit", "healthy.csv", "--config", "none.toml", "--out", "x.skops"], 2, "no such file"),
@@ -276,3 +248,85 @@ def test_inspect_lists_the_sensors_of_a_monitor_with_units_and_ranges(plant, cap
     text = " ".join(capsys.readouterr().out.split())
     for name, unit in (("p", "bar"), ("T", "C")):
         assert f"{name} ({unit}) {rows[name].min():.4g} to {rows[name].max():.4g}" in text
+
+
+@pytest.mark.parametrize("name", ["tep-proces", "Vibration", 3, "models/none.safetensors"])
+def test_a_network_that_is_not_there_is_an_error_of_the_configuration_before_a_table_is_read(tmp_path, capsys, name):
+    value = json.dumps(name)
+    text = CONFIG.replace('kind = "detector"', f'kind = "detector"\nbackbone = {value}')
+    (tmp_path / "bad.toml").write_text(text, encoding="utf-8")
+    out = ["--config", str(tmp_path / "bad.toml"), "--out", str(tmp_path / "x.skops")]
+    assert main(["fit", str(tmp_path / "no_table.csv"), *out]) == 2
+    error = capsys.readouterr().err
+    assert f"bad.toml: [model] backbone = {name!r} is neither a shipped network nor a file." in error
+    near = {"tep-proces": "Did you mean 'tep-process'?", "Vibration": "Did you mean 'vibration'?"}
+    assert near.get(name, "Known are process, tep-process, vibration") in error
+
+
+@pytest.fixture
+def own_model(plant, tmp_path):
+    """A copy of the plant whose model file may be spoilt."""
+    (tmp_path / "plant").mkdir()
+    shutil.copy(plant / "m.skops", tmp_path / "plant")
+    shutil.copytree(plant / "export", tmp_path / "plant" / "export")
+    return tmp_path / "plant"
+
+
+@pytest.mark.parametrize("what", ["removed", "replaced"])
+@pytest.mark.parametrize("stated", [False, True])
+def test_a_model_file_that_changes_while_it_is_read_is_one_error_and_nothing_is_written(
+    own_model, tmp_path, capsys, monkeypatch, what, stated
+):
+    file = own_model / "m.skops"
+    sktransfer.save(sktransfer.load(file), tmp_path / "other.skops", notes="of another day")
+    expected = hashlib.sha256((tmp_path / "other.skops" if what == "replaced" else file).read_bytes()).hexdigest()
+    first = monitor_command.loaded_monitor
+
+    def late(path, sha256):
+        file.unlink()
+        if what == "replaced":
+            shutil.copy(tmp_path / "other.skops", file)
+        return first(path, sha256)
+
+    monkeypatch.setattr(monitor_command, "loaded_monitor", late)
+    assert monitor(own_model, tmp_path / "state", *(["--sha256", expected] if stated else [])) == 4
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 1
+    assert errors[0].startswith("error: ")
+    assert "m.skops" in errors[0]
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_model_file_that_goes_during_a_run_is_missed_by_the_next_one(own_model, tmp_path, capsys, monkeypatch):
+    """The run has read it whole: its reports and its state are complete."""
+    write_reports = monitor_command._write_reports
+
+    def late(*arguments):
+        (own_model / "m.skops").unlink()
+        return write_reports(*arguments)
+
+    monkeypatch.setattr(monitor_command, "_write_reports", late)
+    metrics = tmp_path / "m.prom"
+    assert monitor(own_model, tmp_path / "state", "--metrics", str(metrics)) == 0
+    assert "sktransfer_model_age_seconds " in metrics.read_text(encoding="utf-8")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "state").iterdir()}
+    capsys.readouterr()
+    assert monitor(own_model, tmp_path / "state") == 4
+    assert "m.skops: the model file cannot be read (No such file or directory)" in capsys.readouterr().err
+    assert before == {path.name: path.read_bytes() for path in (tmp_path / "state").iterdir()}
+
+
+def test_metrics_that_the_node_exporter_would_not_read_are_said(plant, tmp_path, capsys):
+    assert monitor(plant, tmp_path, "--metrics", str(tmp_path / "m.txt")) == 0
+    assert "warning: The metrics in" in capsys.readouterr().err
+    assert (tmp_path / "m.txt").exists()
+    assert monitor(plant, tmp_path, "--metrics", str(tmp_path / "m.prom")) == 0
+    assert "warning" not in capsys.readouterr().err
+
+
+def test_a_model_file_of_any_name_stands_in_the_reports(own_model, tmp_path):
+    odd = own_model / os.fsdecode(b"m\xff\n.skops")
+    (own_model / "m.skops").rename(odd)
+    now = (BEGIN + pd.Timedelta(minutes=201)).isoformat()
+    assert main(["monitor", str(odd), str(own_model / "export"), "--state", str(tmp_path / "s"), "--now", now]) == 0
+    assert r"model m\udcff\n.skops " in (tmp_path / "s" / "status.txt").read_text(encoding="utf-8").splitlines()[1]

@@ -152,7 +152,7 @@ def test_machines_without_labels_of_two_classes_get_the_source_head(backbone):
         found = fleet.predict_proba(X[machine == name], sample_domain=machine[machine == name])
         np.testing.assert_allclose(found, source.predict_proba(X[machine == name]), atol=1e-6)
     unseen = np.full(len(X), "zz")
-    with pytest.warns(DataQualityWarning, match=r"of 1 machines that were never seen .*zz.*; the source head answers"):
+    with pytest.warns(DataQualityWarning, match=r"of 1 machine that was never seen .*zz.*; the source head answers"):
         found = fleet.predict_proba(X, sample_domain=unseen)
     np.testing.assert_allclose(found, source.predict_proba(X), atol=1e-6)
 

@@ -216,7 +216,7 @@ def test_numbers_come_in_the_unit_of_the_source(regression):
     one = TransferRegressor(max_epochs=5, random_state=0).fit(X, 40 + 5 * X[:, 0])
     assert SourceRegressor(one.backbone_).fit(X).predict(X).shape == (len(X),)
     np.testing.assert_allclose(SourceRegressor(one.backbone_).predict(X), one.predict(X), rtol=1e-4)
-    with pytest.raises(ValueError, match=r"1 values a row, .* predicts 2"):
+    with pytest.raises(ValueError, match=r"1 value a row, .* predicts 2"):
         model.fit(X, X[:, 0])
     with pytest.warns(OutOfRangeWarning, match="SourceRegressor: 300 of 300"):
         model.predict(X * 1e4)

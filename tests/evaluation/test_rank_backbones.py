@@ -158,12 +158,12 @@ def test_one_label_a_class_is_ordered_by_logme_and_says_so(rows, backbones):
 def test_a_class_of_one_row_does_not_count(rows, backbones):
     X, y = rows[0][300:], rows[1][300:]
     of = np.r_[np.flatnonzero(y != 3), np.flatnonzero(y == 3)[:1]]
-    with pytest.warns(UserWarning, match=r"1 classes have one row, .*\[3\]\. Column 'loo' does not count them\. Label"):
+    with pytest.warns(UserWarning, match=r"1 class has one row, .*\[3\]\. Column 'loo' does not count them\. Label"):
         found = rank_backbones(backbones["of these classes"], X[of], y[of])
     assert 0.76 < found["loo"].item() <= 1  # with its recall of 0 it could not exceed 0.75
     groups = np.arange(100) % 5 + 10 * (y == 3)
     groups[y == 3] = 99
-    with pytest.warns(UserWarning, match="1 classes have one group"):
+    with pytest.warns(UserWarning, match="1 class has one group"):
         rank_backbones(backbones["of these classes"], X, y, groups=groups)
 
 

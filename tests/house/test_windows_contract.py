@@ -170,7 +170,7 @@ def test_windows_shorter_than_the_receptive_field_name_both_lengths(estimator, f
     ("change", "message"),
     [
         (lambda X: np.where(np.arange(2)[:, None] == 1, np.nan, X), r"NaN in channel 1 \(60 windows\)"),
-        (lambda X: np.where(np.arange(60)[:, None, None] == 3, np.inf, X), r"infinity in channel 0 \(1 windows\), 1"),
+        (lambda X: np.where(np.arange(60)[:, None, None] == 3, np.inf, X), r"infinity in channel 0 \(1 window\), 1"),
         (lambda X: X * 1e18, r"values beyond 1e\+15 in channel 0 \(60 windows\), 1"),
         (lambda X: X[:, :, :0], r"shape \(60, 2, 0\).*at least one channel and one sample"),
         (lambda X: X[:, :0], r"shape \(60, 0, 64\).*at least one channel"),

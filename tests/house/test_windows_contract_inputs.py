@@ -103,7 +103,7 @@ def test_other_channels_are_named_with_both_numbers(backbone):
     with pytest.raises(ValueError, match=r"windows of 3 channels, but its backbone 'fitted' takes 2"):
         TransferClassifier(backbone).fit(signals(n_channels=3)[0], y)
     fitted = TransferClassifier(backbone).fit(X, y)
-    with pytest.raises(ValueError, match=r"windows of 1 channels, but was fitted to windows of 2"):
+    with pytest.raises(ValueError, match=r"windows of 1 channel, but was fitted to windows of 2"):
         fitted.predict(NEW[:, :1])
 
 

@@ -55,7 +55,7 @@ def test_windows_of_another_length_are_refused(tmp_path):
         model.predict(X[:, :1])
     bad = X.copy()
     bad[2, 1, 5] = np.nan
-    with pytest.raises(ValueError, match=r"contains NaN in channel 'x1' \(1 windows\)"):
+    with pytest.raises(ValueError, match=r"contains NaN in channel 'x1' \(1 window\)"):
         model.predict(bad)
 
 

@@ -72,9 +72,9 @@ def test_nothing_looks_across_a_gap_or_from_machine_to_machine():
     # machines that take turns
     turns = one.transform(np.repeat(scores, 2), time=np.repeat(time, 2), machine=np.tile(["a", "b"], 6))
     assert turns.reshape(6, 2).T.tolist() == [[False] * 3 + [True] * 3] * 2
-    # an alarm that is on does not go on behind a gap
-    behind = fitted(on_delay=2, off_delay=99).transform([-1, -1, -1, 1, 1.0], time=[0, 60, 120, 9999, 10059.0])
-    assert behind.tolist() == [False, True, True, False, False]
+    # nor do the samples before a gap count for the end of an alarm
+    behind = fitted(on_delay=2, off_delay=2).transform([-1, -1, 1, 1, 1.0], time=[0, 60, 120, 9999, 10059.0])
+    assert behind.tolist() == [False, True, True, True, False]
 
 
 def test_the_order_of_machines_in_the_table_does_not_matter():
@@ -243,15 +243,32 @@ def test_time_that_runs_backwards_is_an_error_when_alarms_are_asked_for_too():
             ask([0.0, -1.0, -1.0], time=[0.0, 60.0, 30.0])
 
 
-def test_a_gap_in_the_middle_of_an_alarm_ends_it_and_it_must_begin_anew():
-    one = fitted(on_delay=2, off_delay=99)
-    scores, time = np.full(8, -1.0), np.arange(8) * MINUTE
+def test_an_alarm_that_is_on_when_data_stop_is_on_when_they_come_again_and_is_no_second_one():
+    one = fitted(on_delay=2, off_delay=3)
+    scores, time = np.array([-1.0] * 4 + [-1, 1, 1, 1, 1]), np.arange(9) * MINUTE
     time[4:] += 100 * MINUTE
     state = one.transform(scores, time=time)
-    assert state.tolist() == [False, True, True, True, False, True, True, True]
-    found = one.report(scores, np.ones(8), time=time)
+    assert state.tolist() == [False, True, True, True, True, True, True, False, False]
+    found = one.report(scores, np.ones(9), time=time)
     assert (found["n_faults"], found["missed"], found["false_alarms"]) == (2, 0, 0)
-    assert found["delay"] == MINUTE
+    assert found["delay"] == MINUTE / 2  # a minute to the first fault, none to the second
+    assert one.report(scores, np.zeros(9), time=time)["false_alarms"] == 1
+    # on another machine it is another one
+    machine = ["a"] * 4 + ["b"] * 5
+    assert one.transform(scores, time=time, machine=machine).tolist() == [False, True, True, True] + [False] * 5
+
+
+@pytest.mark.parametrize("filter", ["none", "ewma", "cusum"])
+def test_fit_counts_alarms_as_transform_raises_them(filter):
+    """Whatever the gaps: the alarms that begin on the healthy scores are those that fit has counted."""
+    rng = np.random.default_rng(4)
+    scores = np.convolve(rng.normal(size=4000), np.ones(20) / 4, mode="same")
+    time = np.cumsum(np.where(rng.random(4000) < 0.03, 1000.0, 1.0)) * MINUTE
+    machine = np.repeat(["a", "b"], 2000)
+    one = Alarms(alarms_per_day=5.0, on_delay=2, off_delay=30, filter=filter).fit(scores, time=time, machine=machine)
+    on = one.transform(scores, time=time, machine=machine)
+    begins = on & ~np.concatenate([[False], on[:-1] & (machine[1:] == machine[:-1])])
+    assert begins.sum() == round(one.false_alarms_per_day_ * one.n_days_) > 5
 
 
 def test_wrong_parameters_are_errors():

@@ -267,7 +267,7 @@ def test_parameters_that_mean_nothing_are_refused(change, message):
         (lambda t: pd.concat([t, t[["p"]]], axis=1), r"has the columns \['p'\] more than once"),
         (lambda t: t.assign(time=range(N)), "holds int64 and no datetimes"),
         (lambda t: t.assign(time=t["time"].dt.tz_localize(None)), "have no zone. Declare it"),
-        (lambda t: t.assign(time=t["time"].where(t.index != 3)), "1 times in 'time' are missing"),
+        (lambda t: t.assign(time=t["time"].where(t.index != 3)), "1 row has no time in 'time'"),
         (lambda t: t.assign(p=np.nan), "no row has a usable value in every sensor; .*'p' has one in 0 of 600 rows"),
         (lambda t: t.iloc[:3], "has 3 healthy samples, of which some must be held out"),
         (lambda t: t.iloc[:1], "at least two rows of a machine"),

@@ -1,10 +1,12 @@
 """run_job: runs over pieces of a table against one run over all of it, and runs that are cut off."""
 
+import json
 import multiprocessing
 import os
 import signal
 import sqlite3
 import time as clock
+from html import escape
 
 import numpy as np
 import pandas as pd
@@ -22,9 +24,12 @@ from sktransfer import (
     TimeColumn,
     TransferDetector,
     make_pipeline,
+    write_table,
 )
 from sktransfer.monitoring.job import JobLockedError, run_job
 from sktransfer.monitoring.job_state import FILE, JobState
+from sktransfer.monitoring.status_page import status_page
+from sktransfer.monitoring.status_report import status_json, status_table, status_text
 
 pytestmark = [
     pytest.mark.filterwarnings("error:The state of the job:sktransfer.DataQualityWarning"),
@@ -48,6 +53,7 @@ def plant(seed, n=600, begin=BEGIN):
 
 
 def healthy(n=2000):
+    """Rows before BEGIN, of the same two machines."""
     table = plant(0, n, BEGIN - MINUTE * n)
     row = table.groupby("machine").cumcount()
     table.loc[(table["machine"] == "b") & row.between(300, 419), "p"] -= 8
@@ -63,6 +69,18 @@ def model(request):
         return ConditionMonitor(detector, form, alarms=Alarms(filter="ewma", on_delay=3)).fit(healthy())
     windows, detector = SlidingWindows(20, 5), make_pipeline(BaselineScaler(), TransferDetector())
     return ConditionMonitor(detector, form, windows=windows, alarms=Alarms(on_delay=2, off_delay=4)).fit(healthy())
+
+
+def assert_only_alarms_stay(before, status):
+    """Without data a machine has no data, but for one that was in alarm before, which stays so."""
+    before, status = before.set_index("machine"), status.set_index("machine")
+    alarm = before["alarm"][status.index]
+    assert status["alarm"].equals(alarm)
+    assert (status["status"][~alarm] == "NO DATA").all()
+    assert (status["status"][alarm] == before["status"][status.index][alarm]).all()
+    assert status["quality"][alarm].str.startswith("alarm before data stopped").all()
+    assert status["since"][alarm].equals(before["since"][status.index][alarm])
+    assert status["no_data"].all()
 
 
 def spoilt(seed=1):
@@ -210,11 +228,11 @@ def test_a_file_without_news_renews_the_status(model, tmp_path):
     (tmp_path / "empty.csv").write_text("time,machine,p,T\n", encoding="utf-8")
     with pytest.raises(TableError, match="no complete row"):
         run_job(model, tmp_path / "empty.csv", state, model_id="m1", now=BEGIN)
-    run_job(model, table, state, model_id="m1", now=table["time"].max())
+    first = run_job(model, table, state, model_id="m1", now=table["time"].max())
     before, later = kept(state), table["time"].max() + pd.Timedelta(hours=5)
     with pytest.warns(DataQualityWarning, match="Nothing new was judged"):
         report = run_job(model, tmp_path / "empty.csv", state, model_id="m1", now=later)
-    assert report.status["status"].tolist() == ["NO DATA", "NO DATA"]
+    assert_only_alarms_stay(first.status, report.status)
     assert_equal_states(kept(state), before)
     with pytest.warns(DataQualityWarning, match="1 of 2 files hold no row"):
         run_job(model, [tmp_path / "empty.csv", table], state, model_id="m1", now=later)
@@ -243,9 +261,8 @@ def test_windows_that_depend_on_where_a_table_begins_are_refused(tmp_path, optio
 
 def test_a_clock_that_was_set_back_is_no_sign_of_health(model, tmp_path):
     table = plant(1, 300)
-    run_job(model, table, tmp_path, model_id="m1", now=table["time"].max())
-    status = run_job(model, table.iloc[:2], tmp_path, model_id="m1", now=BEGIN + MINUTE).status
-    assert status["status"].tolist() == ["NO DATA", "NO DATA"]
+    first = run_job(model, table, tmp_path, model_id="m1", now=table["time"].max())
+    assert_only_alarms_stay(first.status, run_job(model, table[:2], tmp_path, model_id="m1", now=BEGIN + MINUTE).status)
 
 
 def test_sensors_may_have_any_name(tmp_path):
@@ -288,16 +305,52 @@ def test_a_state_of_a_newer_version_is_put_aside(model, tmp_path):
 def test_machines_without_news_have_no_data_and_alarms_come_first(model, tmp_path):
     table = plant(1)
     table = table[table["time"] < BEGIN + 400 * MINUTE]
-    status = run_job(model, table, tmp_path, model_id="m1", now=BEGIN + MINUTE * 401).status.set_index("machine")
+    first = run_job(model, table, tmp_path, model_id="m1", now=BEGIN + MINUTE * 401)
+    status = first.status.set_index("machine")
     assert status.index.tolist() == ["b", "a"]
     assert status.loc["b", "status"] == "Out of specification"
     assert BEGIN + 300 * MINUTE <= status.loc["b", "since"] < BEGIN + 330 * MINUTE
     assert status.loc["b", "sensors"].startswith("p high")
     assert status.loc["a", "status"] == "Normal"
     later = run_job(model, table.iloc[:1], tmp_path, model_id="m1", max_age=600, now=BEGIN + 500 * MINUTE).status
-    assert later["status"].tolist() == ["NO DATA", "NO DATA"]
-    assert not later["alarm"].any()
+    assert_only_alarms_stay(first.status, later)
+    assert later["status"].tolist() == ["Out of specification", "NO DATA"]
     assert later["age"].between(100 * 60, 106 * 60).all()
+
+
+@pytest.mark.parametrize("late", [0, 1800])
+def test_an_alarm_stays_until_data_that_are_healthy_come(model, tmp_path, late):
+    """The machine fails and falls silent, for longer than samples are looked at, and for longer than they are kept."""
+    table = plant(1)
+    silent = table[(table["machine"] == "a") | (table["time"] < BEGIN + 400 * MINUTE)]
+    options = {"model_id": "m1", "late": late, "keep_days": 1.0}
+    first = run_job(model, silent, tmp_path, now=table["time"].max(), **options).status.set_index("machine").loc["b"]
+    assert first["alarm"]
+    for days in range(1, 6):
+        rows = plant(10 + days, 300, BEGIN + pd.Timedelta(days=days))
+        rows = rows[rows["machine"] == "a"]
+        report = run_job(model, rows, tmp_path, now=rows["time"].max(), **options)
+    found = report.status.set_index("machine").loc["b"]
+    assert found[["status", "alarm", "since", "state", "sensors", "last"]].equals(
+        first[["status", "alarm", "since", "state", "sensors", "last"]]
+    )
+    assert found["quality"] == "alarm before data stopped"
+    assert report.n_alarms >= 1
+    line = next(one for one in status_text(report, model_name="m").splitlines() if one.startswith("b"))
+    assert line.startswith("b  Out of specification  since 2026-03-29 03:")
+    assert line.endswith(f"no good data since {found['last']:%Y-%m-%d %H:%M} UTC")
+    # rows that cannot be judged are no sign of health either
+    later = BEGIN + pd.Timedelta(days=6)
+    bad = plant(20, 120, later).query("machine == 'b'").assign(T=np.nan)
+    assert run_job(model, bad, tmp_path, now=bad["time"].max(), **options).status.set_index("machine").loc["b", "alarm"]
+    # with healthy ones it ends after its off-delay
+    rows = plant(21, 200, bad["time"].max() + MINUTE).query("machine == 'b'")
+    report = run_job(model, rows, tmp_path, now=rows["time"].max(), **options)
+    assert report.status.set_index("machine").loc["b", "status"] == "Normal"
+    samples = kept(tmp_path)[0].query("machine == 'b' and state != 'NO_DATA' and time >= @later")
+    off = int(np.flatnonzero(~samples["alarm"])[0])
+    assert off == model.alarms_.off_delay - 1
+    assert not samples["alarm"].iloc[off:].any()
 
 
 def test_another_model_begins_anew_and_the_rows_of_the_one_before_stay(model, tmp_path):
@@ -362,3 +415,145 @@ def test_a_row_in_the_future_does_not_make_all_others_too_late(model, tmp_path):
     with pytest.raises(ValueError, match="1 of 120 rows lie after the time of the run"):
         run_job(model, spoilt, tmp_path, model_id="m1", now=table["time"].max())
     assert run_job(model, table, tmp_path, model_id="m1", now=table["time"].max()).n_too_late == 0
+
+
+def numbered(table, kind):
+    """The same table with the numbers 1 and 2 as machines, read in another way."""
+    return table.assign(machine=pd.Series(np.where(table["machine"] == "a", 1, 2), index=table.index).astype(kind))
+
+
+@pytest.mark.filterwarnings("error:ConditionMonitor has no baseline:sktransfer.DataQualityWarning")
+def test_a_machine_is_one_whether_its_number_was_read_as_a_whole_number_a_float_or_text(tmp_path):
+    """A missing cell in a column of whole numbers makes floats of all of them."""
+    form = TableFormat({"p": "bar", "T": "C"}, time=TimeColumn("time"), machine="machine")
+    detector = make_pipeline(BaselineScaler(), TransferDetector())
+    models = {kind: ConditionMonitor(detector, form).fit(numbered(healthy(600), kind)) for kind in (int, float, str)}
+    assert [one.machines_ for one in models.values()] == [["1", "2"]] * 3
+    table = plant(1, 120)
+    expected = models[int].predict(numbered(table, int))
+    for kind, model in models.items():
+        pd.testing.assert_frame_equal(model.predict(numbered(table, float)), expected)
+        pd.testing.assert_frame_equal(model.predict(numbered(table, "Int64")), expected)
+        for number, read_as in enumerate((int, float, object, str)):
+            piece = numbered(table, read_as)[table["time"] < BEGIN + 30 * (number + 1) * MINUTE]
+            report = run_job(model, piece, tmp_path / str(kind), model_id="m1", now=piece["time"].max())
+        assert sorted(report.status["machine"]) == ["1", "2"]
+        pd.testing.assert_frame_equal(kept(tmp_path / str(kind))[0][expected.columns], expected, check_dtype=False)
+
+
+def test_a_float_in_place_of_a_number_in_a_file_is_asked_about():
+    form = TableFormat({"p": "bar", "T": "C"}, time=TimeColumn("time"), machine="machine")
+    model = ConditionMonitor(make_pipeline(BaselineScaler(), TransferDetector()), form)
+    model.fit(numbered(healthy(600), str))
+    written = numbered(plant(1, 10), float).astype({"machine": str})
+    with pytest.warns(DataQualityWarning, match="Is '1.0' the machine '1', written as a float?"):
+        model.predict(written)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("a\nb", r"'a\\nb' holds '\\n', which is no character to print"),
+        ("a\x00b", r"holds '\\x00'"),
+        ("\udcff", r"'\\udcff' holds"),
+        ("\x1b[2J", r"holds '\\x1b'"),
+        ("x" * 300, "has 300 characters, more than 200"),
+        ("", "15 rows name no machine"),
+        (" ", "15 rows name no machine"),
+        (1e300, "an id of a machine .* 1e\\+300 is a float, and as such no exact number"),
+    ],
+)
+def test_a_machine_that_cannot_be_named_in_reports_is_refused_by_fit_predict_and_job(model, tmp_path, name, words):
+    def spoil(table):
+        table["machine"] = table["machine"].astype(object)
+        table.loc[:14, "machine"] = name
+        return table
+
+    table = spoil(plant(1, 60))
+    for act in (
+        lambda: ConditionMonitor(model.estimator, model.table_format).fit(spoil(healthy(600))),
+        lambda: model.predict(table),
+        lambda: run_job(model, table, tmp_path, model_id="m1", now=table["time"].max()),
+    ):
+        with pytest.raises(ValueError, match=words):
+            act()
+
+
+def test_a_sensor_or_label_that_cannot_be_named_in_reports_is_refused_by_fit(model):
+    form = TableFormat(["p\n", "T"], time=TimeColumn("time"), machine="machine")
+    detector = make_pipeline(BaselineScaler(), TransferDetector())
+    with pytest.raises(ValueError, match=r"the sensor 'p\\n' cannot be named in reports: it holds '\\n'"):
+        ConditionMonitor(detector, form).fit(healthy(600).rename(columns={"p": "p\n"}))
+    labelled = healthy(600)
+    labelled["label"] = pd.Series(["ok\udcff"] * len(labelled), dtype=object)
+    with pytest.raises(ValueError, match=r"the label 'ok\\udcff' cannot be named in reports"):
+        ConditionMonitor(detector, model.table_format, normal_label="ok\udcff").fit(labelled, "label")
+
+
+def test_names_of_every_script_and_length_stand_in_every_report(tmp_path):
+    names = {"a": 'Pumpe 7, "Süd"; <b>', "b": "ポンプ" + "x" * 190}
+    form = TableFormat({"p": "bar", "T": "C"}, time=TimeColumn("time"), machine="machine")
+    rename = {"machine": names}
+    monitor = ConditionMonitor(make_pipeline(BaselineScaler(), TransferDetector()), form)
+    monitor.fit(healthy(600).replace(rename))
+    table = plant(1, 320).replace(rename)
+    report = run_job(monitor, table, tmp_path, model_id="m1", now=table["time"].max())
+    assert sorted(report.status["machine"]) == sorted(names.values())
+    text = status_text(report, model_name="m")
+    assert all(sum(line.startswith(name) for line in text.splitlines()) == 1 for name in names.values())
+    read = json.loads(status_json(report, model_name="m"))
+    assert {one["machine"] for one in read["machines"]} == set(names.values())
+    back = pd.read_csv(write_table(status_table(report), tmp_path / "status.csv"))
+    assert set(back["machine"]) == set(names.values())
+    page = status_page(report, model_name="m")
+    assert "<b>" not in page
+    assert all(escape(name) in page for name in names.values())
+
+
+def test_a_fleet_at_once_is_judged_as_its_machines_one_by_one(model, tmp_path):
+    """Many machines share one prediction and one explanation; the results are those of a job of each machine."""
+    table = spoilt(2)
+    pieces = [table[table["time"] < BEGIN + 200 * MINUTE], table[table["time"] > BEGIN + 100 * MINUTE]]
+    for piece in pieces:
+        whole = run_job(model, piece, tmp_path / "all", model_id="m1", now=piece["time"].max())
+    samples, machines, tail = kept(tmp_path / "all")
+    for name in ("a", "b"):
+        for piece in pieces:
+            own = piece[piece["machine"] == name]
+            one = run_job(model, own, tmp_path / name, model_id="m1", now=piece["time"].max())
+        found = kept(tmp_path / name)
+        pd.testing.assert_frame_equal(found[0], samples[samples["machine"] == name].reset_index(drop=True))
+        assert found[1][name] == machines[name]
+        pd.testing.assert_frame_equal(found[2], tail[tail["machine"] == name].reset_index(drop=True))
+        status, expected = (each.status.set_index("machine").loc[name] for each in (one, whole))
+        pd.testing.assert_series_equal(status, expected)
+
+
+def test_the_calls_of_a_run_do_not_grow_with_the_number_of_machines(model, tmp_path, monkeypatch):
+    """A call a machine is what made a fleet slow."""
+    calls = {}
+
+    def counting(owner, name):
+        first = getattr(owner, name)
+
+        def count(*arguments, **options):
+            calls[name] = calls.get(name, 0) + 1
+            return first(*arguments, **options)
+
+        monkeypatch.setattr(owner, name, count)
+
+    for owner, name in ((ConditionMonitor, "_ask"), (ConditionMonitor, "reasons"), (Alarms, "update")):
+        counting(owner, name)
+    for name in ("to_numpy", "__getitem__"):
+        counting(pd.DataFrame, name)
+    found = []
+    for n in (2, 40):
+        fleet = pd.concat([healthy(450).query("machine == 'b'").assign(machine=f"m{k:02}") for k in range(n)])
+        monitor = ConditionMonitor(model.estimator, model.table_format, windows=model.windows).fit(fleet)
+        table = pd.concat([plant(k, 90).query("machine == 'b'").assign(machine=f"m{k:02}") for k in range(n)])
+        table["p"] += np.where(table["time"] > BEGIN + 60 * MINUTE, 8.0, 0.0)
+        calls.clear()
+        report = run_job(monitor, table, tmp_path / str(n), model_id="m1", now=table["time"].max())
+        assert report.n_alarms == n
+        found.append(dict(calls))
+    assert found[0] == found[1]

@@ -31,7 +31,7 @@ def report(n=2000, threshold=-3.0):
     row = {
         "machine": EVIL, "status": "Out of specification", "since": time[-98], "alarm": True, "state": EVIL,
         "probability": 0.9, "score": -9.0, "sensors": f"{EVIL} high (1 bar); b low (2)", "quality": "stuck: c",
-        "last": NOW, "age": 0.0, "good": 0.97,
+        "last": NOW, "age": 0.0, "good": 0.97, "no_data": False,
     }  # fmt: skip
     none = row | {"machine": "b", "status": "NO DATA", "alarm": False, "since": pd.NaT, "last": pd.NaT}
     status = pd.DataFrame([row, none])

@@ -16,6 +16,7 @@ NOW = pd.Timestamp("2026-03-29 02:10", tz="UTC")
 def report(n=3, n_alarms=1):
     alarm = np.arange(n) < n_alarms
     last = [NOW - pd.Timedelta(minutes=5)] * (n - 1) + [pd.NaT]
+    last_one = np.arange(n) == n - 1
     status = pd.DataFrame(
         {
             "machine": [f"pump {k}" for k in range(n)],
@@ -30,6 +31,7 @@ def report(n=3, n_alarms=1):
             "last": pd.to_datetime(last, utc=True),
             "age": [300.0] * (n - 1) + [np.nan],
             "good": 1.0,
+            "no_data": last_one,
         }
     )
     status.loc[n - 1, ["status", "quality"]] = ["NO DATA", "no rows yet"]

@@ -66,8 +66,8 @@ def test_ordinary_labels_are_no_warning(normal, labels):
 
 def test_labels_behind_a_mask_are_no_labels():
     y = np.ma.masked_array(np.resize([0, 1], 90), mask=np.arange(90) == 4)
-    with pytest.raises(ValueError, match=r"y is masked in 1 rows, the first are \[4\]"):
+    with pytest.raises(ValueError, match=r"y is masked in 1 row, the first are \[4\]"):
         BaselineScaler(0).fit(X, y)
     domain = np.ma.masked_array(np.resize([2, 1], 90), mask=np.arange(90) == 5)
-    with pytest.raises(ValueError, match=r"masked in 1 rows, the first are \[5\]"):
+    with pytest.raises(ValueError, match=r"masked in 1 row, the first are \[5\]"):
         BaselineScaler().fit(X, sample_domain=domain)

@@ -42,8 +42,8 @@ def test_windows_of_masked_numbers_hold_nan():
 @pytest.mark.parametrize("kind", [TransferClassifier, TransferRegressor])
 def test_labels_and_weights_behind_a_mask_are_refused(kind):
     y = np.resize([0.0, 1.0], 40) if kind is TransferRegressor else np.resize([0, 1], 40)
-    with pytest.raises(ValueError, match=r"y is masked in 1 rows, the first are \[3\]"):
+    with pytest.raises(ValueError, match=r"y is masked in 1 row, the first are \[3\]"):
         kind(max_epochs=1).fit(X, np.ma.masked_array(y, mask=MASK))
-    with pytest.raises(ValueError, match=r"sample_weight is masked in 1 rows, the first are \[3\]"):
+    with pytest.raises(ValueError, match=r"sample_weight is masked in 1 row, the first are \[3\]"):
         kind(max_epochs=1).fit(X, y, sample_weight=np.ma.masked_array(np.ones(40), mask=MASK))
     kind(max_epochs=1).fit(X, np.ma.masked_array(y), sample_weight=np.ma.masked_array(np.ones(40)))

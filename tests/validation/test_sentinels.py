@@ -177,7 +177,7 @@ def test_the_number_behind_a_mask_is_never_used(kind):
 
 def test_labels_behind_a_mask_are_refused_by_estimators():
     y = np.ma.masked_array(np.resize([0, 1], 200), mask=np.arange(200) == 3)
-    with pytest.raises(ValueError, match="y is masked in 1 rows"):
+    with pytest.raises(ValueError, match="y is masked in 1 row"):
         TransferClassifier(max_epochs=1).fit(HEALTHY, y)
 
 

@@ -29,4 +29,4 @@ def test_an_empty_channel_is_to_be_dropped():
 def test_infinity_is_told_from_missing_values():
     infinite = X.copy()
     infinite[2, 0, 5], infinite[3, 1, 5] = -np.inf, np.nan
-    assert "infinity in channel 0 (1 windows)" in refused(infinite)
+    assert "infinity in channel 0 (1 window)" in refused(infinite)

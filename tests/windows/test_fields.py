@@ -368,7 +368,7 @@ def test_fields_that_are_set_are_checked():
 
 @pytest.mark.parametrize(
     ("channels", "says"),
-    [(["a"], "1 names for 2 channels"), (["a", "a"], "the name 'a' twice"), ("ab", "expected one name for each")],
+    [(["a"], "1 name for 2 channels"), (["a", "a"], "the name 'a' twice"), ("ab", "expected one name for each")],
 )
 def test_channels_that_are_no_names_of_all_are_refused(channels, says):
     with pytest.raises(ValueError, match=says):

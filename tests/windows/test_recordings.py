@@ -148,7 +148,7 @@ def test_too_short_recordings_are_counted_or_an_error():
         ([np.array([1.0, np.inf] * 9)], {}, "inf, too large"),
         ([np.array([1.0, -1e31] * 9)], {}, "-1e[+]31, too large"),
         ([noise(30)], {"labels": [0, 1]}, "labels has 2 entries for 1 recordings"),
-        ([noise(30)], {"labels": [None]}, "1 labels of recording 0 are missing"),
+        ([noise(30)], {"labels": [None]}, "recording 0 has no label in 1 sample"),
         ({"a": noise(30)}, {"labels": {"b": 1}}, r"labels has no entry for the recordings \['a'\]"),
         ([noise(30)], {"from_rate": -5}, "from_rate is a positive number of Hz, got -5"),
         ([noise(30)], {"time": [np.arange(29)]}, "29 time stamps for 30 samples"),
@@ -161,7 +161,7 @@ def test_too_short_recordings_are_counted_or_an_error():
         ),
         (long_frame(), {"labels": "falt"}, r"no column 'falt'. Did you mean 'fault'\?"),
         (long_frame(), {"labels": "fault"}, "column 'machine' of recording 0 holds"),
-        (long_frame().assign(record=[None] + [1] * 99), {"recording": "record"}, "'record' is empty in 1 rows"),
+        (long_frame().assign(record=[None] + [1] * 99), {"recording": "record"}, "'record' is empty in 1 row;"),
         (
             pd.DataFrame({"p": noise(30), "machine": ["a", "a", "a/b"] * 10, "record": ["b/c", "c", "c"] * 10}),
             {"recording": "record", "machine": "machine"},
