@@ -1,7 +1,8 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Both share one environment, made once.
 PYTHON ?= python3
 VENV ?= .venv
-RUN = OMP_NUM_THREADS=1 $(VENV)/bin/python
+# Many tests start interpreters. Without files of bytecode each of them would compile the package, and pytest every test.
+RUN = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(VENV)/bin/python
 
 .PHONY: demo test slow check sklearn clean
 

@@ -1,6 +1,7 @@
 """Small networks and data that several tests share."""
 
 from contextlib import contextmanager
+from functools import cache
 from unittest import mock
 
 import numpy as np
@@ -57,7 +58,9 @@ def noise(n_samples, n_channels=None, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
+@cache
 def small_backbone(seed=0, max_epochs=40):
+    """A backbone is immutable, so that one training serves all tests of a process."""
     X, y = moons(600, seed)
     recipe = FromScratch(arguments={"hidden_layer_sizes": (32, 32, 16), "dropout": 0.1})
     return TransferClassifier(recipe, max_epochs=max_epochs, lr=0.01, batch_size=64, random_state=0).fit(X, y).backbone_

@@ -87,8 +87,8 @@ class SafeTransferClassifier(ClassifierMixin, SafeTransfer):
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(500, 4))
     >>> y = np.where(X[:, 0] * X[:, 1] > 0, "normal", "leak")
-    >>> source = TransferClassifier(random_state=0).fit(X[:460], y[:460]).backbone_
-    >>> model = SafeTransferClassifier(source, random_state=0).fit(X[460:], y[460:])
+    >>> source = TransferClassifier(random_state=0).fit(X[:480], y[:480]).backbone_
+    >>> model = SafeTransferClassifier(source, random_state=0).fit(X[480:], y[480:])
     >>> votes = dict(zip(model.chosen_, model.votes_))  # these classes are not linear, and the network knows them
     >>> bool(votes["source as it is"] > 3 * votes.get("logistic regression", 0))
     True

@@ -52,7 +52,7 @@ class SafeTransferRegressor(RegressorMixin, SafeTransfer):
     --------
     >>> import numpy as np
     >>> from sktransfer import SafeTransferRegressor
-    >>> X = np.random.default_rng(0).normal(size=(60, 3))
+    >>> X = np.random.default_rng(0).normal(size=(30, 3))
     >>> y = 3 * X[:, 0] + 10
     >>> SafeTransferRegressor(random_state=0).fit(X, y).chosen_
     ['ridge regression']

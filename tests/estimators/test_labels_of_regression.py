@@ -124,7 +124,7 @@ def test_ordinary_labels_are_not_remarked_on(source):
         for labels in (y, np.round(y), 9999 * y / y.max(), np.exp(5 * X[:, 0]), np.r_[np.zeros(30), y[30:]]):
             fresh = TransferRegressor(SMALL, max_epochs=1)
             assert said_in(fresh.fit, X, labels, words="missing data")[1] == []
-        few = TransferRegressor(source, random_state=0)
+        few = TransferRegressor(source, max_epochs=3, random_state=0)
         assert said_in(few.fit, X[:8], y[:8], words="unit")[1] == []
 
 

@@ -70,10 +70,19 @@ def assert_equal_params(first, second):
 @pytest.mark.parametrize("trip", [by_joblib, by_pickle, by_skops])
 @pytest.mark.parametrize(
     "params",
-    [{}, {"head": MLPHead((8,), dropout=0.2), "max_epochs": 3}, {"strategy": ProbeThenTune(0.3), "max_epochs": 3},
-     {"strategy": LayerDecay(0.5), "head": LinearHead(init="random"), "max_epochs": 3, "class_weight": {"leak": 2.0}}],
-    ids=["probing", "mlp head", "tuned", "decayed"],
-)  # fmt: skip
+    [
+        {"max_epochs": 3},
+        {"head": MLPHead((8,), dropout=0.2), "max_epochs": 3},
+        {"strategy": ProbeThenTune(0.3), "max_epochs": 3},
+        {
+            "strategy": LayerDecay(0.5),
+            "head": LinearHead(init="random"),
+            "max_epochs": 3,
+            "class_weight": {"leak": 2.0},
+        },
+    ],
+    ids=["default", "mlp head", "tuned", "decayed"],
+)
 def test_a_loaded_classifier_predicts_the_same_bits(backbone, params, trip):
     X, y = moons(60, seed=1)
     model = TransferClassifier(backbone, random_state=0, **params).fit(X, y)

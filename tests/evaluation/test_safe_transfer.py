@@ -1,6 +1,7 @@
 """SafeTransferClassifier and -Regressor: who is chosen and why, against losses computed by hand."""
 
 import io
+from functools import cache
 
 import joblib
 import numpy as np
@@ -45,6 +46,7 @@ def test_estimator_passes_scikit_learns_checks(estimator, check):
     check(estimator)
 
 
+@cache
 def backbone(permuted=False, rotated=False, seed=0):
     """A network of the source; of one whose labels are shuffled, or whose classes have each other's names."""
     X, y = moons(900, seed)

@@ -102,7 +102,7 @@ def test_windows_for_a_backbone_of_rows_are_told_what_to_do():
 def test_other_channels_are_named_with_both_numbers(backbone):
     with pytest.raises(ValueError, match=r"windows of 3 channels, but its backbone 'fitted' takes 2"):
         TransferClassifier(backbone).fit(signals(n_channels=3)[0], y)
-    fitted = TransferClassifier(backbone).fit(X, y)
+    fitted = TransferClassifier(backbone, max_epochs=2).fit(X, y)
     with pytest.raises(ValueError, match=r"windows of 1 channel, but was fitted to windows of 2"):
         fitted.predict(NEW[:, :1])
 
@@ -129,14 +129,14 @@ def test_a_network_of_shared_channels_transfers_to_other_channels():
 )
 def test_channels_that_look_wrong_are_a_warning(backbone, change, message):
     with pytest.warns(DataQualityWarning, match=message):
-        model = TransferClassifier(backbone).fit(change(X.astype(np.float64)), y)
+        model = TransferClassifier(backbone, max_epochs=2).fit(change(X.astype(np.float64)), y)
     assert np.isfinite(model.predict_proba(NEW)).all()
 
 
 def test_good_channels_are_no_warning(backbone):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        TransferClassifier(backbone).fit(X, y).predict(X)
+        TransferClassifier(backbone, max_epochs=2).fit(X, y).predict(X)
 
 
 def test_windows_far_outside_the_seen_range_of_a_channel_are_never_certain(backbone):

@@ -62,7 +62,12 @@ def found_in(call, *arguments):
 
 
 @pytest.mark.parametrize(
-    "estimator", [TransferClassifier(random_state=0), TransferRegressor(random_state=0), FeatureExtractor()]
+    "estimator",
+    [
+        TransferClassifier(max_epochs=2, random_state=0),
+        TransferRegressor(max_epochs=2, random_state=0),
+        FeatureExtractor(),
+    ],
 )
 @pytest.mark.parametrize("ranged", [True, False], ids=["range known", "features alone"])
 def test_rows_in_physical_units_are_said_at_fit_and_at_predict(source, estimator, ranged):
@@ -92,7 +97,7 @@ def test_rows_that_hardly_move_are_said(source, divided):
     rows = X / UNITS / 100
     if divided == "from 0 to 1":
         rows = MinMaxScaler().fit_transform(np.vstack([X, 0 * X, 3 * X]))[: len(X)]
-    assert len(found_in(TransferClassifier(source, random_state=0).fit, rows, y)[1]) == 1
+    assert len(found_in(TransferClassifier(source, max_epochs=2, random_state=0).fit, rows, y)[1]) == 1
 
 
 @pytest.mark.parametrize("n_labels", [1, 5, 30])

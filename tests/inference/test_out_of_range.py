@@ -241,7 +241,7 @@ def test_a_state_of_before_without_distances_loads_and_predicts():
 
 
 def test_torch_and_numpy_agree_on_the_middle():
-    model = TransferClassifier(small_backbone(), random_state=0).fit(*faults(3, n_rows=20))
+    model = TransferClassifier(small_backbone(), max_epochs=5, random_state=0).fit(*faults(3, n_rows=20))
     in_numpy = model._predictor.at_center
     model._predictor._at_center, model._predictor._network, model._predictor._layers = None, None, None
     np.testing.assert_allclose(model._predictor.at_center, in_numpy, atol=1e-5)
