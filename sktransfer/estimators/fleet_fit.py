@@ -92,6 +92,7 @@ class FleetFit:
     ):
         self._name, self._backbone, self._untrained, self._head = name, backbone, untrained, head
         self._solver, self._device, self._n_jobs = solver, device, n_jobs
+        self._source_names: list[Any] | None = None
 
     def run(self, given: FleetRows, before: FleetArrays | None, shared: Shared | bool) -> None:
         """Fit the heads and set the attributes.
@@ -157,8 +158,9 @@ class FleetFit:
         n, width = given.n_machines + 1, self._backbone.n_features_out
         coef, intercept = np.zeros((n, len(classes), width), dtype), np.full((n, len(classes)), -np.inf, dtype)
         mean, scale = np.zeros((n, width), dtype), np.ones((n, width), dtype)
+        names = [plain(name) for name in classes]
         for k, head, present in zip(own, heads, taught, strict=True):
-            self._keep_source_rows(coef[k], intercept[k], classes, present, head)
+            self._keep_source_rows(coef[k], intercept[k], names, present, head)
             coef[k, present], intercept[k, present] = head.weight, head.bias
             mean[k], scale[k] = head.mean, head.scale
         others = np.flatnonzero(~np.r_[self.own, False])
@@ -170,21 +172,26 @@ class FleetFit:
         none = np.zeros((n, 0), dtype)
         return FleetArrays(coef, intercept, mean, scale, none, none, np.zeros((n, len(classes)), dtype=bool))
 
-    @staticmethod
     def _keep_source_rows(
-        coef: np.ndarray, intercept: np.ndarray, classes: np.ndarray, present: np.ndarray, head: MachineHead
+        self, coef: np.ndarray, intercept: np.ndarray, names: list[Any], present: np.ndarray, head: MachineHead
     ) -> None:
         """Rows of the source head for classes of its names, where all classes of the machine began at theirs."""
         if head.source is None:
             return
-        names = source_names(head.source)
-        if head.match.source_classes(head.source) != [plain(name) for name in classes[present]]:
+        of_source = self._names_of(head.source)
+        began = [of_source[row] if row >= 0 else None for row in head.match.rows.tolist()]
+        if began != [names[place] for place in present]:
             return
-        for place, name in enumerate(classes):
-            if (found := plain(name)) in names:
-                row = names.index(found)
-                coef[place] = np.asarray(head.source.weight)[row] / head.temperature
-                intercept[place] = np.asarray(head.source.bias)[row] / head.temperature
+        places = [place for place, name in enumerate(names) if name in of_source]
+        rows = [of_source.index(names[place]) for place in places]
+        coef[places] = np.asarray(head.source.weight)[rows] / head.temperature
+        intercept[places] = np.asarray(head.source.bias)[rows] / head.temperature
+
+    def _names_of(self, source: Source) -> list[Any]:
+        """Names of the rows of a source head; all heads of a fleet have those of its backbone."""
+        if self._source_names is None:
+            self._source_names = source_names(source)
+        return self._source_names
 
     def _fallback(
         self,
