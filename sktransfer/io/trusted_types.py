@@ -22,7 +22,7 @@ _OURS = {
     "estimators": {
         "domain_adaptation_classifier": "DomainAdaptationClassifier",
         "domain_adaptation_regressor": "DomainAdaptationRegressor", "feature_extractor": "FeatureExtractor",
-        "fitted_features": "FittedFeatures", "fleet_classifier": "FleetClassifier",
+        "fitted_features": "FittedFeatures", "fleet_arrays": "FleetArrays", "fleet_classifier": "FleetClassifier",
         "multi_task_transfer": "MultiTaskTransfer", "open_set_classifier": "OpenSetClassifier _Known",
         "pipeline": "Pipeline", "pooled": "Pooled", "source_classifier": "SourceClassifier",
         "source_free_classifier": "SourceFreeClassifier", "source_regressor": "SourceRegressor",
@@ -50,6 +50,7 @@ _OURS = {
         "gradual_unfreezing": "GradualUnfreezing", "l2sp": "L2SP", "layer_decay": "LayerDecay",
         "linear_probing": "LinearProbing HeadFirst", "probe_then_tune": "ProbeThenTune", "weight_decay": "WeightDecay",
     },
+    "training": {"fleet_heads": "Shared", "source_match": "SourceMatch"},
     "windows": {"sliding_windows": "SlidingWindows"},
 }  # fmt: skip
 _THEIRS = {

@@ -11,17 +11,25 @@ import numpy as np
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
 
 from sktransfer import (
+    Alarms,
     BaselineScaler,
+    ConditionMonitor,
+    FleetClassifier,
     FromScratch,
     LinearProbing,
+    OpenSetClassifier,
+    SlidingWindows,
+    TableFormat,
+    TimeColumn,
     TransferClassifier,
     TransferDetector,
     TransferRegressor,
+    make_pipeline,
     save,
 )
+from tests.acceptance import plant
 from tests.helpers import moons
 
 FOLDER = Path(__file__).parent / "golden"
@@ -49,11 +57,31 @@ def models():
         ),
         "calibrated": CalibratedClassifierCV(FrozenEstimator(probing.fit(X, y)), method="sigmoid").fit(X, y),
         "cuda": on_cuda.set_params(device="cuda:1"),
+        "open_set": OpenSetClassifier(probing).fit(X, y),
+        "fleet": FleetClassifier(first.backbone_).fit(X, y, sample_domain=np.arange(60) % 2 + 1),
+        "monitor": monitor(None).fit(plant.table(0, 200, plant.BEGIN)),
+        "monitor_of_windows": monitor(SlidingWindows(8, 4)).fit(plant.table(0, 400, plant.BEGIN)),
     }
 
 
+def monitor(windows):
+    """Not fitted, of the plant of two pumps."""
+    return ConditionMonitor(
+        make_pipeline(BaselineScaler(), TransferDetector(false_alarm_rate=0.05)),
+        TableFormat({"p": "bar", "T": "C"}, time=TimeColumn("time"), machine="pump"),
+        windows=windows,
+        alarms=Alarms(alarms_per_day=10),
+        limits={"p": (0, 400)},
+    )
+
+
 def answers(model):
-    """What a model says of the rows."""
+    """What a model says of the rows, or of the plant on another day, with a fault."""
+    if isinstance(model, ConditionMonitor):
+        found = model.predict(plant.table(1, 60, plant.BEGIN, fault=30))
+        return np.column_stack([found["score"], found["alarm"]])
+    if isinstance(model, FleetClassifier):
+        return model.predict_proba(rows(), sample_domain=np.arange(20) % 2 + 1)
     method = "predict_proba" if hasattr(model, "predict_proba") else "score_samples"
     return getattr(model, method if hasattr(model, method) else "predict")(rows())
 
