@@ -37,8 +37,8 @@ class Alarms(Checksummed, BaseEstimator):
     Parameters
     ----------
     alarms_per_day : float, default=0.1
-        False alarms a day and machine that are acceptable; the threshold is the most sensitive one that keeps to it on
-        the healthy scores of ``fit``.
+        False alarms a day and machine that are acceptable; the threshold is the most sensitive one that keeps to it, by
+        the healthy scores of ``fit`` and one standard error of their number of alarms.
     on_delay : int, default=3
         Samples in a row below the threshold that begin an alarm.
     k_of_n : tuple of two int or None, default=None
@@ -67,7 +67,7 @@ class Alarms(Checksummed, BaseEstimator):
     mean_, std_ : float
         Of the healthy scores.
     false_alarms_per_day_ : float
-        On the scores of ``fit``.
+        On the scores of ``fit``; below `alarms_per_day` by a standard error, so that later days keep to it, too.
     n_days_ : float
         Machine days of ``fit``.
 
@@ -171,7 +171,8 @@ class Alarms(Checksummed, BaseEstimator):
         self.threshold_, count = float(candidates[0]), 0  # nothing lies below the least score
         for candidate in candidates[1:]:
             n = self._n_alarms(filtered, stretches, of, float(candidate))
-            if n > allowed:
+            # where n alarms are just reached n + 1 are expected on other days, and such a count is known to its root
+            if n > 0 and n + 1 + np.sqrt(n + 1) > allowed:
                 break
             self.threshold_, count = float(candidate), n
         self.false_alarms_per_day_ = count / self.n_days_ if self.n_days_ > 0 else 0.0
