@@ -3,10 +3,8 @@
     python -m benchmarks.onnx
 
 Cold start: from the start of a process until 1,000 rows of 20 columns are scored, and the most memory that it held,
-median of nine rounds, the ways in turn within each; files are in the page cache. Then probabilities of 1,000,000 rows
-of 20 columns in a process that is warm, best of five, one thread, beside the matrix products of the network alone,
-which no implementation can leave out. The pipeline is BaselineScaler and TransferClassifier with the default network
-from scratch, of six classes.
+median of nine rounds, the ways in turn within each; files are in the page cache. The pipeline is BaselineScaler and
+TransferClassifier with the default network from scratch, of six classes. Rows a second stand in `benchmarks.scoring`.
 """
 
 from __future__ import annotations
@@ -26,7 +24,6 @@ from sktransfer import BaselineScaler, OnnxModel, TransferClassifier, export_onn
 
 ROOT = Path(__file__).parents[1]
 N_COLUMNS = 20
-SHAPES = ((N_COLUMNS, 256), (256, 256), (256, 6))  # of the default network and its head
 _MEMORY = "print([line for line in open('/proc/self/status') if line.startswith('VmHWM')][0].split()[1])"
 WAYS = {
     "numpy alone": "import numpy as np; np.load('X.npy')",
@@ -77,28 +74,6 @@ def cold_starts(folder: str) -> None:
     print(f"onnxruntime over joblib: {times['onnxruntime'] / times['joblib']:.3f}")
 
 
-def many_rows(pipeline, folder: str) -> None:
-    X = np.random.default_rng(1).normal(50.0, 3.0, size=(1_000_000, N_COLUMNS))
-    for name, model in (("onnxruntime", OnnxModel(f"{folder}/m.onnx")), ("pipeline", pipeline)):
-        model.predict_proba(X[:20_000])
-        times = []
-        for _ in range(5):
-            began = time.perf_counter()
-            model.predict_proba(X)
-            times.append(time.perf_counter() - began)
-        print(f"{name}: {len(X) / min(times):,.0f} rows a second ({min(times):.2f} to {max(times):.2f} s)")
-    weights = [np.random.default_rng(2).normal(size=shape).astype(np.float32) for shape in SHAPES]
-    times = []
-    for _ in range(5):
-        began = time.perf_counter()
-        for start in range(0, len(X), 256):
-            rows = X[start : start + 256].astype(np.float32)
-            for weight in weights:
-                rows = rows @ weight
-        times.append(time.perf_counter() - began)
-    print(f"its products alone: {len(X) / min(times):,.0f} rows a second ({min(times):.2f} to {max(times):.2f} s)")
-
-
 def main() -> None:
     warnings.simplefilter("ignore")  # of rows that are drawn far out
     pipeline, X = pipeline_and_rows()
@@ -111,7 +86,6 @@ def main() -> None:
         sizes = {name: Path(folder, name).stat().st_size for name in ("m.onnx", "m.joblib")}
         print(f"bytes: {sizes}")
         cold_starts(folder)
-        many_rows(pipeline, folder)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sktransfer.exceptions import ModelFileError
+from sktransfer.exceptions import EmptyTableError, ModelFileError
 from sktransfer.io.score_rows import NO_DATA, score_rows
 from sktransfer.io.table_format import TableFormat
 from sktransfer.io.write_table import table_bytes
@@ -94,7 +94,7 @@ class Scorer:
 
     def _frames(self, paths: list[Path]) -> Iterator[Any]:
         if self.is_monitor:
-            yield self.model.predict(paths)
+            yield _of_monitor(self.model, paths)
             return
         from sktransfer.utils.counted_warnings import collect_warnings
 
@@ -104,6 +104,16 @@ class Scorer:
                     if len(paths) > 1:
                         frame.insert(0, "file", str(path))
                     yield frame
+
+
+def _of_monitor(monitor: Any, paths: list[Path]) -> Any:
+    """Answers of a monitor; none, and no error, of tables without a row."""
+    from sktransfer.monitoring.plant_frame import no_rows
+
+    try:
+        return monitor.predict(paths)
+    except EmptyTableError:
+        return monitor.predict(no_rows(monitor.sensors_, monitor.known_format()))
 
 
 def load_model(path: Path, sha256: str | None) -> Any:

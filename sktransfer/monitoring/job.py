@@ -32,7 +32,7 @@ from sktransfer.monitoring.job_checks import (
 )
 from sktransfer.monitoring.job_state import BEGIN, JobState, MachineState, last_good_samples
 from sktransfer.monitoring.machine_status import machine_status
-from sktransfer.monitoring.plant_frame import nanoseconds, plant_frame
+from sktransfer.monitoring.plant_frame import nanoseconds, no_rows, plant_frame
 from sktransfer.utils.counted_warnings import warn_caller
 
 LOCK = "lock"
@@ -166,7 +166,7 @@ def _run(
     model: ConditionMonitor, table: Any, state: JobState, late: float, max_age: float, keep_days: float, now: Any
 ) -> JobReport:
     form = model.known_format()
-    given = _given(model, table, now, may_be_empty=bool(state.machines()))
+    given = _given(model, table, now)
     refuse_future(given[form.time.name], now)
     known = state.machines()
     warn_of_clock(max((one.watermark for one in known.values()), default=0), now)
@@ -197,20 +197,14 @@ def _run(
     return JobReport(status, len(given), len(found), n_no_data, n_too_late, drift, now, kept, _days(state), threshold)
 
 
-def _given(model: ConditionMonitor, table: Any, now: Any, may_be_empty: bool) -> pd.DataFrame:
-    """Rows of the table. A file without news is no error where the job knows machines: they get older."""
+def _given(model: ConditionMonitor, table: Any, now: Any) -> pd.DataFrame:
+    """Rows of the table. A file without news is no error: machines get older, or have told nothing yet."""
     form = model.known_format()
     try:
         return plant_frame("monitor", table, form, now=now)
     except EmptyTableError as error:
-        if not may_be_empty:
-            raise
         warn_caller(f"{error} Nothing new was judged.", DataQualityWarning)
-    none = pd.DataFrame(columns=model.sensors_, dtype=np.float64)
-    none[form.time.name] = pd.to_datetime([], utc=True).astype("datetime64[ns, UTC]")
-    if form.machine is not None:
-        none[form.machine] = np.empty(0, dtype=object)
-    return none
+    return no_rows(model.sensors_, form)
 
 
 def _n_unknown(state: JobState, old: pd.DataFrame) -> int:

@@ -72,6 +72,15 @@ def sensor_columns(frame: pd.DataFrame, form: TableFormat, labels: str | None) -
     return [column for column in frame.columns if column not in others and pd.api.types.is_numeric_dtype(frame[column])]
 
 
+def no_rows(sensors: list[str], form: TableFormat) -> pd.DataFrame:
+    """What :func:`plant_frame` would return of a table without a row."""
+    none = pd.DataFrame(columns=sensors, dtype=np.float64)
+    none[form.time.name] = pd.to_datetime([], utc=True).astype("datetime64[ns, UTC]")
+    if form.machine is not None:
+        none[form.machine] = np.empty(0, dtype=object)
+    return none
+
+
 def _frames(name: str, given: Any, form: TableFormat, labels: str | None, now: Any) -> list[pd.DataFrame]:
     """What was read; of several files those without a row are left out."""
     found, empty = [], []
