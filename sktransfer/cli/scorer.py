@@ -113,7 +113,8 @@ def _of_monitor(monitor: Any, paths: list[Path]) -> Any:
     try:
         return monitor.predict(paths)
     except EmptyTableError:
-        return monitor.predict(no_rows(monitor.sensors_, monitor.known_format()))
+        _, found = monitor.judge(no_rows(monitor.sensors_, monitor.known_format()), may_be_empty=True)
+        return found.assign(alarm=False, sensors="")
 
 
 def load_model(path: Path, sha256: str | None) -> Any:

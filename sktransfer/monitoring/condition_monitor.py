@@ -264,13 +264,15 @@ class ConditionMonitor(Checksummed, BaseEstimator):
             found.loc[np.flatnonzero(judged)[asked], "sensors"] = self.reasons(samples.at(asked))
         return found
 
-    def judge(self, table, *, now=None):
+    def judge(self, table, *, now=None, may_be_empty=False):
         """Samples and what is said of them, for who goes on with both.
 
         Parameters
         ----------
         table : DataFrame, Table, path, or list of these
         now : datetime-like, optional
+        may_be_empty : bool, default=False
+            Whether a frame without a row is answered by none, as a job does that has heard nothing yet.
 
         Returns
         -------
@@ -280,7 +282,7 @@ class ConditionMonitor(Checksummed, BaseEstimator):
             As of :meth:`samples`.
         """
         check_is_fitted(self)
-        frame = plant_frame(_NAME, table, self.known_format(), now=now)
+        frame = plant_frame(_NAME, table, self.known_format(), now=now, may_be_empty=may_be_empty)
         samples = samples_of(frame, self._rules())
         new = ~pd.Series(samples.machine).isin(self.machines_).to_numpy(dtype=bool)
         if self._gives_domain() and new.any():

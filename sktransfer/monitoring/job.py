@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +174,7 @@ def _run(
     of = np.full(len(given), "", dtype=object) if form.machine is None else given[form.machine].to_numpy(dtype=object)
     warn_of_rate(model, given, of)
     rows = _with_tail(model, given, of, state, known)
-    samples, found = model.judge(rows)
+    samples, found = model.judge(rows, may_be_empty=True)
     time = nanoseconds(found["time"])
     open_ = time > _boundaries(found["machine"], known)
     old = found[~open_]
@@ -294,7 +295,7 @@ def _tail_of(
     kept = time > np.maximum(boundary, BEGIN + look) - look
     n_run = _longest_run(model) + 2  # rows that say whether a sensor is stuck, however far apart they are
     begins = np.flatnonzero(np.append(True, of[1:] != of[:-1])[: len(of)])
-    for start, stop in zip(begins, [*begins[1:], len(of)], strict=True):
+    for start, stop in pairwise([*begins, len(of)]):
         n_final = int(np.searchsorted(time[start:stop], boundary[start], side="right"))
         kept[start + max(n_final - n_run, 0) : start + n_final] = True
     return of[kept], time[kept], rows.loc[kept, model.sensors_]

@@ -18,7 +18,15 @@ from sktransfer.utils.counted_warnings import warn_caller
 from sktransfer.utils.id_texts import id_texts, why_no_name
 
 
-def plant_frame(name: str, table: Any, form: TableFormat, labels: str | None = None, now: Any = None) -> pd.DataFrame:
+def plant_frame(
+    name: str,
+    table: Any,
+    form: TableFormat,
+    labels: str | None = None,
+    now: Any = None,
+    *,
+    may_be_empty: bool = False,
+) -> pd.DataFrame:
     """Rows sorted by machine and time, sensors as float64.
 
     Parameters
@@ -32,6 +40,8 @@ def plant_frame(name: str, table: Any, form: TableFormat, labels: str | None = N
         Column that stays as it is.
     now : datetime-like, optional
         For files: time stamps may not lie after it.
+    may_be_empty : bool
+        Whether a frame without a row is none too few.
 
     Raises
     ------
@@ -42,7 +52,7 @@ def plant_frame(name: str, table: Any, form: TableFormat, labels: str | None = N
         printed, and no row at all.
     """
     given = table if isinstance(table, list | tuple) else [table]
-    frames = [_checked(name, frame, form, labels) for frame in _frames(name, given, form, labels, now)]
+    frames = [_checked(name, frame, form, labels, may_be_empty) for frame in _frames(name, given, form, labels, now)]
     frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
     time = form.time.name
     if form.machine is not None:
@@ -119,7 +129,9 @@ def _of_polars(frame: Any) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _checked(name: str, frame: pd.DataFrame, form: TableFormat, labels: str | None) -> pd.DataFrame:
+def _checked(
+    name: str, frame: pd.DataFrame, form: TableFormat, labels: str | None, may_be_empty: bool = False
+) -> pd.DataFrame:
     """The columns that are used, of one type each."""
     time = form.time.name
     wanted = [time, *([form.machine] if form.machine else []), *([labels] if labels else []), *(form.sensors or [])]
@@ -129,7 +141,7 @@ def _checked(name: str, frame: pd.DataFrame, form: TableFormat, labels: str | No
     twice = [column for column in dict.fromkeys(wanted) if (frame.columns == column).sum() > 1]
     if twice:
         raise ValueError(f"{name}: the table has the columns {twice} more than once. Leave one of each out.")
-    if len(frame) == 0:
+    if len(frame) == 0 and not may_be_empty:
         raise ValueError(f"{name}: the table has no row.")
     stamps = frame[time]
     if not pd.api.types.is_datetime64_any_dtype(stamps):

@@ -19,7 +19,6 @@ from sktransfer import (
     ConditionMonitor,
     DataQualityWarning,
     SlidingWindows,
-    TableError,
     TableFormat,
     TimeColumn,
     TransferDetector,
@@ -223,8 +222,9 @@ def test_a_run_that_ends_before_its_report_is_told_of_by_the_next(model, tmp_pat
 def test_a_file_without_news_renews_the_status(model, tmp_path):
     table, state = plant(1, 300), tmp_path / "state"
     (tmp_path / "empty.csv").write_text("time,machine,p,T\n", encoding="utf-8")
-    with pytest.raises(TableError, match="no complete row"):
-        run_job(model, tmp_path / "empty.csv", state, model_id="m1", now=BEGIN)
+    with pytest.warns(DataQualityWarning, match="no complete row"):
+        nothing = run_job(model, tmp_path / "empty.csv", state, model_id="m1", now=BEGIN)
+    assert nothing.status["status"].tolist() == ["NO DATA"] * 2
     first = run_job(model, table, state, model_id="m1", now=table["time"].max())
     before, later = kept(state), table["time"].max() + pd.Timedelta(hours=5)
     with pytest.warns(DataQualityWarning, match="Nothing new was judged"):
