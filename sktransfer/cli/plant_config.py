@@ -22,7 +22,8 @@ from sktransfer.monitoring.condition_monitor import ConditionMonitor
 from sktransfer.monitoring.raw_rows import measuring_ranges
 from sktransfer.windows.sliding_windows import SlidingWindows
 
-_MODEL = ("kind", "backbone", "label", "normal_label", "false_alarm_rate", "held_out", "random_state")
+_MODEL = ("kind", "backbone", "label", "normal_label", "coverage", "false_alarm_rate", "held_out", "random_state")
+_OF_KIND = {"coverage": "classifier", "false_alarm_rate": "detector"}
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ def _check_values(path: Path, monitor: ConditionMonitor) -> None:
 
 def _estimator(path: Path, model: dict[str, Any]) -> Any:
     """A scaler by the healthy rows of each machine, and what watches or classifies."""
+    from sktransfer.estimators.open_set_classifier import OpenSetClassifier
     from sktransfer.estimators.pipeline import make_pipeline
     from sktransfer.estimators.transfer_classifier import TransferClassifier
     from sktransfer.estimators.transfer_detector import TransferDetector
@@ -108,6 +110,9 @@ def _estimator(path: Path, model: dict[str, Any]) -> Any:
         raise ConfigError(f"{path}: [model] kind must be 'detector' or 'classifier'; got {kind!r}.")
     backbone, normal, seed = model.get("backbone"), model.get("normal_label"), model.get("random_state")
     _check_backbone(path, backbone)
+    for name, of in _OF_KIND.items():
+        if name in model and kind != of:
+            raise ConfigError(f"{path}: [model] {name} is of kind = {of!r}, and this is a {kind}. Leave it out.")
     if kind == "detector":
         rate = model.get("false_alarm_rate", 0.01)
         last: Any = TransferDetector(backbone, false_alarm_rate=rate, random_state=seed)
@@ -116,7 +121,10 @@ def _estimator(path: Path, model: dict[str, Any]) -> Any:
         raise ConfigError(
             f"{path}: [model] a classifier needs label, the column of labels, and normal_label, that of healthy rows."
         )
-    return make_pipeline(BaselineScaler(normal_label=normal), TransferClassifier(backbone, random_state=seed))
+    network: Any = TransferClassifier(backbone, random_state=seed)
+    if "coverage" in model:
+        network = OpenSetClassifier(network, coverage=model["coverage"])
+    return make_pipeline(BaselineScaler(normal_label=normal), network)
 
 
 def _check_backbone(path: Path, backbone: Any) -> None:

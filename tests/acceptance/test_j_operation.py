@@ -348,3 +348,28 @@ def test_J11_help_and_version_take_a_second_and_bring_nothing_heavy():
             spent.append(float(seconds))
             assert time.perf_counter() - began < 30
         assert min(spent) < 1.0
+
+
+@pytest.mark.slow
+def test_J12_scoring_takes_little_more_than_the_products_that_the_network_is_made_of():
+    """`benchmarks.scoring` gives rows a second; a ratio holds on every machine, however busy."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(50, 3, size=(500, 20))
+    network = sktransfer.TransferClassifier(max_epochs=2, random_state=0)
+    model = sktransfer.make_pipeline(sktransfer.BaselineScaler(), network).fit(X, np.where(X[:, 0] > 50, "a", "b"))
+    many = rng.normal(50, 3, size=(200_000, 20))
+    shapes = ((20, 256), (256, 256), (256, 2))
+    assert [tuple(w.shape) for w in model[-1].module_.state_dict().values() if w.ndim == 2] == [s[::-1] for s in shapes]
+    weights = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
+    ratios = []
+    for _ in range(7):
+        began = time.process_time()
+        for start in range(0, len(many), 256):
+            rows = many[start : start + 256].astype(np.float32)
+            for weight in weights:
+                rows = rows @ weight
+        products = time.process_time() - began
+        began = time.process_time()
+        model.predict_proba(many)
+        ratios.append((time.process_time() - began) / products)
+    assert np.median(ratios) < 2.0

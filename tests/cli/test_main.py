@@ -196,6 +196,32 @@ def test_a_network_is_pretrained_from_a_table_with_labels(plant, tmp_path):
     assert main(["inspect", str(out)]) == 0
 
 
+def test_a_classifier_with_a_coverage_tells_of_what_is_unlike_its_classes(plant, tmp_path, capsys):
+    rows = table(3, 600, BEGIN).reset_index(drop=True)
+    leaks = (rows.groupby("pump").cumcount() % 4 == 3).to_numpy()
+    rows["label"] = np.where(leaks, "leak", "normal")
+    rows.loc[leaks, "p"] += 8
+    write(rows, tmp_path / "rows.csv")
+    settings = 'kind = "classifier"\nlabel = "label"\nnormal_label = "normal"\nrandom_state = 0\ncoverage = 0.95'
+    (tmp_path / "p.toml").write_text(CONFIG.replace('kind = "detector"', settings), encoding="utf-8")
+    given = [str(tmp_path / "rows.csv"), "-c", str(tmp_path / "p.toml"), "-o", str(tmp_path / "m.skops")]
+    assert main(["fit", *given]) == 0
+    new = table(4, 100, BEGIN).reset_index(drop=True)
+    new.loc[new.index % 2 == 1, "T"] += 30  # neither healthy nor a leak
+    write(new, tmp_path / "new.csv")
+    out = tmp_path / "out.csv"
+    assert main(["score", str(tmp_path / "m.skops"), str(tmp_path / "new.csv"), "--out", str(out)]) == 0
+    states = pd.read_csv(out)["state"].to_numpy()
+    order = new.sort_values(["pump", "time"]).index.to_numpy()
+    assert set(states[order % 2 == 1]) == {"unknown"}
+    assert (states[order % 2 == 0] == "normal").mean() > 0.85
+    for wrong in ("false_alarm_rate = 0.01", "coverage = 2.0"):
+        text = CONFIG.replace('kind = "detector"', settings.replace("coverage = 0.95", wrong))
+        (tmp_path / "w.toml").write_text(text, encoding="utf-8")
+        assert main(["fit", str(tmp_path / "rows.csv"), "-c", str(tmp_path / "w.toml"), "-o", str(out)]) == 2
+        assert wrong.partition(" ")[0] in capsys.readouterr().err
+
+
 def test_backbones_are_listed(capsys):
     assert main(["backbones"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(sktransfer.list_backbones())
