@@ -197,7 +197,7 @@ def test_a_network_is_pretrained_from_a_table_with_labels(plant, tmp_path):
 
 
 def test_a_classifier_with_a_coverage_tells_of_what_is_unlike_its_classes(plant, tmp_path, capsys):
-    rows = table(3, 600, BEGIN).reset_index(drop=True)
+    rows = table(3, 120, BEGIN).reset_index(drop=True)
     leaks = (rows.groupby("pump").cumcount() % 4 == 3).to_numpy()
     rows["label"] = np.where(leaks, "leak", "normal")
     rows.loc[leaks, "p"] += 8
