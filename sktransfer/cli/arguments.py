@@ -56,6 +56,21 @@ def files_of(tables: tuple[Path, ...]) -> list[Path]:
     return found
 
 
+def refuse_overwriting(written: list[Path], given: list[Path | None]) -> None:
+    """An output must not be a file that is read.
+
+    Raises
+    ------
+    UsageError
+        If one is.
+    """
+    there = [one for one in given if one is not None and one.exists()]
+    for target in written:
+        for one in there if target.exists() else []:
+            if target.samefile(one):
+                raise click.UsageError(f"the output {target} is the file {one} that is read; name another one.")
+
+
 def write_out(text: str) -> None:
     """Text to stdout; where its encoding lacks a character there is a mark."""
     coding = sys.stdout.encoding or "ascii"

@@ -9,13 +9,21 @@ r"""The command that judges a table, and does not remember it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-from sktransfer.cli.arguments import TABLE_ENDINGS, TABLES, files_of, hexadecimal, scheduler_address, share, write_out
+from sktransfer.cli.arguments import (
+    TABLE_ENDINGS,
+    TABLES,
+    files_of,
+    hexadecimal,
+    refuse_overwriting,
+    scheduler_address,
+    share,
+    write_out,
+)
 
 
 @click.command()
@@ -48,7 +56,9 @@ def score(log: Any, model: Path, tables: tuple[Path, ...], **options: Any) -> in
     if options["out"] is not None and options["out_folder"] is not None:
         raise click.UsageError("--out and --out-folder exclude each other: one file for all tables, or one a table.")
     paths, counts = files_of(tables), Counts()
-    _refuse_overwriting(options, model, paths)
+    out, folder = options["out"], options["out_folder"]
+    written = [out] if out is not None else [] if folder is None else list(_targets(paths, folder).values())
+    refuse_overwriting(written, [model, options["config"], *paths])
     scorer = Scorer.of_file(model, sha256=options["sha256"], config=options["config"], joblib=options["joblib"])
     n_refused = 0
     if options["out_folder"] is None:
@@ -117,15 +127,3 @@ def _targets(paths: list[Path], folder: Path) -> dict[Path, Path]:
 def _stem(path: Path) -> str:
     name = path.name
     return next((name[: -len(end)] for end in TABLE_ENDINGS if name.lower().endswith(end)), name)
-
-
-def _refuse_overwriting(options: dict[str, Any], model: Path, paths: list[Path]) -> None:
-    out, folder = options["out"], options["out_folder"]
-    written = [out] if out is not None else [] if folder is None else list(_targets(paths, folder).values())
-    for target in written:
-        for given in _same(target, [model, *paths]):
-            raise click.UsageError(f"the output {target} is the file {given} that is read; name another one.")
-
-
-def _same(target: Path, given: list[Path]) -> Iterator[Path]:
-    return (one for one in given if target.exists() and one.exists() and target.samefile(one))

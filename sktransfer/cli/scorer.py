@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sktransfer.exceptions import ModelFileError, TableError
+import pandas as pd
+
+from sktransfer.exceptions import EmptyTableError, ModelFileError, TableError
 from sktransfer.io.score_rows import NO_DATA, score_rows
 from sktransfer.io.table_format import TableFormat
 from sktransfer.io.write_table import table_bytes
 
 WINDOWS = "takes windows, and gets rows here. Fit a ConditionMonitor(windows=...) around it, which cuts them itself."
+
+_SAMPLES = ["machine", "time", "state", "score", "probability", "quality", "alarm", "sensors"]  # of a monitor
 
 
 @dataclass
@@ -70,7 +74,7 @@ class Scorer:
         from sktransfer.cli.table_config import ConfigError, read_table_format
 
         form = None if config is None else read_table_format(config)
-        if path.suffix == ".onnx":
+        if path.suffix.lower() == ".onnx":
             return cls(_onnx_model(path, sha256), form)
         model = _joblib_model(path, sha256) if joblib else load_model(path, sha256)
         scorer = cls(model, form)
@@ -98,7 +102,10 @@ class Scorer:
 
     def _frames(self, paths: list[Path]) -> Iterator[Any]:
         if self.is_monitor:
-            yield self.model.predict(paths)
+            try:
+                yield self.model.predict(paths)
+            except EmptyTableError:  # as declared, and without a row: no sample
+                yield pd.DataFrame(columns=_SAMPLES).astype({"alarm": bool})
             return
         from sktransfer.utils.counted_warnings import collect_warnings
 

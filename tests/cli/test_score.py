@@ -21,10 +21,13 @@ from sklearn.svm import LinearSVC
 
 from sktransfer import (
     BaselineScaler,
+    ConditionMonitor,
     FleetClassifier,
     MultiTaskTransfer,
     OnnxModel,
     OpenSetClassifier,
+    TableFormat,
+    TimeColumn,
     TransferClassifier,
     TransferDetector,
     TransferRegressor,
@@ -534,3 +537,48 @@ def test_a_table_that_begins_without_data_has_the_columns_of_all_values(score, d
     np.testing.assert_allclose(scored[["value_0", "value_1"]].iloc[5:], model.predict(rows[5:]))
     _, scored, _ = score(ROWS.iloc[:0], "--joblib", **dumped(model))
     assert list(scored.columns) == ["line", "state", "value_0", "value_1", "quality"]
+
+
+def test_export_overwrites_nothing_that_it_reads(score, tmp_path, models, capsys):
+    score(ROWS)
+    model, rows = tmp_path / "m.skops", tmp_path / "in" / "rows.csv"
+    model.write_bytes((models[0] / "classifier.skops").read_bytes())
+    before = model.read_bytes(), rows.read_bytes()
+    (tmp_path / "link.onnx").symlink_to(rows)
+    assert main(["export", str(model), "--out", str(model)]) == 2
+    assert main(["export", str(model), "--out", str(tmp_path / "m.txt")]) == 2
+    assert main(["export", str(model), "--rows", str(rows), "--out", str(tmp_path / "link.onnx")]) == 2
+    assert (model.read_bytes(), rows.read_bytes()) == before
+    capsys.readouterr()
+    assert main(["export", str(models[0] / "classifier.onnx"), "--out", str(tmp_path / "again.onnx")]) == 4
+    assert "an ONNX file already" in capsys.readouterr().err
+
+
+def test_export_names_the_columns_that_the_rows_lack(score, tmp_path, capsys):
+    network = TransferClassifier(small_backbone(max_epochs=10), random_state=0)
+    save(make_our_pipeline(BaselineScaler(), network).fit(X, Y), tmp_path / "m.skops")
+    score(ROWS[COLUMNS[1:]])
+    rows, out = str(tmp_path / "in" / "rows.csv"), tmp_path / "m.onnx"
+    assert main(["export", str(tmp_path / "m.skops"), "--rows", rows, "--out", str(out)]) == 3
+    assert "rows.csv: the table has 3 columns of numbers" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_the_configuration_is_not_overwritten(score, tmp_path):
+    (tmp_path / "plant.toml").write_text("[table]\n")
+    assert score(ROWS, "--config", tmp_path / "plant.toml", out="plant.toml")[0] == 2
+    assert (tmp_path / "plant.toml").read_text() == "[table]\n"
+
+
+def test_a_monitor_scores_a_table_without_rows(tmp_path, capsys):
+    time = pd.date_range("2026-01-01", periods=400, freq="min", tz="UTC")
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(400, 2)), columns=["p", "T"]).assign(time=time)
+    form = TableFormat({"p": "bar", "T": "K"}, time=TimeColumn("time", zone="UTC"))
+    monitor = ConditionMonitor(make_our_pipeline(BaselineScaler(), TransferDetector()), form).fit(frame)
+    save(monitor, tmp_path / "m.skops")
+    for name, rows in (("full", frame), ("none", frame.iloc[:0])):
+        rows.to_csv(tmp_path / f"{name}.csv", index=False, date_format="%Y-%m-%d %H:%M:%S")
+        table, out = str(tmp_path / f"{name}.csv"), str(tmp_path / f"{name}.out")
+        assert main(["score", str(tmp_path / "m.skops"), table, "--out", out]) == 0
+    assert (tmp_path / "none.out").read_text() == (tmp_path / "full.out").read_text().splitlines(keepends=True)[0]
+    assert "0 samples" in capsys.readouterr().err
