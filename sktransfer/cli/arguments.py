@@ -49,7 +49,7 @@ def files_of(tables: tuple[Path, ...]) -> list[Path]:
         if not table.is_dir():
             found.append(table)
             continue
-        inside = sorted(one for one in table.iterdir() if one.name.lower().endswith(TABLE_ENDINGS))
+        inside = sorted(one for one in table.iterdir() if one.name.lower().endswith(TABLE_ENDINGS) and not one.is_dir())
         if not inside:
             raise TableError(f"{table}: the folder holds no file that ends in .csv, .csv.gz, .parquet or .pq.")
         found += inside

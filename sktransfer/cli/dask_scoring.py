@@ -12,6 +12,7 @@ import contextlib
 import logging
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,8 @@ def _as_they_come(client: Any, address: str, futures: list[Any]) -> Iterator[Any
         except TimeoutError:  # a large table takes its time
             _await_worker(client, address)
             continue
+        except CancelledError:
+            raise _lost(address) from None
         futures = list(found.not_done)
         yield from found.done
 
@@ -125,8 +128,6 @@ def _result(future: Any, path: Path, address: str) -> tuple[bytes, Counts, list[
     OSError
         If the scheduler, or all workers are lost.
     """
-    from concurrent.futures import CancelledError
-
     from distributed import KilledWorker
 
     try:
@@ -138,10 +139,14 @@ def _result(future: Any, path: Path, address: str) -> tuple[bytes, Counts, list[
             str(path),
         ) from None
     except CancelledError:
-        raise OSError(
-            f"the cluster at {address} lost its scheduler, or all workers that held the model; see their logs. "
-            "Tables that were written are whole."
-        ) from None
+        raise _lost(address) from None
+
+
+def _lost(address: str) -> OSError:
+    return OSError(
+        f"the cluster at {address} lost its scheduler, or all workers that held the model; see their logs. Tables "
+        "that were written are whole."
+    )
 
 
 def _scored(scorer: Scorer, path: Path) -> tuple[bytes, Counts, list[tuple[str, type[Warning]]]]:

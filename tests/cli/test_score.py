@@ -1,6 +1,7 @@
 """The command that scores rows: one answer a row from every kind of model file, or a code and one line that say why."""
 
 import errno
+import os
 import subprocess
 import sys
 import warnings
@@ -10,6 +11,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import BaseEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import Ridge
 from sklearn.mixture import GaussianMixture
@@ -582,3 +584,33 @@ def test_a_monitor_scores_a_table_without_rows(tmp_path, capsys):
         assert main(["score", str(tmp_path / "m.skops"), table, "--out", out]) == 0
     assert (tmp_path / "none.out").read_text() == (tmp_path / "full.out").read_text().splitlines(keepends=True)[0]
     assert "0 samples" in capsys.readouterr().err
+
+
+class Deadly(BaseEstimator):
+    """Ends its process at a row of 666."""
+
+    def fit(self, X, y=None):
+        self.feature_names_in_, self.n_features_in_ = np.array(list(X.columns), dtype=object), X.shape[1]
+        return self
+
+    def predict(self, X):
+        if (X.to_numpy() == 666).any():
+            os._exit(9)
+        return np.zeros(len(X))
+
+
+def test_a_cluster_without_workers_or_whose_workers_die_is_one_line(score, dumped, tmp_path, monkeypatch, capsys):
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr("sktransfer.cli.dask_scoring._PATIENCE", 3)
+    score(ROWS.replace({"flow": {ROWS["flow"].iloc[0]: 666}}))
+    model = str(dumped(Deadly().fit(FRAME))["model"])
+    given = ["score", model, "--joblib", str(tmp_path / "in" / "rows.csv"), "--out-folder", str(tmp_path / "out")]
+    with distributed.LocalCluster(n_workers=0, dashboard_address=None) as cluster:
+        assert main([*given, "--scheduler", cluster.scheduler_address]) == 3
+    assert "has no worker" in capsys.readouterr().err
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+        assert main([*given, "--scheduler", cluster.scheduler_address]) == 3
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
+    assert len(said) == 1
+    assert "workers" in said[0]
+    assert list((tmp_path / "out").iterdir()) == []
