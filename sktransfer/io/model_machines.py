@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-_WHOLE = re.compile(r"[+-]?\d+")
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")  # that an int64 holds
 
 
 class ModelMachines:

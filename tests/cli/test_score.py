@@ -445,6 +445,8 @@ def test_a_machine_without_a_baseline_is_no_data_and_one_that_is_not_named_an_er
     numbers = fleet().fit(FRAME, Y, sample_domain=machines_of_numbers(MACHINE))
     code, _, said = score(PUMPS, *with_pumps, **dumped(numbers))
     assert (code, "knows its machines by numbers, [7, 8]" in said) == (3, True)
+    code, _, said = score(PUMPS.assign(pump="9" * 20), *with_pumps, **dumped(numbers))
+    assert (code, "knows its machines by numbers, [7, 8]" in said) == (3, True)
 
 
 def test_columns_of_the_table_do_not_overwrite_answers(score, tmp_path, models):
