@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from sktransfer.cli.arguments import hexadecimal
+from sktransfer.cli.arguments import hexadecimal, refuse_overwriting
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -31,6 +31,11 @@ def export(log: Any, model: Path, out: Path, rows: Path | None, config: Path | N
     from sktransfer.exceptions import ModelFileError
     from sktransfer.io.onnx_export import export_onnx
 
+    if out.suffix.lower() != ".onnx":
+        raise click.UsageError(f"--out {out}: the name must end in .onnx, by which `sktransfer score` knows the file.")
+    refuse_overwriting([out], [model, rows, config])
+    if model.suffix.lower() == ".onnx":
+        raise ModelFileError(f"{model} is an ONNX file already.")
     scorer = Scorer.of_file(model, sha256=sha256, config=config, joblib=False)
     estimator, form = scorer.model, scorer.table_format
     if scorer.is_monitor:
@@ -54,6 +59,13 @@ def _complete_rows(estimator: Any, rows: Path, form: Any) -> Any:
     from sktransfer.io.table_format import check_format
 
     X = read_table(rows, with_columns(estimator, check_format(form))).X.dropna()
+    n_expected = getattr(estimator, "n_features_in_", X.shape[1])
+    if X.shape[1] != n_expected:
+        raise TableError(
+            f"{rows}: the table has {X.shape[1]} columns of numbers, {list(X.columns)[:8]}, and the model takes "
+            f"{n_expected}, whose names it does not know. Declare the sensors in [table].",
+            str(rows),
+        )
     if not len(X):
         raise TableError(f"{rows}: no row is complete, so that there is nothing to compare on.", str(rows))
     return X if hasattr(estimator, "feature_names_in_") else X.to_numpy()

@@ -10,6 +10,7 @@ Nothing of a command is imported before it runs, so that ``--help`` and ``--vers
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import json
 import os
@@ -58,6 +59,12 @@ class _Lazy(click.Group):
             return None
         module, function = _COMMANDS[name]
         return getattr(importlib.import_module(module), function)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # click would exit with the code of a bug
+            raise _ReaderGoneError from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -128,7 +135,7 @@ def main(arguments: list[str] | None = None) -> int:
     except _TerminatedError:
         log.say("terminated; nothing was left half done", "error")
         return TERMINATED
-    except BrokenPipeError:
+    except _ReaderGoneError:
         # whoever read the output has gone; Python would complain again as it closes stdout
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
@@ -159,8 +166,29 @@ def _told(log: Log, error: Exception) -> int:
     else:
         log.say(f"{name}: {error}", "error", exit_code=BUG)
         raise error
-    log.say(" ".join(str(error).split()), "error", exit_code=code)
+    text = _of_system(error) if isinstance(error, OSError) and error.strerror else str(error)
+    log.say(" ".join(text.split()), "error", exit_code=code)
     return code
+
+
+_REMEDIES = {
+    errno.ENOENT: "Make the folder, or name another one.",
+    errno.ENOSPC: "Make room on the disk, or name another folder.",
+    errno.EDQUOT: "Make room on the disk, or name another folder.",
+    errno.EACCES: "Permit it, or name another one.",
+    errno.EPERM: "Permit it, or name another one.",
+    errno.EROFS: "Name a folder that can be written.",
+}
+
+
+def _of_system(error: OSError) -> str:
+    """File, cause and remedy of what the system refused; without a file it was stdout."""
+    where = "stdout" if error.filename is None else error.filename
+    return f"{where}: {error.strerror}. {_REMEDIES.get(error.errno or 0, '')}"
+
+
+class _ReaderGoneError(Exception):
+    """Nobody reads stdout any longer, as after `| head`."""
 
 
 class _TerminatedError(BaseException):

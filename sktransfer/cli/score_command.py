@@ -9,13 +9,21 @@ r"""The command that judges a table, and does not remember it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-from sktransfer.cli.arguments import TABLES, files_of, hexadecimal, write_out
+from sktransfer.cli.arguments import (
+    TABLE_ENDINGS,
+    TABLES,
+    files_of,
+    hexadecimal,
+    refuse_overwriting,
+    scheduler_address,
+    share,
+    write_out,
+)
 
 
 @click.command()
@@ -27,18 +35,19 @@ from sktransfer.cli.arguments import TABLES, files_of, hexadecimal, write_out
               help="Each table by itself, to a file of its name in this folder.")  # fmt: skip
 @click.option("--config", "-c", type=click.Path(dir_okay=False, path_type=Path), default=None,
               help="TOML file whose [table] says how the tables are written; a monitor knows it.")  # fmt: skip
-@click.option("--scheduler", default=None, metavar="ADDRESS",
+@click.option("--scheduler", default=None, metavar="ADDRESS", callback=scheduler_address,
               help="Score the tables on this dask cluster, as tcp://10.0.0.1:8786; with --out-folder.")  # fmt: skip
 @click.option("--sha256", default=None, callback=hexadecimal, help="The model file must have this hash.")
 @click.option("--joblib", is_flag=True, help="MODEL is a joblib file. It can run any program: only files you made.")
-@click.option("--max-abstained", default=0.5, show_default=True, help="Share of rows without data that is exit code 5.")
+@click.option("--max-abstained", default=0.5, show_default=True, callback=share,
+              help="Above this share of rows without data the exit code is 5.")  # fmt: skip
 @click.pass_obj
 def score(log: Any, model: Path, tables: tuple[Path, ...], **options: Any) -> int:
     """Judge each row or window of a table: state, label or score, and what is missing.
 
     MODEL is a file of `sktransfer fit`, of sktransfer.save, or an ONNX file of `sktransfer export`.
     """
-    from sktransfer.cli.main import ABSTAINED, OK
+    from sktransfer.cli.main import ABSTAINED, INPUT, OK
     from sktransfer.cli.scorer import Counts, Scorer
     from sktransfer.utils.counted_nouns import counted
 
@@ -47,22 +56,20 @@ def score(log: Any, model: Path, tables: tuple[Path, ...], **options: Any) -> in
     if options["out"] is not None and options["out_folder"] is not None:
         raise click.UsageError("--out and --out-folder exclude each other: one file for all tables, or one a table.")
     paths, counts = files_of(tables), Counts()
-    _refuse_overwriting(options, model, paths)
+    out, folder = options["out"], options["out_folder"]
+    written = [out] if out is not None else [] if folder is None else list(_targets(paths, folder).values())
+    refuse_overwriting(written, [model, options["config"], *paths])
     scorer = Scorer.of_file(model, sha256=options["sha256"], config=options["config"], joblib=options["joblib"])
+    n_refused = 0
     if options["out_folder"] is None:
         _to_one(scorer, paths, options["out"], counts)
     else:
         options["out_folder"].mkdir(parents=True, exist_ok=True)
-        targets = _targets(paths, options["out_folder"])
-        if options["scheduler"] is None:
-            _one_by_one(scorer, targets, counts)
-        else:
-            from sktransfer.cli.dask_scoring import score_on_cluster
-
-            score_on_cluster(options["scheduler"], scorer, targets, counts, log)
+        n_refused = _to_folder(scorer, _targets(paths, options["out_folder"]), counts, options["scheduler"], log)
     alarms = f", {counts.n_alarms} in alarm" if scorer.is_monitor else ""
-    log.say(f"{counted(counts.n, scorer.noun)}{alarms}, {counts.share:.1%} without data", samples=counts.n)
-    return ABSTAINED if counts.share > options["max_abstained"] else OK
+    refused = f"; {n_refused} of {len(paths)} tables could not be scored" if n_refused else ""
+    log.say(f"{counted(counts.n, scorer.noun)}{alarms}, {counts.share:.1%} without data{refused}", samples=counts.n)
+    return INPUT if n_refused else ABSTAINED if counts.share > options["max_abstained"] else OK
 
 
 def _to_one(scorer: Any, paths: list[Path], out: Path | None, counts: Any) -> None:
@@ -76,11 +83,28 @@ def _to_one(scorer: Any, paths: list[Path], out: Path | None, counts: Any) -> No
         write_out(piece.decode("utf-8"))
 
 
-def _one_by_one(scorer: Any, targets: dict[Path, Path], counts: Any) -> None:
+def _to_folder(scorer: Any, targets: dict[Path, Path], counts: Any, scheduler: str | None, log: Any) -> int:
+    """Score each table by itself; how many could not be, each of which was said. The only one is an error."""
+    if scheduler is not None:
+        from sktransfer.cli.dask_scoring import score_on_cluster
+
+        return score_on_cluster(scheduler, scorer, targets, counts, log)
+    from sktransfer.cli.scorer import Counts
+    from sktransfer.exceptions import TableError
     from sktransfer.utils.files import write_atomically
 
+    n_refused = 0
     for path, target in targets.items():
-        write_atomically(target, scorer.pieces([path], counts))
+        found = Counts()
+        try:
+            write_atomically(target, scorer.pieces([path], found))
+            counts.add(found)
+        except TableError as error:
+            if len(targets) == 1:
+                raise
+            n_refused += 1
+            log.say(" ".join(str(error).split()), "error", file=str(path))
+    return n_refused
 
 
 def _targets(paths: list[Path], folder: Path) -> dict[Path, Path]:
@@ -102,16 +126,4 @@ def _targets(paths: list[Path], folder: Path) -> dict[Path, Path]:
 
 def _stem(path: Path) -> str:
     name = path.name
-    return next((name[: -len(end)] for end in (".csv.gz", ".csv", ".parquet", ".pq") if name.endswith(end)), name)
-
-
-def _refuse_overwriting(options: dict[str, Any], model: Path, paths: list[Path]) -> None:
-    out, folder = options["out"], options["out_folder"]
-    written = [out] if out is not None else [] if folder is None else list(_targets(paths, folder).values())
-    for target in written:
-        for given in _same(target, [model, *paths]):
-            raise click.UsageError(f"the output {target} is the file {given} that is read; name another one.")
-
-
-def _same(target: Path, given: list[Path]) -> Iterator[Path]:
-    return (one for one in given if target.exists() and one.exists() and target.samefile(one))
+    return next((name[: -len(end)] for end in TABLE_ENDINGS if name.lower().endswith(end)), name)

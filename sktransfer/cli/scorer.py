@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sktransfer.exceptions import EmptyTableError, ModelFileError
+from sktransfer.exceptions import EmptyTableError, ModelFileError, TableError
 from sktransfer.io.score_rows import NO_DATA, score_rows
 from sktransfer.io.table_format import TableFormat
 from sktransfer.io.write_table import table_bytes
+
+WINDOWS = "takes windows, and gets rows here. Fit a ConditionMonitor(windows=...) around it, which cuts them itself."
 
 
 @dataclass
@@ -68,7 +70,7 @@ class Scorer:
         from sktransfer.cli.table_config import ConfigError, read_table_format
 
         form = None if config is None else read_table_format(config)
-        if path.suffix == ".onnx":
+        if path.suffix.lower() == ".onnx":
             return cls(_onnx_model(path, sha256), form)
         model = _joblib_model(path, sha256) if joblib else load_model(path, sha256)
         scorer = cls(model, form)
@@ -76,6 +78,8 @@ class Scorer:
             raise ConfigError(f"{path} holds a monitor, which knows how its tables are written: leave --config out.")
         if not hasattr(model, "predict"):
             raise ModelFileError(f"{path} holds a {type(model).__name__}, which predicts nothing.")
+        if not scorer.is_monitor:
+            _refuse_unusable(path, model)
         return scorer
 
     def pieces(self, paths: list[Path], counts: Counts) -> Iterator[bytes]:
@@ -100,10 +104,19 @@ class Scorer:
 
         with collect_warnings():  # one sentence for all chunks
             for path in paths:
-                for frame in score_rows(self.model, path, self.table_format):
+                for frame in self._of_table(path):
                     if len(paths) > 1:
                         frame.insert(0, "file", str(path))
                     yield frame
+
+    def _of_table(self, path: Path) -> Iterator[Any]:
+        """Frames of one table; what the model refuses in it is an error that names it."""
+        try:
+            yield from score_rows(self.model, path, self.table_format)
+        except TableError:
+            raise
+        except ValueError as error:
+            raise TableError(f"{path}: {error}", str(path)) from error
 
 
 def _of_monitor(monitor: Any, paths: list[Path]) -> Any:
@@ -152,6 +165,27 @@ def loaded_monitor(path: Path, sha256: str | None) -> Any:
     return loaded
 
 
+def _refuse_unusable(path: Path, model: Any) -> None:
+    """Refuse what cannot answer rows of any table."""
+    from sklearn.exceptions import NotFittedError
+    from sklearn.utils import get_tags
+    from sklearn.utils.validation import check_is_fitted
+
+    steps = [step for _, step in model.steps] if hasattr(model, "steps") else [model]
+    try:
+        check_is_fitted(model)
+        takes_rows = get_tags(steps[0]).input_tags.two_d_array
+    except NotFittedError:
+        raise ModelFileError(
+            f"{path} holds a {type(model).__name__} that is not fitted. Fit it before saving."
+        ) from None
+    except (AttributeError, TypeError):  # no estimator of scikit-learn, which knows no tags
+        return
+    networks = [step.backbone_.inputs for step in steps if hasattr(step, "backbone_")]
+    if not takes_rows or any(len(inputs.shape or ()) > 1 for inputs in networks):
+        raise ModelFileError(f"{path} {WINDOWS}")
+
+
 def _content(path: Path, sha256: str | None) -> bytes:
     try:
         content = path.read_bytes()
@@ -167,9 +201,14 @@ def _onnx_model(path: Path, sha256: str | None) -> Any:
     from sktransfer.io.onnx_model import OnnxModel
 
     try:
-        return OnnxModel.from_bytes(_content(path, sha256), str(path))
+        model = OnnxModel.from_bytes(_content(path, sha256), str(path))
     except ValueError as error:
         raise ModelFileError(str(error)) from None
+    if model.manifest_["kind"] == "transformer":
+        raise ModelFileError(f"{path} holds a transformer, which predicts nothing.")
+    if model.takes_windows:
+        raise ModelFileError(f"{path} {WINDOWS}")
+    return model
 
 
 def _joblib_model(path: Path, sha256: str | None) -> Any:

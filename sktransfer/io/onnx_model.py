@@ -110,6 +110,11 @@ class OnnxModel:
         if self.manifest_["columns"] is not None:
             self.feature_names_in_ = np.array(self.manifest_["columns"], dtype=object)
 
+    @property
+    def takes_windows(self) -> bool:
+        """Whether it takes windows, and not rows."""
+        return len(self._shape) > 1
+
     def predict(self, X: Any) -> np.ndarray:
         """Class, or value, of each row.
 

@@ -14,7 +14,7 @@ import contextlib
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 try:
@@ -55,11 +55,15 @@ def write_atomically(
     temporary, handle = _create(target, before)
     try:
         with os.fdopen(handle, "r+b") as stream:
-            stream.writelines([content] if isinstance(content, bytes) else content)
-            stream.flush()
+            for piece in [content] if isinstance(content, bytes) else content:
+                with _about(target):
+                    stream.write(piece)
+            with _about(target):
+                stream.flush()
             if before is not None:
                 _keep_owner_and_mode(stream.fileno(), before)
-            os.fsync(stream.fileno())
+            with _about(target):
+                os.fsync(stream.fileno())
             if check is not None:
                 stream.seek(0)
                 check(stream.read())
@@ -96,10 +100,21 @@ def _create(target: Path, before: os.stat_result | None) -> tuple[Path, int]:
     flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     while True:
         temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-        handle = os.open(temporary, flags, mode)
+        with _about(target):
+            handle = os.open(temporary, flags, mode)
         if _lock(handle) is False or _is_there(temporary, handle):
             return temporary, handle
         os.close(handle)  # another process took it for a leftover before it was locked
+
+
+@contextlib.contextmanager
+def _about(target: Path) -> Iterator[None]:
+    """Errors of the system name the file that was asked for, and not the temporary one."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(target)
+        raise
 
 
 def _lock(handle: int, *, wait: bool = True) -> bool | None:
