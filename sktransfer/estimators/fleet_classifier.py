@@ -4,7 +4,7 @@ r"""FleetClassifier: one frozen network and a thousand machines, each with a hea
 
     rows of all machines --baseline of each machine--> frozen network, once --> features --+--> head of machine A
                                                                                            +--> head of machine B ...
-    a machine without two labelled classes, or never seen: the source head, or the mean head of the fleet
+    a machine without two labelled classes, or never seen: the mean of the fleet's heads, or the source head
 """
 
 from __future__ import annotations
@@ -109,7 +109,8 @@ class FleetClassifier(Checksummed, CallbackSupport, FleetMachines, ClassifierMix
         With `shared`: the source class of each class of ``fit``, or None, as ``LinearHead(source_classes=...)`` takes
         them; None where no source head was matched.
     fallback_ : {"source", "mean"}
-        What answers for other machines: the source head, or the mean of the heads of ``fit``.
+        What answers for other machines: the mean of the heads of ``fit``, or, where fewer than two machines have one
+        and the source knows all classes by name, the source head.
     heads_ : FleetArrays
         Arrays with a row a machine, and a last one for machines never seen.
     baseline_ : BaselineScaler or None

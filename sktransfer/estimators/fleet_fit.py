@@ -54,6 +54,9 @@ class FleetRows:
     classes: np.ndarray
 
 
+_SEVERAL = 2  # heads whose mean says more of another machine than the source head does
+
+
 class FleetFit:
     """One fit of some machines of a fleet.
 
@@ -202,10 +205,10 @@ class FleetFit:
         classes: np.ndarray,
         before: FleetArrays | None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Head of machines without labels of two classes: of `before`, else the source head, else the mean of all."""
+        """Head of machines without labels of two classes: of `before`, the mean of several, or the source head."""
         if before is not None:
             return before.coef[-1], before.intercept[-1], before.mean[-1], before.scale[-1]
-        source = self._source_of(classes)
+        source = self._source_of(classes) if len(coef) < _SEVERAL else None
         if source is not None and source.weight is not None and source.bias is not None:
             names = source_names(source)
             rows = np.array([names.index(plain(one)) if plain(one) in names else -1 for one in classes])

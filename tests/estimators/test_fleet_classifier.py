@@ -136,17 +136,19 @@ def test_a_class_without_rows_keeps_the_row_of_the_source_head(backbone):
     assert fleet.predict_proba(X[part], sample_domain=machine[part])[:, 2].max() == 0
 
 
-def test_machines_without_labels_of_two_classes_get_the_source_head(backbone):
+def test_machines_without_labels_of_two_classes_get_the_source_head_where_one_machine_has_a_head(backbone):
     X, y, machine = fleet_rows()
     y = y.astype(object)
+    y[machine == "e"] = None
     y[machine == "b"] = None  # none labelled
     y[(machine == "c") & (y != "normal")] = None  # one class
     y[np.flatnonzero(machine == "d")[1:]] = None  # one row
     with pytest.warns(
-        DataQualityWarning, match="3 of 5 machines have no two different rows.*'b', 'c', 'd'.*source head"
+        DataQualityWarning, match="4 of 5 machines have no two different rows.*'b', 'c', 'd', 'e'.*source head"
     ):
         fleet = FleetClassifier(backbone).fit(X, y, sample_domain=machine)
-    assert fleet.has_own_head_.tolist() == [True, False, False, False, True]
+    assert fleet.has_own_head_.tolist() == [True, False, False, False, False]
+    assert fleet.fallback_ == "source"
     source = SourceClassifier(backbone)
     for name in ("b", "c", "d"):
         found = fleet.predict_proba(X[machine == name], sample_domain=machine[machine == name])
@@ -158,7 +160,12 @@ def test_machines_without_labels_of_two_classes_get_the_source_head(backbone):
 
 
 @pytest.mark.filterwarnings("ignore::sktransfer.exceptions.DataQualityWarning")
-def test_without_a_source_head_the_mean_of_the_heads_answers(backbone):
+def test_the_mean_of_several_heads_answers_with_and_without_a_source_head(backbone):
+    for given in (backbone, backbone.describe(source=None)):
+        X, y, machine = fleet_rows()
+        fleet = FleetClassifier(given).fit(X, y, sample_domain=machine)
+        assert fleet.fallback_ == "mean"
+        np.testing.assert_allclose(fleet.heads_.coef[-1], fleet.heads_.coef[:-1].mean(axis=0), rtol=1e-5, atol=1e-7)
     bare = backbone.describe(source=None)
     X, y, machine = fleet_rows()
     fleet = FleetClassifier(bare).fit(X, y, sample_domain=machine)
