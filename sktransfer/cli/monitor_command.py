@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 import warnings
 from pathlib import Path
@@ -12,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from sktransfer.cli.arguments import files_of, hexadecimal, write_out
-from sktransfer.cli.scorer import loaded_monitor
+from sktransfer.cli.arguments import files_of, hexadecimal, share, write_out
+from sktransfer.cli.scorer import loaded_monitor, read_content
 
 
 def _span(ctx: Any, parameter: Any, value: float) -> float:
@@ -59,7 +58,8 @@ def _time(ctx: Any, parameter: Any, value: str | None) -> Any:
 @click.option("--now", callback=_time, default=None, help="Time of the run, for replays.")
 @click.option("--sha256", default=None, callback=hexadecimal, help="The model file must have this hash.")
 @click.option("--fail-on-alarm", is_flag=True, help="Exit code 10 where a machine is in alarm.")
-@click.option("--max-abstained", default=0.5, show_default=True, help="Share of samples without data that is code 5.")
+@click.option("--max-abstained", default=0.5, show_default=True, callback=share,
+              help="Above this share of samples without data the exit code is 5.")  # fmt: skip
 @click.pass_obj
 def monitor(log: Any, model: Path, tables: tuple[Path, ...], **options: Any) -> int:
     """One run of a monitoring job: judge what is new, remember it, report.
@@ -72,7 +72,8 @@ def monitor(log: Any, model: Path, tables: tuple[Path, ...], **options: Any) -> 
     from sktransfer.utils.id_texts import printable
 
     began = time.perf_counter()
-    digest, written = _digest(model, options["sha256"])
+    content, written = read_content(model, options["sha256"])
+    digest = hashlib.sha256(content).hexdigest()
     loaded = loaded_monitor(model, digest)  # another file by now is refused: what is remembered belongs to this one
     folder = options["out"] or options["state"]
     name, text = f"{printable(model.name)} {digest[:12]}", []
@@ -95,20 +96,6 @@ def monitor(log: Any, model: Path, tables: tuple[Path, ...], **options: Any) -> 
     if report.n_samples and report.n_no_data > options["max_abstained"] * report.n_samples:
         return ABSTAINED
     return ALARM if options["fail_on_alarm"] and report.n_alarms else OK
-
-
-def _digest(model: Path, expected: str | None) -> tuple[str, float]:
-    """SHA-256 of the model file, and when it was written, in s since 1970."""
-    from sktransfer.exceptions import ModelFileError
-
-    try:
-        with model.open("rb") as stream:
-            written, digest = os.fstat(stream.fileno()).st_mtime, hashlib.sha256(stream.read()).hexdigest()
-    except OSError as error:
-        raise ModelFileError(f"{model}: the model file cannot be read ({error.strerror or error}).") from None
-    if expected is not None and digest != expected.lower():
-        raise ModelFileError(f"{model} is another file than expected: its SHA-256 is {digest}, and not {expected}.")
-    return digest, written
 
 
 def _write_reports(report: Any, folder: Path, name: str, zone: str) -> str:

@@ -51,21 +51,21 @@ def score(log: Any, model: Path, tables: tuple[Path, ...], **options: Any) -> in
     from sktransfer.cli.scorer import Counts, Scorer
     from sktransfer.utils.counted_nouns import counted
 
-    if options["scheduler"] is not None and options["out_folder"] is None:
+    out, folder, scheduler = options["out"], options["out_folder"], options["scheduler"]
+    if scheduler is not None and folder is None:
         raise click.UsageError("--scheduler writes one file a table: name their folder with --out-folder.")
-    if options["out"] is not None and options["out_folder"] is not None:
+    if out is not None and folder is not None:
         raise click.UsageError("--out and --out-folder exclude each other: one file for all tables, or one a table.")
     paths, counts = files_of(tables), Counts()
-    out, folder = options["out"], options["out_folder"]
-    written = [out] if out is not None else [] if folder is None else list(_targets(paths, folder).values())
-    refuse_overwriting(written, [model, options["config"], *paths])
+    targets = {} if folder is None else _targets(paths, folder)
+    refuse_overwriting([*targets.values(), *([] if out is None else [out])], [model, options["config"], *paths])
     scorer = Scorer.of_file(model, sha256=options["sha256"], config=options["config"], joblib=options["joblib"])
     n_refused = 0
-    if options["out_folder"] is None:
-        _to_one(scorer, paths, options["out"], counts)
+    if folder is None:
+        _to_one(scorer, paths, out, counts)
     else:
-        options["out_folder"].mkdir(parents=True, exist_ok=True)
-        n_refused = _to_folder(scorer, _targets(paths, options["out_folder"]), counts, options["scheduler"], log)
+        folder.mkdir(parents=True, exist_ok=True)
+        n_refused = _to_folder(scorer, targets, counts, scheduler, log)
     alarms = f", {counts.n_alarms} in alarm" if scorer.is_monitor else ""
     refused = f"; {n_refused} of {len(paths)} tables could not be scored" if n_refused else ""
     log.say(f"{counted(counts.n, scorer.noun)}{alarms}, {counts.share:.1%} without data{refused}", samples=counts.n)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,7 @@ class Scorer:
 
     def __init__(self, model: Any, table_format: TableFormat | None):
         self.model, self.table_format = model, table_format
-        self.is_monitor = type(model).__name__ == "ConditionMonitor"
+        self.is_monitor = hasattr(model, "alarms_")  # its class would bring scikit-learn along
         self.noun = "sample" if self.is_monitor else "row"
 
     @classmethod
@@ -186,22 +187,30 @@ def _refuse_unusable(path: Path, model: Any) -> None:
         raise ModelFileError(f"{path} {WINDOWS}")
 
 
-def _content(path: Path, sha256: str | None) -> bytes:
+def read_content(path: Path, sha256: str | None) -> tuple[bytes, float]:
+    """The bytes of a model file, and when they were written, in s since 1970.
+
+    Raises
+    ------
+    ModelFileError
+        If it cannot be read, or its SHA-256 is another one.
+    """
     try:
-        content = path.read_bytes()
+        with path.open("rb") as stream:
+            content, written = stream.read(), os.fstat(stream.fileno()).st_mtime
     except OSError as error:
         raise ModelFileError(f"{path}: the model file cannot be read ({error.strerror or error}).") from None
     digest = hashlib.sha256(content).hexdigest()
     if sha256 is not None and digest != sha256.lower():
         raise ModelFileError(f"{path} is another file than expected: its SHA-256 is {digest}, and not {sha256}.")
-    return content
+    return content, written
 
 
 def _onnx_model(path: Path, sha256: str | None) -> Any:
     from sktransfer.io.onnx_model import OnnxModel
 
     try:
-        model = OnnxModel.from_bytes(_content(path, sha256), str(path))
+        model = OnnxModel.from_bytes(read_content(path, sha256)[0], str(path))
     except ValueError as error:
         raise ModelFileError(str(error)) from None
     if model.manifest_["kind"] == "transformer":
@@ -216,7 +225,7 @@ def _joblib_model(path: Path, sha256: str | None) -> Any:
 
     import joblib
 
-    content = _content(path, sha256)
+    content, _ = read_content(path, sha256)
     try:
         return joblib.load(io.BytesIO(content))
     except Exception as error:  # a damaged pickle raises anything

@@ -74,7 +74,8 @@ class Alarms(Checksummed, BaseEstimator):
     Notes
     -----
     A budget of 0.1 alarms a day says something after ten days of healthy scores; with fewer the threshold is the one
-    that raises none, and a warning says so. Take healthy scores that the detector was not fitted to.
+    that raises none, and a warning says so. With up to 34 days it raises none, either: one alarm, and a standard
+    error, would be more than the budget. Take healthy scores that the detector was not fitted to.
 
     References
     ----------

@@ -74,7 +74,7 @@ def test_D5_a_row_with_a_missing_cell_abstains_and_the_rest_is_scored(files, tmp
     assert samples.loc[samples["state"] == "NO_DATA", "quality"].tolist() == ["missing: p"]
 
 
-def test_D6_a_row_far_out_is_flagged_and_not_reported_as_healthy(files, tmp_path, capsys):
+def test_D6_a_row_far_out_is_flagged_and_not_reported_as_healthy(files, tmp_path):
     frame = table(1, 30, BEGIN).reset_index(drop=True)
     frame.loc[20:29, "T"] += 1e6
     watched(files, frame, tmp_path, BEGIN + 31 * MINUTE)
@@ -85,12 +85,13 @@ def test_D6_a_row_far_out_is_flagged_and_not_reported_as_healthy(files, tmp_path
     assert far["alarm"].astype(bool).any()
 
 
-def test_D9_a_machine_that_the_model_does_not_know_is_named(files, tmp_path, capsys):
+def test_D9_a_machine_that_the_model_does_not_know_is_named_and_not_judged(files, tmp_path, capsys):
     frame = table(1, 30, BEGIN)
-    _, machines = watched(files, pd.concat([frame, frame.assign(pump="new")]), tmp_path, BEGIN + 31 * MINUTE)
-    said = capsys.readouterr()
-    assert "new" in said.err + said.out
-    assert {"007", "=b"} <= set(machines)
+    rows = pd.concat([frame, frame[frame["pump"] == "007"].assign(pump="pump-9")])
+    _, machines = watched(files, rows, tmp_path, BEGIN + 31 * MINUTE)
+    assert "no baseline of ['pump-9']" in capsys.readouterr().err
+    assert {name: one["status"] for name, one in machines.items() if name == "pump-9"} == {"pump-9": "NO DATA"}
+    assert {machines[name]["status"] for name in ("007", "=b")} == {"Normal"}
 
 
 @pytest.mark.parametrize("late", [2, 24])

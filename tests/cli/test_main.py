@@ -234,7 +234,7 @@ def test_the_configuration_of_the_examples_can_be_used(plant, tmp_path):
 
 @pytest.mark.parametrize(
     "option", ["--late=nan", "--late=inf", "--late=-1", "--max-age=nan", "--keep-days=-1", "--zone=Nowhere/Land",
-               "--zone=/etc/passwd", "--now=nonsense", "--now=nat"],
+               "--zone=/etc/passwd", "--now=nonsense", "--now=nat", "--max-abstained=50", "--max-abstained=nan"],
 )  # fmt: skip
 def test_an_option_that_means_nothing_is_usage_and_leaves_no_state(plant, tmp_path, capsys, option):
     assert monitor(plant, tmp_path / "job", option) == 2
