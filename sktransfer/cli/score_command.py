@@ -9,6 +9,8 @@ r"""The command that judges a table, and does not remember it.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ from sktransfer.cli.arguments import (
     share,
     write_out,
 )
+
+_SILENCE = 10.0  # seconds without a word
 
 
 @click.command()
@@ -62,7 +66,7 @@ def score(log: Any, model: Path, tables: tuple[Path, ...], **options: Any) -> in
     scorer = Scorer.of_file(model, sha256=options["sha256"], config=options["config"], joblib=options["joblib"])
     n_refused = 0
     if folder is None:
-        _to_one(scorer, paths, out, counts)
+        _to_one(scorer, paths, out, counts, log)
     else:
         folder.mkdir(parents=True, exist_ok=True)
         n_refused = _to_folder(scorer, targets, counts, scheduler, log)
@@ -72,15 +76,27 @@ def score(log: Any, model: Path, tables: tuple[Path, ...], **options: Any) -> in
     return INPUT if n_refused else ABSTAINED if counts.share > options["max_abstained"] else OK
 
 
-def _to_one(scorer: Any, paths: list[Path], out: Path | None, counts: Any) -> None:
+def _to_one(scorer: Any, paths: list[Path], out: Path | None, counts: Any, log: Any) -> None:
     from sktransfer.utils.files import write_atomically
 
-    pieces = scorer.pieces(paths, counts)
+    pieces = _with_progress(scorer.pieces(paths, counts), counts, log, scorer.noun)
     if out is not None:
         write_atomically(out, pieces)
         return
     for piece in pieces:
         write_out(piece.decode("utf-8"))
+
+
+def _with_progress(pieces: Iterator[bytes], counts: Any, log: Any, noun: str) -> Iterator[bytes]:
+    """The same; how far it is stands on stderr now and then."""
+    from sktransfer.utils.counted_nouns import counted
+
+    said = time.monotonic()
+    for piece in pieces:
+        yield piece
+        if time.monotonic() - said > _SILENCE:
+            said = time.monotonic()
+            log.say(f"{counted(counts.n, noun)} so far", samples=counts.n)
 
 
 def _to_folder(scorer: Any, targets: dict[Path, Path], counts: Any, scheduler: str | None, log: Any) -> int:
@@ -97,7 +113,7 @@ def _to_folder(scorer: Any, targets: dict[Path, Path], counts: Any, scheduler: s
     for path, target in targets.items():
         found = Counts()
         try:
-            write_atomically(target, scorer.pieces([path], found))
+            write_atomically(target, _with_progress(scorer.pieces([path], found), found, log, scorer.noun))
             counts.add(found)
         except TableError as error:
             if len(targets) == 1:

@@ -86,6 +86,17 @@ def test_many_rows_in_chunks_are_those_of_one_piece(score, monkeypatch):
     assert "600 rows" in said
 
 
+def test_a_long_table_tells_how_far_it_is(score, monkeypatch):
+    from sktransfer.cli import score_command
+    from sktransfer.io import score_rows
+
+    monkeypatch.setattr(score_rows.score_rows, "__kwdefaults__", {"chunk_rows": 15, "now": None})
+    assert "so far" not in score(ROWS)[2]
+    monkeypatch.setattr(score_command, "_SILENCE", 0.0)
+    said = score(ROWS)[2].splitlines()
+    assert said == ["15 rows so far", "20 rows so far", "20 rows, 0.0% without data"]
+
+
 def test_a_file_without_rows_is_no_error(score):
     for model in ("classifier.skops", "regressor.skops", "classifier.onnx"):
         code, scored, said = score(pd.DataFrame(columns=COLUMNS), model=model)
