@@ -103,6 +103,16 @@ def test_the_budget_is_kept_on_later_healthy_days(filter, budget):
     assert 0.3 * budget < np.mean(later) < 2 * budget
 
 
+def test_a_budget_leaves_room_for_one_more_alarm_and_the_root_of_their_count():
+    scores = np.random.default_rng(3).normal(size=20 * DAY)
+    time = np.arange(len(scores)) * MINUTE
+    counts = {allowed: Alarms(alarms_per_day=allowed / 20).fit(scores, time=time) for allowed in (1, 3, 20)}
+    n = {allowed: round(one.false_alarms_per_day_ * one.n_days_) for allowed, one in counts.items()}
+    # the largest n with n + 1 + sqrt(n + 1) at most as many as are allowed; thresholds come in steps
+    assert n[1] == n[3] == 0
+    assert 12 <= n[20] <= 15
+
+
 def test_filters_are_their_recursions():
     scores = np.random.default_rng(0).normal(size=50)
     ewma, mean, expected = fitted(mean=0.3, filter="ewma", smoothing=0.2), 0.3, []
