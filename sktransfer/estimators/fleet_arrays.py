@@ -47,6 +47,12 @@ class FleetArrays:
         found = standardized @ self.coef[machine, known].T + self.intercept[machine, known]
         return np.asarray(found, dtype=np.float64), known
 
+    def outputs_of_each(self, features: np.ndarray) -> np.ndarray:
+        """Outputs of one row of features for each machine, (n_machines + 1, n_classes), float64; -inf if not known."""
+        standardized = (features - self.mean) / self.scale
+        found = (self.coef @ standardized[:, :, None])[:, :, 0] + self.intercept
+        return np.asarray(found, dtype=np.float64)
+
     def inputs_of(self, machine: int, inputs: Inputs) -> Inputs:
         """`inputs` with the range of `machine`."""
         return dataclasses.replace(inputs, minimum=self.minimum[machine], maximum=self.maximum[machine])

@@ -227,7 +227,7 @@ class FleetFit:
         knows = np.isfinite(intercept)
         count = np.maximum(knows.sum(axis=0), 1)
         bias = np.where(knows.any(axis=0), np.where(knows, intercept, 0.0).sum(axis=0) / count, -np.inf)
-        return coef.sum(axis=0) / count[:, None], bias, mean.mean(axis=0), scale.mean(axis=0)
+        return coef.sum(axis=0) / count[:, None], bias, _mean_row(mean), _mean_row(scale)
 
     def _source_of(self, classes: np.ndarray) -> Source | None:
         """The source, if its head knows all classes by name."""
@@ -281,7 +281,13 @@ class FleetFit:
         distances = np.full(arrays.central.shape, np.inf)
         for k, (_, _, some), present in zip(own, fits, taught, strict=True):
             distances[k, present] = class_distances(some, len(present), centers[k])
+        known = np.isfinite(arrays.intercept)
+        probabilities = None if F is None else softmax(arrays.outputs_of_each(F.reshape(len(centers), -1)))
         for k in range(len(arrays.coef)):
-            known = np.isfinite(arrays.intercept[k])
-            at = None if F is None else softmax(arrays.outputs(k, F[k : k + 1].reshape(1, -1))[0])[0]
-            arrays.central[k, known] = central_classes(at, distances[k, known], int(known.sum()))
+            at = None if probabilities is None else probabilities[k, known[k]]
+            arrays.central[k, known[k]] = central_classes(at, distances[k, known[k]], int(known[k].sum()))
+
+
+def _mean_row(rows: np.ndarray) -> np.ndarray:
+    """Mean of rows; of equal ones that row, to the last bit, so that it is stored once."""
+    return rows[0] if (rows == rows[0]).all() else rows.mean(axis=0)

@@ -176,6 +176,15 @@ def test_the_mean_of_several_heads_answers_with_and_without_a_source_head(backbo
         FleetClassifier(bare).fit(X, np.full(len(X), "normal"), sample_domain=machine)
 
 
+def test_a_scale_that_all_heads_share_is_stored_once(backbone):
+    X, y, machine = fleet_rows()
+    many = np.concatenate([np.char.add(machine.astype(str), f"-{k}") for k in range(8)])
+    fleet = FleetClassifier(backbone).fit(np.tile(X, (8, 1)), np.tile(y, 8), sample_domain=many)
+    assert (len(fleet.heads_.coef), fleet.fallback_) == (41, "mean")
+    assert len(fleet.heads_.mean) == len(fleet.heads_.scale) == 1
+    np.testing.assert_array_equal(fleet.heads_.mean[0], np.float32(backbone.source.feature_mean))
+
+
 def test_a_column_of_a_frame_names_the_machine(backbone):
     pl = pytest.importorskip("polars")
     X, y, machine = fleet_rows()
